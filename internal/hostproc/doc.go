@@ -1,0 +1,34 @@
+// Package hostproc reads facts about a host from its mounted /proc: sockets,
+// the interfaces that own addresses, traffic counters, CPU, memory and a few
+// more. It asks nothing else: no netlink, no net.Interfaces, which speak of the
+// reader's own network namespace and so, in a container, of the container.
+//
+// # Which host
+//
+// [Open] takes the folder where the proc file system is mounted: /proc on the
+// host itself, or wherever a container has the host's /proc. Two kinds of files
+// are under it:
+//
+//   - Machine-wide ones: stat, meminfo, loadavg, uptime, sys/fs/file-nr, ...
+//     They tell the same through every mount.
+//   - Those of a network namespace: tcp, udp, dev, route, ... Here <root>/net is
+//     a trap, being a link to self/net: the network of the process that reads it,
+//     whoever's /proc it is read from. <root>/1/net is the network of the host's
+//     first process, so that is what Open uses, and needs no privilege.
+//
+// A proc mounted with hidepid hides <root>/1 from other users. If the root is
+// /proc, the reader's own, Open then takes /proc/net instead and says so in
+// [Host.Notice]. Of any other root it cannot know whose network <root>/net is,
+// and fails rather than pass a container's sockets off as the host's.
+//
+// In a container without the host's /proc, /proc/1 is the container's first
+// process, and the container is the host that is reported.
+//
+// # Reading
+//
+// Every method reads its files anew and keeps nothing. Files that
+// github.com/prometheus/procfs reads are read by it; the others have parsers
+// here that bound what they keep, whatever the file holds. Errors name the file.
+//
+// Absent IPv6 tables mean that IPv6 is switched off, and are no error.
+package hostproc

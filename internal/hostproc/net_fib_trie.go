@@ -1,0 +1,48 @@
+package hostproc
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/netip"
+)
+
+// parseFibTrie returns the host's own IPv4 addresses: of the routing tries that
+// the file draws, the leaves that are routes of 32 bits to the host itself.
+//
+//	Main:
+//	  +-- 10.9.0.0/24 2 0 2
+//	     |-- 10.9.0.1
+//	        /32 host LOCAL
+//
+// The tables Main and Local are usually one, drawn twice. Other tables are left
+// out: the networks of net/route are those of Main. On a router the file has
+// hundreds of thousands of lines; none of them is kept.
+func parseFibTrie(r io.Reader) (map[netip.Addr]struct{}, error) {
+	addresses := map[netip.Addr]struct{}{}
+	var leaf netip.Addr
+	skip := false // in another table
+	lines := newLineScanner(r)
+	for lines.Scan() {
+		line := bytes.TrimSpace(lines.Bytes())
+		switch {
+		case bytes.HasPrefix(line, []byte("Id ")):
+			skip = true
+		case bytes.Equal(line, []byte("Main:")), bytes.Equal(line, []byte("Local:")):
+			skip = false
+		case skip:
+		case bytes.HasPrefix(line, []byte("|-- ")):
+			if err := leaf.UnmarshalText(line[len("|-- "):]); err != nil || !leaf.Is4() {
+				return nil, fmt.Errorf("leaf %q is not an IPv4 address", line)
+			}
+		case bytes.HasPrefix(line, []byte("/32 host LOCAL")):
+			if !leaf.IsValid() {
+				return nil, fmt.Errorf("%q without a leaf", line)
+			}
+			if addresses[leaf] = struct{}{}; len(addresses) > maxAddresses {
+				return nil, fmt.Errorf("more than %d addresses", maxAddresses)
+			}
+		}
+	}
+	return addresses, lines.Err()
+}
