@@ -1,0 +1,157 @@
+package report
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// MetricType is the type of a custom metric, fixed when the account creates it.
+type MetricType int
+
+// The types of custom metrics.
+const (
+	Number MetricType = iota
+	NumberList
+	StringList
+	IPList
+)
+
+var metricTypes = []MetricType{Number, NumberList, StringList, IPList}
+
+// String returns the type as it stands in a report. The API spells its types in
+// another way.
+func (t MetricType) String() string {
+	switch t {
+	case Number:
+		return "number"
+	case NumberList:
+		return "number_list"
+	case StringList:
+		return "string_list"
+	case IPList:
+		return "ip_list"
+	}
+	return fmt.Sprintf("metric type %d", int(t))
+}
+
+// typeKeys lists the types for an error message.
+func typeKeys() string {
+	var keys []string
+	for _, t := range metricTypes {
+		keys = append(keys, t.String())
+	}
+	return strings.Join(keys, ", ")
+}
+
+// CustomMetric is the value of a custom metric.
+type CustomMetric struct {
+	Type    MetricType
+	Number  float64   // of a number
+	Numbers []float64 // of a number_list
+	Strings []string  // of a string_list or ip_list
+}
+
+const (
+	maxMetricName = 128
+	// maxDigits is the precision to which the service keeps numbers.
+	maxDigits = 15
+)
+
+// CheckMetricName says whether an account can have a custom metric of that
+// name. The service accepts a report with any other name, and does not keep it.
+func CheckMetricName(name string) error {
+	allowed := func(r rune) bool { return isAlphanumeric(r) || strings.ContainsRune(":_-", r) }
+	switch {
+	case name == "" || len(name) > maxMetricName || !all(name, allowed):
+		return fmt.Errorf("metric name %.64q, want 1 to %d of a-z A-Z 0-9 : _ -", name, maxMetricName)
+	case strings.HasPrefix(name, "aws:"):
+		return fmt.Errorf("metric name %.64q, the prefix aws: is AWS's", name)
+	}
+	return nil
+}
+
+// Check says whether the service keeps the value. A report with another one is
+// accepted, but the value is never seen again.
+//
+// AWS's rule for string lists leaves out digits, while the value_1 of AWS's own
+// example has one. Check allows them: a false warning about every eth0 would
+// hide the true ones.
+func (m CustomMetric) Check() error {
+	switch m.Type {
+	case Number:
+		return checkNumber("number", m.Number)
+	case NumberList:
+		return checkList(m.Type, m.Numbers, checkNumber)
+	case StringList:
+		return checkList(m.Type, m.Strings, checkString)
+	case IPList:
+		return checkList(m.Type, m.Strings, checkIP)
+	}
+	return fmt.Errorf("%v, want one of %s", m.Type, typeKeys())
+}
+
+// checkList applies a check to each item. The check gets the item's place.
+func checkList[T any](t MetricType, items []T, check func(place string, item T) error) error {
+	for i, item := range items {
+		if err := check(fmt.Sprintf("%v[%d]", t, i), item); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkNumber(place string, v float64) error {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return fmt.Errorf("%s: %v, want a finite number", place, v)
+	}
+	mantissa, _, _ := strings.Cut(strconv.FormatFloat(math.Abs(v), 'e', -1, 64), "e")
+	if len(strings.Replace(mantissa, ".", "", 1)) > maxDigits {
+		return fmt.Errorf("%s: %v, want at most %d digits", place, v, maxDigits)
+	}
+	return nil
+}
+
+func checkString(place, s string) error {
+	allowed := func(r rune) bool { return isAlphanumeric(r) || strings.ContainsRune(":_-/.", r) }
+	if s == "" || !all(s, allowed) {
+		return fmt.Errorf("%s: %.64q, want letters, digits and : _ - / .", place, s)
+	}
+	return nil
+}
+
+func checkIP(place, s string) error {
+	if addr, err := netip.ParseAddr(s); err != nil || addr.Zone() != "" {
+		return fmt.Errorf("%s: %.64q, want an IP address", place, s)
+	}
+	return nil
+}
+
+func isAlphanumeric(r rune) bool {
+	return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9'
+}
+
+func all(s string, allowed func(rune) bool) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return !allowed(r) })
+}
+
+// Warnings lists what the service would not keep of a report that it accepts,
+// at most one line for the name and one for the value of each custom metric.
+func (r *Report) Warnings() []string {
+	var warnings []string
+	for _, name := range slices.Sorted(maps.Keys(r.CustomMetrics)) {
+		place := path{{name: "custom_metrics"}, {name: name}}
+		if err := CheckMetricName(name); err != nil {
+			warnings = append(warnings, fmt.Sprintf("%v: %v", place, err))
+		}
+		place = append(place, step{list: true})
+		if err := r.CustomMetrics[name].Check(); err != nil {
+			warnings = append(warnings, fmt.Sprintf("%v.%v", place, err))
+		}
+	}
+	return warnings
+}

@@ -1,0 +1,167 @@
+package report
+
+import (
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sort"
+	"strings"
+)
+
+// Cut is what [Report.Fit] left out.
+type Cut struct {
+	Connections     int // entries
+	TCPPorts        int // entries
+	UDPPorts        int // entries
+	CustomListItems int // items of custom metrics that were kept
+	// CustomMetrics are the names of custom metrics that were left out, sorted.
+	CustomMetrics []string
+}
+
+// IsZero reports whether nothing was left out.
+func (c Cut) IsZero() bool { return len(c.attrs()) == 0 }
+
+// String lists what was left out, as in "connections=12 tcp_ports=3". It is ""
+// when nothing was.
+func (c Cut) String() string {
+	var parts []string
+	for _, a := range c.attrs() {
+		parts = append(parts, a.String())
+	}
+	return strings.Join(parts, " ")
+}
+
+// LogValue implements [slog.LogValuer].
+func (c Cut) LogValue() slog.Value { return slog.GroupValue(c.attrs()...) }
+
+func (c Cut) attrs() []slog.Attr {
+	var attrs []slog.Attr
+	for _, a := range []slog.Attr{
+		slog.Int("connections", c.Connections),
+		slog.Int("tcp_ports", c.TCPPorts),
+		slog.Int("udp_ports", c.UDPPorts),
+		slog.Int("custom_list_items", c.CustomListItems),
+		slog.Int("custom_metrics", len(c.CustomMetrics)),
+	} {
+		if a.Value.Int64() > 0 {
+			attrs = append(attrs, a)
+		}
+	}
+	if len(c.CustomMetrics) > 0 {
+		attrs[len(attrs)-1] = slog.String("custom_metrics", strings.Join(c.CustomMetrics, ","))
+	}
+	return attrs
+}
+
+// Fit encodes the report within a limit in bytes. When the whole report is too
+// long, it caps all lists to the largest common length that fits, and when no
+// length does, it leaves out custom metrics too, the last name first. The
+// report itself is not changed.
+//
+// What is left stays true. The totals remain those of the device; a list that
+// would have to go whole becomes absent, not empty, and a custom metric whose
+// list would have to goes with it.
+func (r *Report) Fit(enc Encoding, limit int) (payload []byte, cut Cut, err error) {
+	payload, err = r.Encode(enc)
+	if err != nil || len(payload) <= limit {
+		return payload, Cut{}, err
+	}
+	names := slices.Sorted(maps.Keys(r.CustomMetrics))
+	fits := func(items, custom int) bool {
+		capped, _ := r.capped(items, names[:custom])
+		payload, err := capped.Encode(enc)
+		return err != nil || len(payload) <= limit // the one error here is that nothing is left
+	}
+	custom := len(names) - sort.Search(len(names), func(dropped int) bool { return fits(0, len(names)-dropped) })
+	items := sort.Search(r.longestList(), func(n int) bool { return !fits(n+1, custom) })
+
+	capped, cut := r.capped(items, names[:custom])
+	payload, err = capped.Encode(enc)
+	if err != nil || len(payload) > limit {
+		return nil, Cut{}, fmt.Errorf("report %d does not fit in %d bytes even without its lists and custom metrics", r.ID, limit)
+	}
+	return payload, cut, nil
+}
+
+// capped returns a copy with at most n entries in each list, and of the custom
+// metrics only the named ones. It states every total, so that the next smaller
+// n always gives a smaller report.
+func (r *Report) capped(n int, custom []string) (*Report, Cut) {
+	c := &Report{ID: r.ID, Version: r.Version}
+	var cut Cut
+	if m := r.Metrics; m != nil {
+		c.Metrics = &Metrics{NetworkStats: m.NetworkStats}
+		if e := m.TCPConnections; e != nil {
+			list := capList(e.Connections, n, TrimConnections)
+			c.Metrics.TCPConnections = &EstablishedConnections{list, trueTotal(e.Total, e.Connections)}
+			cut.Connections = len(e.Connections) - len(list)
+		}
+		c.Metrics.ListeningTCPPorts, cut.TCPPorts = m.ListeningTCPPorts.capped(n)
+		c.Metrics.ListeningUDPPorts, cut.UDPPorts = m.ListeningUDPPorts.capped(n)
+	}
+	kept := make(map[string]CustomMetric, len(custom))
+	for _, name := range custom {
+		m := r.CustomMetrics[name]
+		items := len(m.Numbers) + len(m.Strings) // only one of them is in use
+		m.Numbers = m.Numbers[:min(n, len(m.Numbers))]
+		m.Strings = m.Strings[:min(n, len(m.Strings))]
+		if items > 0 && n == 0 {
+			continue
+		}
+		kept[name] = m
+		cut.CustomListItems += max(0, items-n)
+	}
+	if len(kept) > 0 {
+		c.CustomMetrics = kept
+	}
+	for name := range r.CustomMetrics {
+		if _, ok := kept[name]; !ok {
+			cut.CustomMetrics = append(cut.CustomMetrics, name)
+		}
+	}
+	slices.Sort(cut.CustomMetrics)
+	return c, cut
+}
+
+func (l *ListeningPorts) capped(n int) (*ListeningPorts, int) {
+	if l == nil {
+		return nil, 0
+	}
+	ports := capList(l.Ports, n, TrimPorts)
+	return &ListeningPorts{ports, trueTotal(l.Total, l.Ports)}, len(l.Ports) - len(ports)
+}
+
+// capList returns nil for a list of which nothing is left.
+func capList[T any](list []T, n int, trim func([]T, int) []T) []T {
+	if n == 0 && len(list) > 0 {
+		return nil
+	}
+	return trim(list, n)
+}
+
+func trueTotal[T any](total *int64, list []T) *int64 {
+	if total == nil && list != nil {
+		return new(int64(len(list)))
+	}
+	return total
+}
+
+// longestList is the length of the longest list.
+func (r *Report) longestList() int {
+	var longest int
+	if m := r.Metrics; m != nil {
+		if e := m.TCPConnections; e != nil {
+			longest = len(e.Connections)
+		}
+		for _, l := range []*ListeningPorts{m.ListeningTCPPorts, m.ListeningUDPPorts} {
+			if l != nil {
+				longest = max(longest, len(l.Ports))
+			}
+		}
+	}
+	for _, m := range r.CustomMetrics {
+		longest = max(longest, len(m.Numbers), len(m.Strings))
+	}
+	return longest
+}

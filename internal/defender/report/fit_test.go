@@ -1,0 +1,264 @@
+package report
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestTrimPorts(t *testing.T) {
+	list := []Port{{22, "0.0.0.0"}, {22, "::"}, {53, "lo"}, {53, "eth0"}, {53, "eth1"}, {80, "eth0"}}
+	for n, want := range map[int][]Port{
+		-1: {},
+		0:  {},
+		1:  {{22, "0.0.0.0"}},
+		3:  {{22, "0.0.0.0"}, {53, "lo"}, {80, "eth0"}},
+		4:  {{22, "0.0.0.0"}, {22, "::"}, {53, "lo"}, {80, "eth0"}},
+		5:  {{22, "0.0.0.0"}, {22, "::"}, {53, "lo"}, {53, "eth0"}, {80, "eth0"}},
+		6:  list,
+		9:  list,
+	} {
+		before := slices.Clone(list)
+		if diff := cmp.Diff(want, TrimPorts(list, n)); diff != "" {
+			t.Errorf("to %d (-want +got):\n%s", n, diff)
+		}
+		if !slices.Equal(before, list) {
+			t.Fatalf("to %d: the list was changed", n)
+		}
+	}
+}
+
+func TestTrimConnections(t *testing.T) {
+	list := []Connection{
+		connection("10.0.0.1:443", "eth0", 50001), connection("10.0.0.1:443", "eth0", 50002), connection("10.0.0.1:8883", "eth0", 50003),
+		connection("10.0.0.2:443", "eth0", 50004), connection("[fd09::1]:443", "eth0", 50005),
+	}
+	want := []Connection{list[0], list[1], list[3], list[4]}
+	if diff := cmp.Diff(want, TrimConnections(list, 4), equal); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// lite is the payload limit of nucleus lite, in bytes.
+const lite = 7000
+
+func TestFitLeavesAReportThatFits(t *testing.T) {
+	r := bigReport(250, 50, 50)
+	for _, enc := range encodings {
+		whole := mustEncode(t, r, enc)
+		payload, cut, err := r.Fit(enc, len(whole))
+		if err != nil || !cut.IsZero() || !bytes.Equal(payload, whole) {
+			t.Errorf("%v: %d bytes of %d, cut %v, error %v", enc, len(payload), len(whole), cut, err)
+		}
+	}
+}
+
+func TestFitCapsAllListsAlike(t *testing.T) {
+	for _, enc := range encodings {
+		r := bigReport(250, 50, 12)
+		before := mustEncode(t, r, enc)
+		payload, cut, err := r.Fit(enc, lite)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(payload) > lite {
+			t.Errorf("%v: %d bytes", enc, len(payload))
+		}
+		if !bytes.Equal(before, mustEncode(t, r, enc)) {
+			t.Errorf("%v: the report was changed", enc)
+		}
+
+		m := mustDecode(t, payload, enc).Metrics
+		n := len(m.TCPConnections.Connections)
+		if got, want := len(m.ListeningTCPPorts.Ports), min(n, 50); got != want {
+			t.Errorf("%v: %d TCP ports beside %d connections, want %d", enc, got, n, want)
+		}
+		if got := len(m.ListeningUDPPorts.Ports); got != 12 {
+			t.Errorf("%v: %d UDP ports beside %d connections, want all 12", enc, got, n)
+		}
+		if *m.TCPConnections.Total != 250 || *m.ListeningTCPPorts.Total != 50 || *m.ListeningUDPPorts.Total != 12 {
+			t.Errorf("%v: totals were changed", enc)
+		}
+		if want := (Cut{Connections: 250 - n, TCPPorts: 50 - min(n, 50)}); !cmp.Equal(want, cut) {
+			t.Errorf("%v: cut %v, want %v", enc, cut, want)
+		}
+
+		// One more of each does not fit.
+		more := bigReport(n+1, min(n+1, 50), 12)
+		more.Metrics.TCPConnections.Total, more.Metrics.ListeningTCPPorts.Total = new(int64(250)), new(int64(50))
+		if size := len(mustEncode(t, more, enc)); size <= lite {
+			t.Errorf("%v: lists of %d are %d bytes, lists of %d would be %d", enc, n, len(payload), n+1, size)
+		}
+	}
+}
+
+func TestFitStatesTotals(t *testing.T) {
+	r := bigReport(0, 400, 3)
+	r.Metrics.ListeningTCPPorts.Total = nil
+	payload, cut, err := r.Fit(longJSON, lite)
+	if err != nil {
+		t.Fatal(err)
+	}
+	listening := mustDecode(t, payload, longJSON).Metrics.ListeningTCPPorts
+	if listening.Total == nil || *listening.Total != 400 || cut.TCPPorts != 400-len(listening.Ports) {
+		t.Errorf("total %v, %d ports, cut %v", listening.Total, len(listening.Ports), cut)
+	}
+	if r.Metrics.ListeningTCPPorts.Total != nil {
+		t.Error("the report was changed")
+	}
+}
+
+func TestFitCutsCustomLists(t *testing.T) {
+	r := &Report{ID: 1, Version: "1.0", CustomMetrics: map[string]CustomMetric{
+		"numbers": {Type: NumberList, Numbers: make([]float64, 100)},
+		"words":   {Type: StringList, Strings: slices.Repeat([]string{"word"}, 30)},
+		"cpu":     {Number: 1},
+	}}
+	// {"header":{"report_id":1,"version":"1.0"},"custom_metrics":{"cpu":[{"number":1}],
+	// "numbers":[{"number_list":[0,...]}],"words":[{"string_list":["word",...]}]}}
+	const frame = 149
+	const perItem = len(`0,`) + len(`"word",`)
+	payload, cut, err := r.Fit(longJSON, frame+10*perItem)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &Report{ID: 1, Version: "1.0", CustomMetrics: map[string]CustomMetric{
+		"numbers": {Type: NumberList, Numbers: make([]float64, 10)},
+		"words":   {Type: StringList, Strings: slices.Repeat([]string{"word"}, 10)},
+		"cpu":     {Number: 1},
+	}}
+	if diff := cmp.Diff(want, mustDecode(t, payload, longJSON)); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", payload, diff)
+	}
+	if want := (Cut{CustomListItems: 90 + 20}); !cmp.Equal(want, cut) {
+		t.Errorf("cut %v, want %v", cut, want)
+	}
+}
+
+// TestFitNeverSaysNone has a limit that leaves room for no entry: an empty list
+// would say that the host has none.
+func TestFitNeverSaysNone(t *testing.T) {
+	r := bigReport(3, 2, 0)
+	r.CustomMetrics["words"] = CustomMetric{Type: StringList, Strings: []string{strings.Repeat("x", 9000)}}
+	r.CustomMetrics["none"] = CustomMetric{Type: IPList, Strings: []string{}}
+	payload, cut, err := r.Fit(longJSON, 480)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `{"header":{"report_id":1795385460,"version":"1.0"},"metrics":{` +
+		`"network_stats":{"bytes_in":10280,"bytes_out":10280,"packets_in":10,"packets_out":10},` +
+		`"tcp_connections":{"established_connections":{"total":3}},"listening_tcp_ports":{"total":2},"listening_udp_ports":{"ports":[],"total":0}},` +
+		`"custom_metrics":{"cpu_usage":[{"number":12.5}],"none":[{"ip_list":[]}]}}`
+	if diff := cmp.Diff(want, string(payload)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if want := (Cut{Connections: 3, TCPPorts: 2, CustomMetrics: []string{"words"}}); !cmp.Equal(want, cut) {
+		t.Errorf("cut %v, want %v", cut, want)
+	}
+}
+
+func TestFitLeavesOutCustomMetricsFromTheEnd(t *testing.T) {
+	r := bigReport(0, 2, 0)
+	for i := range 200 {
+		r.CustomMetrics[fmt.Sprintf("metric_%03d_%s", i, strings.Repeat("x", 60))] = CustomMetric{Number: float64(i)}
+	}
+	payload, cut, err := r.Fit(longJSON, lite)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := mustDecode(t, payload, longJSON)
+	left := len(got.CustomMetrics)
+	if left+len(cut.CustomMetrics) != 201 || !slices.IsSorted(cut.CustomMetrics) {
+		t.Errorf("%d left, cut %v", left, cut)
+	}
+	for name := range got.CustomMetrics {
+		if name >= cut.CustomMetrics[0] {
+			t.Errorf("%s is left, %s is not", name, cut.CustomMetrics[0])
+		}
+	}
+	if len(payload) < lite-200 {
+		t.Errorf("%d bytes: more would have fitted", len(payload))
+	}
+}
+
+func TestFitFails(t *testing.T) {
+	alone := &Report{ID: 9, Version: "1.0", CustomMetrics: map[string]CustomMetric{
+		"words": {Type: StringList, Strings: []string{strings.Repeat("x", 9000)}},
+	}}
+	for _, r := range []*Report{bigReport(250, 50, 50), alone} {
+		payload, cut, err := r.Fit(longJSON, 100)
+		want := fmt.Sprintf("report %d does not fit in 100 bytes even without its lists and custom metrics", r.ID)
+		if err == nil || err.Error() != want || payload != nil || !cut.IsZero() {
+			t.Errorf("payload %q, cut %v, error %v, want %s", payload, cut, err, want)
+		}
+	}
+	invalid := bigReport(1, 1, 1)
+	invalid.ID = 0
+	if _, _, err := invalid.Fit(longJSON, lite); err == nil {
+		t.Error("no error for a report without an id")
+	}
+}
+
+// TestFitRandom checks what holds for any report and limit.
+func TestFitRandom(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	for range 500 {
+		r := randomReport(rng)
+		enc := encodings[rng.IntN(len(encodings))]
+		whole := mustEncode(t, r, enc)
+		limit := rng.IntN(len(whole) + 10)
+		payload, cut, err := r.Fit(enc, limit)
+		if !bytes.Equal(whole, mustEncode(t, r, enc)) {
+			t.Fatal("the report was changed")
+		}
+		if err != nil {
+			continue
+		}
+		if len(payload) > limit || cut.IsZero() != (len(whole) <= limit) {
+			t.Fatalf("%d bytes for a limit of %d, cut %v", len(payload), limit, cut)
+		}
+		got := mustDecode(t, payload, enc)
+		if len(got.CustomMetrics)+len(cut.CustomMetrics) != len(r.CustomMetrics) {
+			t.Fatalf("%d of %d custom metrics, cut %v", len(got.CustomMetrics), len(r.CustomMetrics), cut)
+		}
+		again, sameCut, err := r.Fit(enc, limit)
+		if err != nil || !bytes.Equal(payload, again) || !cmp.Equal(cut, sameCut) {
+			t.Fatal("not the same twice")
+		}
+	}
+}
+
+func TestCutText(t *testing.T) {
+	cut := Cut{Connections: 200, UDPPorts: 2, CustomListItems: 1, CustomMetrics: []string{"a", "b"}}
+	if got, want := cut.String(), "connections=200 udp_ports=2 custom_list_items=1 custom_metrics=a,b"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if got := (Cut{}).String(); got != "" {
+		t.Errorf("nothing cut: %q", got)
+	}
+	var line bytes.Buffer
+	slog.New(slog.NewTextHandler(&line, nil)).Info("x", "cut", cut)
+	if want := "cut.connections=200 cut.udp_ports=2 cut.custom_list_items=1 cut.custom_metrics=a,b\n"; !strings.HasSuffix(line.String(), want) {
+		t.Errorf("logged %s, want %s", line.String(), want)
+	}
+}
+
+func BenchmarkFit(b *testing.B) {
+	r := bigReport(250, 50, 50)
+	for _, enc := range encodings {
+		b.Run(fmt.Sprintf("%v-%v", enc.Format, enc.Names), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, _, err := r.Fit(enc, lite); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
