@@ -1,0 +1,282 @@
+package greengrass
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// unauthorizedRetry is the pause after a refusal that only a deployment with
+// another recipe can mend.
+const unauthorizedRetry = 5 * time.Minute
+
+// Registration is a subscription that a [Session] keeps. It is safe for
+// concurrent use.
+type Registration struct {
+	name     string
+	optional bool
+	ctx      context.Context // until Close, or the end of the session
+	cancel   context.CancelFunc
+	run      func(context.Context)
+	renew    chan struct{} // capacity 1
+
+	mu    sync.Mutex
+	ready chan struct{} // closed while subscribed
+	up    bool
+}
+
+// Option modifies a registration.
+type Option func(*Registration)
+
+// Optional is for an operation that not every nucleus has: a refusal is no
+// fault, and not tried again on the same connection.
+func Optional() Option { return func(r *Registration) { r.optional = true } }
+
+// Subscribe registers a subscription: open makes it, on each new connection and
+// again if the nucleus ends it; handle takes its events, one at a time and in
+// order, on a goroutine of the registration's own. The context of both ends
+// with the registration, open's also with the connection. name is for the log.
+//
+// A refusal is tried again with growing pauses, for a nucleus that is offline,
+// and slowly if the component lacks the authorization. Between two
+// subscriptions events are lost: read again what they would have told, in open
+// after it has subscribed.
+func Subscribe[E any](s *Session, name string, open func(context.Context, *Client) (*Subscription[E], error), handle func(context.Context, E), options ...Option) *Registration {
+	r := &Registration{name: name, renew: make(chan struct{}, 1), ready: make(chan struct{})}
+	for _, option := range options {
+		option(r)
+	}
+	r.ctx, r.cancel = context.WithCancel(context.Background())
+	k := keeper[E]{Registration: r, log: s.config.Log, open: open, handle: handle}
+	r.run = func(ctx context.Context) {
+		for ctx.Err() == nil {
+			client, err := s.Client(ctx)
+			if err != nil {
+				return
+			}
+			k.keep(ctx, client)
+		}
+	}
+	s.add(r)
+	return r
+}
+
+// Renew subscribes anew and, when that is done, ends the old subscription. In
+// between events may come twice. It does not wait; without a connection, or
+// before the first subscription, it has nothing to do but try at once.
+func (r *Registration) Renew() {
+	select {
+	case r.renew <- struct{}{}:
+	default:
+	}
+}
+
+// Ready returns a channel that is closed as long as the subscription stands.
+// After a lost connection there is another channel.
+func (r *Registration) Ready() <-chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.ready
+}
+
+func (r *Registration) setReady(up bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if up && !r.up {
+		close(r.ready)
+	}
+	if !up && r.up {
+		r.ready = make(chan struct{})
+	}
+	r.up = up
+}
+
+// Close ends the subscription for good. It does not wait: an event may still
+// be with its handler.
+func (r *Registration) Close() { r.cancel() }
+
+// keeper keeps a registration's subscription. It belongs to the registration's
+// goroutine.
+type keeper[E any] struct {
+	*Registration
+	log     *slog.Logger
+	open    func(context.Context, *Client) (*Subscription[E], error)
+	handle  func(context.Context, E)
+	failure string // the one logged last, "" since a success
+
+	// On one connection.
+	client  *Client
+	current *Subscription[E] // nil if there is none
+	since   time.Time        // of current
+	attempt *attempt[E]      // nil if none is under way
+	retry   *time.Timer
+	backoff backoff
+}
+
+// attempt is a call of open, under way on its own goroutine because the Java
+// nucleus may take hours to answer.
+type attempt[E any] struct {
+	cancel       context.CancelFunc
+	done         chan struct{}
+	subscription *Subscription[E]
+	err          error
+}
+
+// keep returns when the connection or ctx has ended.
+func (k *keeper[E]) keep(ctx context.Context, client *Client) {
+	k.client, k.backoff = client, backoff{}
+	select {
+	case <-k.renew: // there was nothing to renew
+	default:
+	}
+	k.retry = time.NewTimer(0)
+	defer k.retry.Stop()
+	defer k.setReady(false)
+	defer k.drop()
+	defer k.abandon()
+	for {
+		var events <-chan E
+		if k.current != nil {
+			events = k.current.Events()
+		}
+		var opened <-chan struct{}
+		if k.attempt != nil {
+			opened = k.attempt.done
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-k.client.Done():
+			k.drain(ctx)
+			return
+		case event, ok := <-events:
+			if ok {
+				k.handle(ctx, event)
+			} else {
+				k.lost()
+			}
+		case <-k.retry.C:
+			k.start(ctx)
+		case <-k.renew:
+			k.abandon()
+			k.start(ctx)
+		case <-opened:
+			k.finish(ctx)
+		}
+	}
+}
+
+// start makes an attempt.
+func (k *keeper[E]) start(ctx context.Context) {
+	k.retry.Stop()
+	ctx, cancel := context.WithCancel(ctx)
+	a := &attempt[E]{cancel: cancel, done: make(chan struct{})}
+	k.attempt = a
+	go func() {
+		defer close(a.done)
+		a.subscription, a.err = k.open(ctx, k.client)
+	}()
+}
+
+// abandon ends an attempt that is under way.
+func (k *keeper[E]) abandon() {
+	a := k.attempt
+	if a == nil {
+		return
+	}
+	k.attempt = nil
+	a.cancel()
+	<-a.done
+	if a.err == nil {
+		a.subscription.Close()
+	}
+}
+
+// finish takes what came of an attempt.
+func (k *keeper[E]) finish(ctx context.Context) {
+	a := k.attempt
+	k.attempt = nil
+	a.cancel()
+	if a.err != nil {
+		k.failed(a.err)
+		return
+	}
+	old := k.current
+	k.current, k.since = a.subscription, time.Now()
+	k.failure = ""
+	k.setReady(true)
+	if old == nil {
+		k.log.Info("subscribed", "to", k.name)
+		return
+	}
+	k.log.Info("subscription renewed", "to", k.name)
+	// The old one may hold what the new one came too late for.
+	old.stream.Close()
+	for event := range old.Events() {
+		k.handle(ctx, event)
+	}
+	old.Close()
+}
+
+// failed logs a failure and sets the time of the next attempt.
+func (k *keeper[E]) failed(err error) {
+	if k.client.Err() != nil {
+		return // the session says so
+	}
+	log := k.log.With("to", k.name, "error", err)
+	var refusal *Error
+	isRefusal := errors.As(err, &refusal)
+	if k.optional && isRefusal {
+		log.Debug("nucleus has no such subscription")
+		return
+	}
+	pause := k.backoff.next()
+	if IsCode(err, UnauthorizedError) {
+		pause = unauthorizedRetry
+	}
+	k.retry.Reset(pause)
+	log = log.With("retry_in", pause.Round(time.Millisecond))
+	switch {
+	case k.failure == err.Error():
+		log.Debug("still not subscribed")
+	case IsCode(err, UnauthorizedError):
+		log.Error("subscription not authorized: the component's accessControl in the recipe or the deployment must allow it")
+	default:
+		log.Warn("not subscribed")
+	}
+	k.failure = err.Error()
+}
+
+// lost accounts for a subscription that the nucleus has ended.
+func (k *keeper[E]) lost() {
+	err := k.current.Err()
+	k.backoff.lasted(k.since)
+	k.current = nil
+	k.setReady(false)
+	if k.attempt == nil {
+		k.failed(err)
+	}
+}
+
+// drain handles the events that arrived before the connection was lost.
+func (k *keeper[E]) drain(ctx context.Context) {
+	if k.current == nil {
+		return
+	}
+	for event := range k.current.Events() {
+		if ctx.Err() != nil {
+			return
+		}
+		k.handle(ctx, event)
+	}
+}
+
+// drop ends the current subscription.
+func (k *keeper[E]) drop() {
+	if k.current != nil {
+		k.current.Close()
+		k.current = nil
+	}
+}
