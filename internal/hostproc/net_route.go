@@ -23,8 +23,8 @@ func (h *Host) networks() (networks, error) {
 }
 
 // maxRoutes is how many routes procfs reads: it stops, silently, at 1 MiB, and
-// the kernel pads a row to 128 bytes.
-const maxRoutes = 1 << 20 / 128
+// the kernel pads rows, of which the first is the header, to 128 bytes.
+const maxRoutes = 1<<20/128 - 1
 
 func connectedNetworks(routes []procfs.NetRouteLine) networks {
 	// A network that was not read may be smaller than those that were.

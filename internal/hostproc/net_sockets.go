@@ -58,8 +58,8 @@ func readSockets[T procfs.NetTCP | procfs.NetUDP](file string, v4, v6 func() (T,
 }
 
 // appendSockets appends the sockets of a table that are in one of the states.
-// Rows of procfs take three times the memory of a Socket, so they are let go
-// table by table.
+// The rows of procfs take twice the memory of Sockets, so each table is let go
+// before the next is read.
 func appendSockets[T procfs.NetTCP | procfs.NetUDP](sockets []Socket, file string, read func() (T, error), states []State) ([]Socket, error) {
 	table, err := guard(file, read)
 	if err != nil {
@@ -68,8 +68,8 @@ func appendSockets[T procfs.NetTCP | procfs.NetUDP](sockets []Socket, file strin
 	rows := procfs.NetIPSocket(table)
 	count := 0
 	for _, row := range rows {
-		if row.St > math.MaxUint8 {
-			return nil, fmt.Errorf("parsing %s: socket state %#x", file, row.St)
+		if row.St > math.MaxUint8 || row.LocalPort > math.MaxUint16 || row.RemPort > math.MaxUint16 {
+			return nil, fmt.Errorf("parsing %s: row %d has state %#x and ports %d and %d", file, row.Sl, row.St, row.LocalPort, row.RemPort)
 		}
 		if slices.Contains(states, State(row.St)) {
 			count++
@@ -77,21 +77,19 @@ func appendSockets[T procfs.NetTCP | procfs.NetUDP](sockets []Socket, file strin
 	}
 	sockets = slices.Grow(sockets, count)
 	for _, row := range rows {
-		if !slices.Contains(states, State(row.St)) {
-			continue
+		if state := State(row.St); slices.Contains(states, state) {
+			sockets = append(sockets, Socket{
+				Local:  addrPort(row.LocalAddr, row.LocalPort),
+				Remote: addrPort(row.RemAddr, row.RemPort),
+				State:  state,
+			})
 		}
-		local, ok1 := addrPort(row.LocalAddr, row.LocalPort)
-		remote, ok2 := addrPort(row.RemAddr, row.RemPort)
-		if !ok1 || !ok2 {
-			return nil, fmt.Errorf("parsing %s: ports %d and %d, want at most %d", file, row.LocalPort, row.RemPort, math.MaxUint16)
-		}
-		sockets = append(sockets, Socket{Local: local, Remote: remote, State: State(row.St)})
 	}
 	return sockets, nil
 }
 
-// addrPort reports whether port is one; ip is an address by procfs' word.
-func addrPort(ip []byte, port uint64) (netip.AddrPort, bool) {
-	addr, ok := netip.AddrFromSlice(ip)
-	return netip.AddrPortFrom(addr.Unmap(), uint16(port)), ok && port <= math.MaxUint16
+// addrPort converts an address of 4 or 16 bytes, as procfs' are, and a port.
+func addrPort(ip []byte, port uint64) netip.AddrPort {
+	addr, _ := netip.AddrFromSlice(ip)
+	return netip.AddrPortFrom(addr.Unmap(), uint16(port))
 }

@@ -1,0 +1,127 @@
+package hostproc
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// seed adds a file of testdata/native to the corpus, whole and cut short.
+func seed(f *testing.F, name string) {
+	f.Helper()
+	content, err := os.ReadFile(filepath.Join("testdata/native", name))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(content)
+	f.Add(content[:len(content)*2/3])
+}
+
+func FuzzFibTrie(f *testing.F) {
+	seed(f, "1/net/fib_trie")
+	f.Add([]byte("Id 7:\n |-- 10.0.0.1\n    /32 host LOCAL\nMain:\n |-- 10.0.0.2\n    /32 host LOCAL tos=0x10\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		addresses, err := parseFibTrie(bytes.NewReader(data))
+		if err != nil {
+			return
+		}
+		for addr := range addresses {
+			if !addr.Is4() || !bytes.Contains(data, []byte("|-- "+addr.String())) {
+				t.Errorf("address %v is not in the table", addr)
+			}
+		}
+	})
+}
+
+func FuzzIfInet6(f *testing.F) {
+	seed(f, "1/net/if_inet6")
+	f.Add([]byte(strings.Repeat("fe800000000000000000000000000001 03 40 20 80 dum0\n", 2) +
+		"fe800000000000000000000000000001 04 40 20 80 br-a1\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		interfaces, err := parseIfInet6(bytes.NewReader(data))
+		if err != nil {
+			return
+		}
+		for addr, name := range interfaces {
+			if !addr.Is6() || !bytes.Contains(data, []byte(name)) {
+				t.Errorf("%v on %q is not in the table", addr, name)
+			}
+		}
+	})
+}
+
+func FuzzUptime(f *testing.F) {
+	seed(f, "uptime")
+	f.Add([]byte("1e8 0"))
+	f.Add([]byte("0x1p-2 NaN"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if uptime, err := parseUptime(bytes.NewReader(data)); uptime < 0 || uptime > 1e9*time.Second {
+			t.Errorf("uptime %v, %v", uptime, err)
+		}
+	})
+}
+
+func FuzzFileNr(f *testing.F) {
+	seed(f, "sys/fs/file-nr")
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if n, err := parseFileNr(bytes.NewReader(data)); n < 0 {
+			t.Errorf("%d open files, %v", n, err)
+		}
+	})
+}
+
+func FuzzBootID(f *testing.F) {
+	seed(f, "sys/kernel/random/boot_id")
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if id, err := parseBootID(bytes.NewReader(data)); len(id) != 36 && err == nil {
+			t.Errorf("boot id %q", id)
+		}
+	})
+}
+
+// FuzzProcfs feeds what procfs reads: whatever the tables hold, there is a
+// result or an error that names the table.
+func FuzzProcfs(f *testing.F) {
+	readers := []struct {
+		file string
+		read func(*Host) error
+	}{
+		{"1/net/tcp", func(h *Host) error { _, err := h.TCP(); return err }},
+		{"1/net/tcp6", func(h *Host) error { _, err := h.TCP(); return err }},
+		{"1/net/udp", func(h *Host) error { _, err := h.UDP(); return err }},
+		{"1/net/udp6", func(h *Host) error { _, err := h.UDP(); return err }},
+		{"1/net/dev", func(h *Host) error { _, err := h.Counters(); return err }},
+		{"1/net/route", func(h *Host) error { _, err := h.Addresses(); return err }},
+		{"stat", func(h *Host) error { _, err := h.CPU(); return err }},
+		{"meminfo", func(h *Host) error { _, err := h.Memory(); return err }},
+		{"loadavg", func(h *Host) error { _, _, _, err := h.Load(); return err }},
+	}
+	for i, r := range readers {
+		content, err := os.ReadFile(filepath.Join("testdata/native", r.file))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(uint8(i), content)
+		f.Add(uint8(i), content[:len(content)*2/3])
+	}
+	f.Add(uint8(2), []byte("sl\n1: 0100007F:D8C4 0100007F:03E9 06 0:0 03:0 0 0 0 0\n"))
+	f.Add(uint8(4), []byte("\n\nlo: 1 2\n"))
+	root := copyTree(f, "native", "proc")
+	h := open(f, root)
+	f.Fuzz(func(t *testing.T, which uint8, data []byte) {
+		r := readers[int(which)%len(readers)]
+		file := filepath.Join(root, r.file)
+		good, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, root, r.file, string(data))
+		defer write(t, root, r.file, string(good))
+		if err := r.read(h); err != nil && !strings.Contains(err.Error(), file+":") {
+			t.Errorf("error %q does not name %s", err, file)
+		}
+	})
+}

@@ -1,0 +1,219 @@
+package hostproc
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/device-defender/device-defender/internal/hostproc/hostproctest"
+)
+
+// view is what there is to see of a host's network.
+type view struct {
+	NetDir, Notice string
+	TCP, UDP       []string // sorted rows "state local remote interface"
+	Err            string
+}
+
+func viewOf(root string) view {
+	h, err := Open(root)
+	if err != nil {
+		return view{Err: err.Error()}
+	}
+	defer h.Close()
+	tcp, err := h.TCP()
+	if err != nil {
+		return view{Err: err.Error()}
+	}
+	udp, err := h.UDP()
+	if err != nil {
+		return view{Err: err.Error()}
+	}
+	addresses, err := h.Addresses()
+	if err != nil {
+		return view{Err: err.Error()}
+	}
+	return view{NetDir: h.NetDir(), Notice: h.Notice(), TCP: rows(tcp, addresses), UDP: rows(udp, addresses)}
+}
+
+func rows(sockets []Socket, addresses *Addresses) []string {
+	lines := []string{}
+	for _, s := range sockets {
+		name := addresses.Interface(s.Local.Addr())
+		lines = append(lines, strings.TrimSpace(fmt.Sprintf("%02X %v %v %s", uint8(s.State), s.Local, s.Remote, name)))
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+// The sockets of the scenario, by its description in package hostproctest.
+var (
+	scenarioTCP = []string{
+		"01 10.9.0.1:1002 10.9.0.1:47750 dum0", // v4-mapped in tcp6
+		"01 10.9.0.1:1005 10.9.0.1:48970 dum0",
+		"01 10.9.0.1:47750 10.9.0.1:1002 dum0",
+		"01 10.9.0.1:48970 10.9.0.1:1005 dum0",
+		"01 127.0.0.1:1004 127.0.0.1:43322 lo",
+		"01 127.0.0.1:43322 127.0.0.1:1004 lo",
+		"01 [::1]:1007 [::1]:45778 lo",
+		"01 [::1]:45778 [::1]:1007 lo",
+		"01 [fd09::1]:1008 [fd09::1]:41562 dum0",
+		"01 [fd09::1]:41562 [fd09::1]:1008 dum0",
+		"0A 0.0.0.0:1001 0.0.0.0:0",
+		"0A 0.0.0.0:1010 0.0.0.0:0",
+		"0A 0.0.0.0:1010 0.0.0.0:0",
+		"0A 0.0.0.0:1010 0.0.0.0:0",
+		"0A 10.8.0.1:1006 0.0.0.0:0 br-a1",
+		"0A 10.9.0.1:1005 0.0.0.0:0 dum0",
+		"0A 127.0.0.1:1004 0.0.0.0:0 lo",
+		"0A [::1]:1007 [::]:0 lo",
+		"0A [::]:1002 [::]:0",
+		"0A [::]:1003 [::]:0",
+		"0A [fd09::1]:1008 [::]:0 dum0",
+		"0A [fe80::d]:1009 [::]:0 dum0",
+	}
+	scenarioUDP = []string{
+		"01 10.9.0.1:2004 10.9.0.2:53 dum0",
+		"07 0.0.0.0:2001 0.0.0.0:0",
+		"07 0.0.0.0:2006 0.0.0.0:0",
+		"07 0.0.0.0:2006 0.0.0.0:0",
+		"07 10.9.0.1:2003 0.0.0.0:0 dum0",
+		"07 [::]:2002 [::]:0",
+		"07 [fd09::1]:2005 [::]:0 dum0",
+	}
+)
+
+func executable(t *testing.T) string {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return self
+}
+
+// viewIn returns the view that the test binary, run by command, has of root.
+func viewIn(t *testing.T, command *exec.Cmd, root, user string) view {
+	t.Helper()
+	command.Env = append(os.Environ(), viewRoot+"="+root, viewUser+"="+user)
+	command.Stderr = os.Stderr
+	output, err := command.Output()
+	if err != nil {
+		t.Fatalf("%s: %v", command, err)
+	}
+	var v view
+	if err := json.Unmarshal(output, &v); err != nil {
+		t.Fatalf("%s: %v in %q", command, err, output)
+	}
+	return v
+}
+
+// The agent in a container, or the agent on the host: both see the host.
+func TestScenario(t *testing.T) {
+	s := hostproctest.Start(t)
+	self := executable(t)
+
+	check := func(name string, got view, netDir string) {
+		t.Helper()
+		want := view{NetDir: netDir, TCP: scenarioTCP, UDP: scenarioUDP}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+	check("foreign", viewOf(s.Root()), s.Root()+"/1/net")
+	check("native", viewIn(t, s.Command(t, self), "/proc", ""), "/proc/1/net")
+	check("native, unprivileged", viewIn(t, s.Command(t, self), "/proc", "65534"), "/proc/1/net")
+	// In a network of its own a reader has no sockets, and its <root>/net says so.
+	const mounted = "/proc/1/root/proc"
+	check("from another network", viewIn(t, s.Command(t, "unshare", "--net", self), mounted, ""), mounted+"/1/net")
+}
+
+// mountHidden is a shell command that runs $2 where $1 is a proc mounted so that
+// users see their own processes only.
+const mountHidden = `mount -t proc -o hidepid=2 proc "$1" && exec "$2"`
+
+func TestHidepid(t *testing.T) {
+	s := hostproctest.Start(t)
+	self := executable(t)
+	mount := func(folder string) *exec.Cmd {
+		return s.Command(t, "unshare", "--mount", "sh", "-c", mountHidden, "sh", folder, self)
+	}
+
+	// The reader's own /proc: its network is the one to report.
+	got := viewIn(t, mount("/proc"), "/proc", "65534")
+	if !strings.Contains(got.Notice, "/proc/net") {
+		t.Errorf("notice %q does not name /proc/net", got.Notice)
+	}
+	got.Notice = ""
+	if diff := cmp.Diff(view{NetDir: "/proc/net", TCP: scenarioTCP, UDP: scenarioUDP}, got); diff != "" {
+		t.Errorf("own proc (-want +got):\n%s", diff)
+	}
+
+	// Anyone else's: no sockets rather than the reader's.
+	folder := t.TempDir()
+	got = viewIn(t, mount(folder), folder, "0")
+	if got.Err != "" {
+		t.Errorf("root can't read a proc mounted with hidepid: %s", got.Err)
+	}
+	// The folder that a test gets is closed to other users.
+	for dir := folder; dir != filepath.Clean(os.TempDir()); dir = filepath.Dir(dir) {
+		if err := os.Chmod(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got = viewIn(t, mount(folder), folder, "65534")
+	if !strings.Contains(got.Err, "gid=") || got.TCP != nil {
+		t.Errorf("foreign proc: %+v, want an error with the remedy", got)
+	}
+}
+
+func TestInterfaceDeleted(t *testing.T) {
+	s := hostproctest.Start(t)
+	h, err := Open(s.Root())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+
+	before := counters(t, h)
+	s.SendDatagrams(t)
+	after := counters(t, h)
+	const bytes, packets = 10 * (1000 + 8 + 20), 10
+	want := before["lo"]
+	want.RxBytes, want.RxPackets = want.RxBytes+bytes, want.RxPackets+packets
+	want.TxBytes, want.TxPackets = want.TxBytes+bytes, want.TxPackets+packets
+	if diff := cmp.Diff(want, after["lo"]); diff != "" {
+		t.Errorf("counters of lo (-want +got):\n%s", diff)
+	}
+	if _, ok := after["br-a1"]; !ok {
+		t.Errorf("no counters of br-a1 in %v", after)
+	}
+
+	s.DeleteInterface(t)
+	if c, ok := counters(t, h)["br-a1"]; ok {
+		t.Errorf("counters %v of br-a1, which is deleted", c)
+	}
+	got := viewOf(s.Root())
+	if !slices.Contains(got.TCP, "0A 10.8.0.1:1006 0.0.0.0:0") {
+		t.Errorf("the listener on the deleted interface is not there without a name:\n%s", strings.Join(got.TCP, "\n"))
+	}
+	if !slices.Contains(got.UDP, "07 0.0.0.0:43098 0.0.0.0:0") {
+		t.Errorf("the sender is not there:\n%s", strings.Join(got.UDP, "\n"))
+	}
+}
+
+func counters(t *testing.T, h *Host) map[string]Counters {
+	t.Helper()
+	c, err := h.Counters()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}

@@ -1,0 +1,77 @@
+package hostproc
+
+import (
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+)
+
+// The kernel that runs these tests is the judge of the formats.
+
+func TestRealSockets(t *testing.T) {
+	// Whatever network the first process is in, this one is in that of its sockets.
+	root := t.TempDir()
+	if err := os.Symlink("/proc/self", filepath.Join(root, "1")); err != nil {
+		t.Fatal(err)
+	}
+	h := open(t, root)
+	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	client, err := net.Dial("tcp4", listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+
+	sockets, err := h.TCP()
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, local := address(listener.Addr()), address(client.LocalAddr())
+	for _, want := range []Socket{
+		{Local: server, Remote: netip.MustParseAddrPort("0.0.0.0:0"), State: Listen},
+		{Local: local, Remote: server, State: Established},
+		{Local: server, Remote: local, State: Established},
+	} {
+		if !slices.Contains(sockets, want) {
+			t.Errorf("%v is not among %v", want, sockets)
+		}
+	}
+	addresses, err := h.Addresses()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if loopback := netip.MustParseAddr("127.0.0.1"); !slices.Contains(addresses.All(), loopback) {
+		t.Errorf("%v is not among %v", loopback, addresses.All())
+	}
+	if c, err := h.Counters(); err != nil || c["lo"].RxPackets == 0 {
+		t.Errorf("counters %v, %v", c, err)
+	}
+	if _, err := h.UDP(); err != nil {
+		t.Error(err)
+	}
+}
+
+func address(a net.Addr) netip.AddrPort { return a.(*net.TCPAddr).AddrPort() }
+
+func TestRealMachine(t *testing.T) {
+	h, err := Open("/proc")
+	if err != nil {
+		t.Skip(err)
+	}
+	defer h.Close()
+	for _, fact := range facts {
+		if _, err := fact.read(h); err != nil {
+			t.Error(err)
+		}
+	}
+	if n, err := h.Processes(); n < 1 || err != nil {
+		t.Errorf("%d processes, %v", n, err)
+	}
+}

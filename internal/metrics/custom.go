@@ -1,0 +1,203 @@
+package metrics
+
+import (
+	"errors"
+	"maps"
+	"math"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/device-defender/device-defender/internal/defender/report"
+)
+
+// Source is where the value of a custom metric comes from: a built-in source
+// by its name, or a file.
+type Source struct {
+	// Builtin is one of [Builtins], or "".
+	Builtin string
+	// File is read at each sample if Builtin is "". A relative path starts at
+	// the component's work folder.
+	File string
+	// Type is the metric's type; a built-in source has its own.
+	Type report.MetricType
+}
+
+// errNoBaseline leaves a metric out without a problem: the next sample has it.
+var errNoBaseline = errors.New("needs a baseline")
+
+// builtin reads one built-in source.
+type builtin struct {
+	metricType report.MetricType
+	unit       string
+	read       func(*collector) (report.CustomMetric, error)
+}
+
+var builtins = map[string]builtin{
+	"cpu_usage":           {report.Number, "percent of all CPUs since the last report", (*collector).cpuUsage},
+	"memory_usage":        {report.Number, "percent of memory not available", (*collector).memoryUsage},
+	"memory_available":    {report.Number, "bytes available without swapping", (*collector).memoryAvailable},
+	"load":                {report.NumberList, "load averages of 1, 5 and 15 minutes", (*collector).load},
+	"uptime":              {report.Number, "seconds since boot", (*collector).uptime},
+	"process_count":       {report.Number, "processes", (*collector).processCount},
+	"open_files":          {report.Number, "open file handles of the whole system", (*collector).openFiles},
+	"interface_names":     {report.StringList, "interfaces", (*collector).interfaceNames},
+	"interface_addresses": {report.IPList, "addresses of the interfaces", (*collector).interfaceAddresses},
+}
+
+// Builtins returns the names of the built-in sources, sorted.
+func Builtins() []string { return slices.Sorted(maps.Keys(builtins)) }
+
+// Builtin returns the built-in source of that name.
+func Builtin(name string) (Source, bool) {
+	b, ok := builtins[name]
+	return Source{Builtin: name, Type: b.metricType}, ok
+}
+
+// custom reads the custom metrics in the order of their names.
+func (c *collector) custom() {
+	for _, name := range slices.Sorted(maps.Keys(c.scope.Custom)) {
+		metric, err := c.read(c.scope.Custom[name])
+		if errors.Is(err, errNoBaseline) {
+			continue
+		}
+		if err == nil {
+			err = report.CheckMetricName(name)
+		}
+		if err == nil {
+			metric, err = c.dropBadItems(name, metric)
+		}
+		if err != nil {
+			c.missing(name, err)
+			continue
+		}
+		if c.sample.Custom == nil {
+			c.sample.Custom = make(map[string]report.CustomMetric)
+		}
+		c.sample.Custom[name] = metric
+	}
+}
+
+func (c *collector) read(s Source) (report.CustomMetric, error) {
+	if b, ok := builtins[s.Builtin]; ok {
+		return b.read(c)
+	}
+	return readFile(s.File, s.Type)
+}
+
+// dropBadItems leaves out the items of a list that the service would not keep,
+// so that one of them does not cost the others, and caps the list.
+func (c *collector) dropBadItems(name string, m report.CustomMetric) (report.CustomMetric, error) {
+	bad := func(item report.CustomMetric) bool {
+		err := item.Check()
+		if err != nil {
+			c.missing(name, err)
+		}
+		return err != nil
+	}
+	switch m.Type {
+	case report.NumberList:
+		m.Numbers = slices.DeleteFunc(m.Numbers, func(v float64) bool {
+			return bad(report.CustomMetric{Type: m.Type, Numbers: []float64{v}})
+		})
+		m.Numbers = m.Numbers[:min(len(m.Numbers), c.scope.MaxListItems)]
+	case report.StringList, report.IPList:
+		m.Strings = slices.DeleteFunc(m.Strings, func(v string) bool {
+			return bad(report.CustomMetric{Type: m.Type, Strings: []string{v}})
+		})
+		m.Strings = m.Strings[:min(len(m.Strings), c.scope.MaxListItems)]
+	}
+	return m, m.Check()
+}
+
+func number(v float64, err error) (report.CustomMetric, error) {
+	return report.CustomMetric{Type: report.Number, Number: v}, err
+}
+
+// round keeps what a figure is worth: the service takes at most 15 digits.
+func round(v float64, decimals int) float64 {
+	scale := math.Pow10(decimals)
+	return math.Round(v*scale) / scale
+}
+
+// cpuUsage is psutil's cpu_percent with one decimal, the cpu_usage of AWS's
+// component, but never that of the time before the first baseline.
+func (c *collector) cpuUsage() (report.CustomMetric, error) {
+	now := c.sample.Baseline.CPU
+	if now.Total == 0 { // could not be read: a problem of its own already
+		return report.CustomMetric{}, errNoBaseline
+	}
+	if c.since == nil || c.since.CPU.Total == 0 || now.Total <= c.since.CPU.Total {
+		return report.CustomMetric{}, errNoBaseline
+	}
+	busy := (now.Busy - c.since.CPU.Busy) / (now.Total - c.since.CPU.Total)
+	return number(round(100*min(max(busy, 0), 1), 1), nil)
+}
+
+func (c *collector) memoryUsage() (report.CustomMetric, error) {
+	m, err := c.host.Memory()
+	if err != nil {
+		return report.CustomMetric{}, err
+	}
+	if m.Total == 0 {
+		return report.CustomMetric{}, errors.New("meminfo: MemTotal is 0")
+	}
+	used := float64(m.Total-min(m.Available, m.Total)) / float64(m.Total)
+	return number(round(100*used, 1), nil)
+}
+
+func (c *collector) memoryAvailable() (report.CustomMetric, error) {
+	m, err := c.host.Memory()
+	return number(float64(m.Available), err)
+}
+
+func (c *collector) load() (report.CustomMetric, error) {
+	load1, load5, load15, err := c.host.Load()
+	return report.CustomMetric{Type: report.NumberList, Numbers: []float64{load1, load5, load15}}, err
+}
+
+func (c *collector) uptime() (report.CustomMetric, error) {
+	uptime, err := c.host.Uptime()
+	return number(math.Floor(uptime.Seconds()), err)
+}
+
+func (c *collector) processCount() (report.CustomMetric, error) {
+	n, err := c.host.Processes()
+	return number(float64(n), err)
+}
+
+func (c *collector) openFiles() (report.CustomMetric, error) {
+	n, err := c.host.OpenFiles()
+	return number(float64(n), err)
+}
+
+func (c *collector) interfaceNames() (report.CustomMetric, error) {
+	counters, err := c.host.Counters()
+	names := slices.Sorted(maps.Keys(counters))
+	names = slices.DeleteFunc(names, func(n string) bool { return !c.scope.selects(n) })
+	return report.CustomMetric{Type: report.StringList, Strings: names}, err
+}
+
+func (c *collector) interfaceAddresses() (report.CustomMetric, error) {
+	addresses, err := c.host.Addresses()
+	if err != nil {
+		return report.CustomMetric{}, err
+	}
+	var list []string
+	for _, a := range addresses.All() {
+		if c.scope.covers(a, addresses.Interface(a)) {
+			list = append(list, a.String())
+		}
+	}
+	return report.CustomMetric{Type: report.IPList, Strings: list}, nil
+}
+
+// parseIPs normalises the addresses that parse; Check refuses the others.
+func parseIPs(words []string) []string {
+	for i, w := range words {
+		if a, err := netip.ParseAddr(strings.Trim(w, "[]")); err == nil {
+			words[i] = a.Unmap().String()
+		}
+	}
+	return words
+}
