@@ -1,0 +1,316 @@
+package localcore
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"math"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/device-defender/device-defender/internal/greengrass"
+)
+
+const (
+	// updateTimeout is how long a deployment waits for components to answer
+	// preUpdateEvent (ComponentUpdatePolicy.java).
+	updateTimeout = 60 * time.Second
+	// validationTimeout is how long it waits for a verdict
+	// (DynamicComponentConfigurationValidator.java).
+	validationTimeout = 20 * time.Second
+)
+
+// RejectedError is a deployment's failure because the component refused the
+// configuration.
+type RejectedError struct {
+	Component, Message string
+}
+
+func (e *RejectedError) Error() string {
+	return fmt.Sprintf("component %s rejects the configuration: %s", e.Component, e.Message)
+}
+
+// Deploy changes a component's configuration as a deployment that leaves its
+// version alone: each reset (a JSON pointer; "" is all) goes back to the
+// recipe's default, then merge is merged. A whole number in merge counts as an
+// integer.
+//
+// As the Java nucleus it first asks who subscribed to component updates, which
+// may defer it, and then the component's validator, whose refusal is a
+// [*RejectedError]. After any error nothing has changed.
+func (c *Core) Deploy(ctx context.Context, component string, merge map[string]any, reset ...string) error {
+	select {
+	case c.deploying <- struct{}{}:
+		defer func() { <-c.deploying }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	ctx, free := until(ctx, c.ctx)
+	defer free()
+	c.mu.Lock()
+	k := c.components[component]
+	c.mu.Unlock()
+	if k == nil {
+		return fmt.Errorf("deploy: no component %q", component)
+	}
+	id := newDeploymentID()
+	value, err := plainValue(merge)
+	if err == nil && c.lite() {
+		err = checkResources(value["accessControl"])
+	}
+	if err != nil {
+		return fmt.Errorf("deploy %s: %w", component, err)
+	}
+	d := deployment{core: c, component: k, id: id, merge: value, reset: reset}
+	if c.lite() {
+		err = d.apply()
+	} else {
+		err = d.run(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("deploy %s: %w", component, err)
+	}
+	c.log.Info("deployed", "component", component, "deployment", id)
+	return nil
+}
+
+// deployment is one in progress.
+type deployment struct {
+	core      *Core
+	component *Component
+	id        string
+	merge     map[string]any
+	reset     []string
+}
+
+// run does what the Java nucleus does around apply.
+func (d *deployment) run(ctx context.Context) error {
+	if err := d.notify(ctx); err != nil {
+		return err
+	}
+	var post postUpdateEvent
+	post.PostUpdateEvent.DeploymentID = d.id
+	defer d.toUpdateSubscribers(post)
+	if err := d.validate(ctx); err != nil {
+		return err
+	}
+	return d.apply()
+}
+
+func (d *deployment) toUpdateSubscribers(event any) {
+	d.core.mu.Lock()
+	defer d.core.mu.Unlock()
+	for _, s := range d.core.subscriptions {
+		if s.kind == toComponentUpdates {
+			s.event("ComponentUpdatePolicyEvents", event)
+		}
+	}
+}
+
+// notify asks until no component defers.
+func (d *deployment) notify(ctx context.Context) error {
+	c := d.core
+	var pre preUpdateEvent
+	pre.PreUpdateEvent.DeploymentID = d.id
+	for {
+		u := &update{deployment: d.id, waiting: map[*Component]bool{}, answered: make(chan struct{})}
+		c.mu.Lock()
+		for _, s := range c.subscriptions {
+			if s.kind == toComponentUpdates {
+				u.waiting[s.conn.component] = true
+			}
+		}
+		if len(u.waiting) == 0 {
+			c.mu.Unlock()
+			return nil
+		}
+		c.update = u
+		c.mu.Unlock()
+		d.toUpdateSubscribers(pre)
+		timeout := time.NewTimer(updateTimeout)
+		select {
+		case <-u.answered:
+		case <-timeout.C:
+		case <-ctx.Done():
+		}
+		timeout.Stop()
+		c.mu.Lock()
+		c.update = nil
+		recheck := u.recheck
+		c.mu.Unlock()
+		if !wait(recheck, ctx.Done()) {
+			return ctx.Err()
+		}
+		if recheck == 0 {
+			return nil
+		}
+		c.log.Info("deployment deferred", "deployment", d.id, "for", recheck)
+	}
+}
+
+// validate asks the component's validator, if there is one and something would
+// change.
+func (d *deployment) validate(ctx context.Context) error {
+	c, k := d.core, d.component
+	c.mu.Lock()
+	next, _, err := d.proposed()
+	s := c.validators[k]
+	if err != nil || s == nil || reflect.DeepEqual(next.root.plain(), k.config.root.plain()) {
+		c.mu.Unlock()
+		return err
+	}
+	v := &validation{deployment: d.id, verdict: make(chan greengrass.ConfigurationValidityReport, 1)}
+	k.validation = v
+	type event struct {
+		DeploymentID  string `json:"deploymentId"`
+		Configuration any    `json:"configuration"`
+	}
+	s.event("ValidateConfigurationUpdateEvents", map[string]event{
+		"validateConfigurationUpdateEvent": {d.id, c.spell(next.root.plain())},
+	})
+	c.mu.Unlock()
+
+	timeout := time.NewTimer(validationTimeout)
+	defer timeout.Stop()
+	select {
+	case report := <-v.verdict:
+		if report.Status == greengrass.ConfigurationRejected {
+			return &RejectedError{Component: k.name, Message: report.Message}
+		}
+		return nil
+	case <-timeout.C:
+		err = fmt.Errorf("component %s did not validate the configuration within %v", k.name, validationTimeout)
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	c.mu.Lock()
+	k.validation = nil
+	c.mu.Unlock()
+	return err
+}
+
+// proposed is the configuration after the deployment, and the leaves that it
+// changes and that the nucleus announces.
+func (d *deployment) proposed() (*store, [][]string, error) {
+	now := time.UnixMilli(time.Now().UnixMilli())
+	next := d.component.config.clone()
+	var changed [][]string
+	for _, pointer := range d.reset {
+		path, err := parsePointer(pointer)
+		if err != nil {
+			return nil, nil, err
+		}
+		removed := next.remove(path)
+		value, isDefault := d.component.defaults.get(path)
+		if isDefault {
+			if _, err := next.merge(path, value, now); err != nil {
+				return nil, nil, err
+			}
+		}
+		for _, leaf := range removed {
+			before, _ := d.component.config.get(leaf)
+			after, still := next.get(leaf)
+			// Nucleus lite tells nobody of a deleted key.
+			if !reflect.DeepEqual(before, after) && (still || !d.core.lite()) {
+				changed = append(changed, leaf)
+			}
+		}
+	}
+	merged, err := next.merge(nil, d.merge, now)
+	if err == nil && d.core.lite() {
+		err = d.core.checkLeaves(d.merge)
+	}
+	return next, append(changed, merged...), err
+}
+
+func (d *deployment) apply() error {
+	d.core.mu.Lock()
+	defer d.core.mu.Unlock()
+	next, changed, err := d.proposed()
+	if err != nil {
+		return err
+	}
+	d.component.config = next
+	d.component.announce(changed)
+	return nil
+}
+
+// parsePointer splits a JSON pointer (RFC 6901).
+func parsePointer(pointer string) ([]string, error) {
+	if pointer == "" {
+		return nil, nil
+	}
+	if pointer[0] != '/' {
+		return nil, fmt.Errorf("reset %q: not a JSON pointer", pointer)
+	}
+	path := strings.Split(pointer[1:], "/")
+	for i, key := range path {
+		path[i] = strings.NewReplacer("~1", "/", "~0", "~").Replace(key)
+	}
+	return path, nil
+}
+
+// plainValue returns v in the types of a stored configuration.
+func plainValue(v map[string]any) (map[string]any, error) {
+	var plain func(v any) (any, error)
+	plain = func(v any) (any, error) {
+		switch rv := reflect.ValueOf(v); rv.Kind() {
+		case reflect.Invalid:
+			return nil, nil
+		case reflect.String:
+			return rv.String(), nil
+		case reflect.Bool:
+			return rv.Bool(), nil
+		case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+			return rv.Int(), nil
+		case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32:
+			return int64(rv.Uint()), nil
+		case reflect.Float32, reflect.Float64:
+			f := rv.Float()
+			if math.IsNaN(f) || math.IsInf(f, 0) {
+				return nil, errors.New("a number in the configuration is not finite")
+			}
+			if i := int64(f); float64(i) == f && math.Abs(f) < 1<<53 {
+				return i, nil
+			}
+			return f, nil
+		case reflect.Slice:
+			list := make([]any, rv.Len())
+			for i := range list {
+				var err error
+				if list[i], err = plain(rv.Index(i).Interface()); err != nil {
+					return nil, err
+				}
+			}
+			return list, nil
+		case reflect.Map:
+			if rv.Type().Key().Kind() != reflect.String {
+				break
+			}
+			m := make(map[string]any, rv.Len())
+			for _, key := range rv.MapKeys() {
+				var err error
+				if m[key.String()], err = plain(rv.MapIndex(key).Interface()); err != nil {
+					return nil, err
+				}
+			}
+			return m, nil
+		}
+		return nil, fmt.Errorf("configuration cannot hold a %T", v)
+	}
+	value, err := plain(v)
+	if err != nil {
+		return nil, err
+	}
+	return value.(map[string]any), nil
+}
+
+// newDeploymentID returns a random UUID, as deployments have.
+func newDeploymentID() string {
+	var b [16]byte
+	rand.Read(b[:])
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}

@@ -1,0 +1,144 @@
+package localcore
+
+import (
+	"time"
+)
+
+// faults are what has been switched on. Guarded by Core.mu.
+type faults struct {
+	delay          time.Duration
+	stalled        chan struct{} // closed when a stall ends; nil if there is none
+	cut            bool
+	noHealthDaemon bool
+}
+
+// SetOnline connects or disconnects the core's MQTT side.
+func (c *Core) SetOnline(online bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	was := c.cloud.connected()
+	c.cloud.offline = !online
+	switch is := c.cloud.connected(); {
+	case was && !is:
+		c.disconnected()
+	case is && !was:
+		c.connected()
+	}
+}
+
+// HoldAcknowledgements keeps the cloud from acknowledging, and thus from
+// seeing, what is published: messages stay in flight until it is switched off.
+func (c *Core) HoldAcknowledgements(hold bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cloud.holding = hold
+	notify(c.cloud.wake)
+}
+
+// ForgetTokens makes every token so far worthless, as a restart of nucleus
+// lite's IPC daemon does. A process that is started later gets a new one.
+// Connections stay.
+func (c *Core) ForgetTokens() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.tokens)
+	for _, k := range c.components {
+		k.token = ""
+	}
+}
+
+// DropSubscriptions ends every subscription to AWS IoT Core without telling the
+// subscribers, as a restart of nucleus lite's MQTT daemon does.
+func (c *Core) DropSubscriptions() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.unsubscribe(func(s *subscription) bool { return s.kind == toIoTCore })
+}
+
+// CloseConnections closes every connection.
+func (c *Core) CloseConnections() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for conn := range c.conns {
+		conn.close()
+	}
+}
+
+// RestartIPC restarts the IPC server: connections are closed, the socket is
+// made anew and, on nucleus lite, all tokens are forgotten.
+func (c *Core) RestartIPC() error {
+	if c.lite() {
+		c.ForgetTokens()
+	}
+	listening := c.stopListening()
+	c.CloseConnections()
+	if !listening {
+		return nil
+	}
+	return c.Listen()
+}
+
+// CutFrame sends half of the next frame, to whomever it goes, and closes that
+// connection.
+func (c *Core) CutFrame() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.faults.cut = true
+}
+
+func (c *Core) takeCut() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	cut := c.faults.cut
+	c.faults.cut = false
+	return cut
+}
+
+// DelayAnswers delays each answer, and what follows it on its connection, by d.
+func (c *Core) DelayAnswers(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.faults.delay = d
+}
+
+// Stall lets the core neither serve nor send anything for d.
+func (c *Core) Stall(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.faults.stalled != nil {
+		return // one at a time
+	}
+	stalled := make(chan struct{})
+	c.faults.stalled = stalled
+	time.AfterFunc(d, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.faults.stalled = nil
+		close(stalled)
+	})
+}
+
+// waitForStall waits while the core is stalled and reports whether the
+// connection is still open.
+func (c *Core) waitForStall(conn *connection) bool {
+	c.mu.Lock()
+	stalled := c.faults.stalled
+	c.mu.Unlock()
+	if stalled == nil {
+		return true
+	}
+	select {
+	case <-stalled:
+		return true
+	case <-conn.closed:
+		return false
+	}
+}
+
+// SetHealthDaemon says whether nucleus lite's health daemon runs; without it
+// UpdateState fails there.
+func (c *Core) SetHealthDaemon(runs bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.faults.noHealthDaemon = !runs
+}
