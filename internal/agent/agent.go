@@ -1,0 +1,264 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"os"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/device-defender/device-defender/internal/defender/report"
+	"github.com/device-defender/device-defender/internal/greengrass"
+	"github.com/device-defender/device-defender/internal/hostproc"
+	"github.com/device-defender/device-defender/internal/metrics"
+)
+
+// Options are what the process gives the agent.
+type Options struct {
+	ThingName string
+	// Token and Dial reach the nucleus.
+	Token string
+	Dial  func(context.Context) (net.Conn, error)
+	// WorkDir holds the state file; the nucleus starts a component in it.
+	WorkDir string
+	// Defaults are for configuration keys that are absent.
+	Defaults Config
+	// MinInterval is the least time between two reports, [MinSampleInterval]
+	// but against a stand-in core.
+	MinInterval time.Duration
+	Log         *slog.Logger
+	// Level is set as the configuration says; it may be nil.
+	Level *slog.LevelVar
+}
+
+// agent is owned by the goroutine of Run but for the channels.
+type agent struct {
+	Options
+	parser  Parser
+	session *greengrass.Session
+
+	config     Config
+	configured bool      // config was read, not only the defaults
+	problems   []Problem // of the configuration, as logged last
+	schedule   *schedule
+	state      state
+	tracker    tracker
+	dropped    int
+	cut        cutLists // of the last report
+	notice     string   // where the network tables are read, if not where expected
+
+	replies     []*greengrass.Registration
+	replyTopics []string
+	inflight    *delivery // nil if no report is on its way
+
+	refresh        chan struct{} // asks for the configuration to be read
+	configurations chan configuration
+	answers        chan report.Reply
+	delivered      chan *delivery
+}
+
+// Run reports until ctx ends, then returns nil. It returns an error only if
+// the nucleus refuses the token for good: [greengrass.ErrTokenRefused].
+func Run(ctx context.Context, o Options) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer cancel()
+
+	a := &agent{
+		Options:        o,
+		parser:         Parser{Defaults: o.Defaults, MinInterval: o.MinInterval},
+		config:         o.Defaults,
+		schedule:       newSchedule(o.ThingName, o.Defaults.SampleInterval),
+		refresh:        make(chan struct{}, 1),
+		configurations: make(chan configuration),
+		answers:        make(chan report.Reply, 16),
+		delivered:      make(chan *delivery, 1),
+	}
+	a.session = greengrass.NewSession(greengrass.SessionConfig{
+		Dial: o.Dial, Token: o.Token, Log: o.Log,
+		OnConnect: func(*greengrass.Client) { a.askForConfiguration() },
+	})
+	a.watchConfiguration()
+
+	ended := make(chan error, 1)
+	running.Go(func() { ended <- a.session.Run(ctx) })
+	running.Go(func() { a.readConfigurations(ctx) })
+	return a.loop(ctx, ended)
+}
+
+// loop waits for the first configuration, then samples and minds what comes.
+func (a *agent) loop(ctx context.Context, ended <-chan error) error {
+	due := time.NewTimer(0)
+	due.Stop()
+	started := false
+	for {
+		select {
+		case <-ctx.Done():
+			a.stop()
+			return nil
+		case err := <-ended:
+			a.stop()
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
+		case c := <-a.configurations:
+			a.configure(c)
+			if !started {
+				started = true
+				a.start()
+			}
+		case <-due.C:
+			a.askForConfiguration()
+			a.report(ctx)
+		case d := <-a.delivered:
+			a.finish(d)
+		case r := <-a.answers:
+			a.answered(r)
+		}
+		if started {
+			due.Reset(time.Until(a.schedule.next))
+		}
+	}
+}
+
+// start reads the state file and sets the first sample.
+func (a *agent) start() {
+	var err error
+	if a.state, err = loadState(a.WorkDir); err != nil {
+		a.Log.Warn("state file is of no use, starting without it", "error", err)
+	}
+	now := time.Now()
+	a.schedule.start(now, a.earlier(now), a.MinInterval)
+	if wait := time.Until(a.schedule.next); wait > 0 {
+		a.Log.Info("continuing after a restart", "next_report_in", wait.Round(time.Second))
+	}
+}
+
+// earlier returns when the last sample of an earlier process was taken, if
+// that was in this boot and at most two intervals ago, and forgets its
+// baseline otherwise: a report covers its own interval.
+func (a *agent) earlier(now time.Time) time.Time {
+	b := a.state.Baseline
+	if b == nil {
+		return time.Time{}
+	}
+	a.state.Baseline = nil
+	host, err := hostproc.Open(a.config.ProcPath)
+	if err != nil {
+		return time.Time{} // said when the first sample fails
+	}
+	defer host.Close()
+	boot, err := host.BootID()
+	uptime, err2 := host.Uptime()
+	ago := uptime - b.Uptime
+	if errors.Join(err, err2) != nil || boot != b.BootID || ago < 0 || ago > 2*a.config.SampleInterval {
+		return time.Time{}
+	}
+	a.state.Baseline = b
+	return now.Add(-ago)
+}
+
+// report takes a sample and sends it on its way.
+func (a *agent) report(ctx context.Context) {
+	a.drop()
+	now := time.Now()
+	a.schedule.sampled(now)
+	r := a.sample(now)
+	if err := a.state.save(a.WorkDir); err != nil {
+		a.Log.Warn("state not saved: a restart may leave a gap", "error", err)
+	}
+	debug.FreeOSMemory() // a busy host's tables are garbage for an interval now
+	if r == nil {
+		return
+	}
+	a.tracker.sent(r.ID, a.config.ReportTopic == "")
+	if a.tracker.silent() {
+		a.Log.Warn("no reply to the last reports, renewing the subscriptions", "reports", a.tracker.unanswered)
+		for _, s := range a.replies {
+			s.Renew()
+		}
+	}
+	a.send(ctx, r)
+}
+
+// sample reads the host into a report, nil if there is nothing to say.
+func (a *agent) sample(now time.Time) *report.Report {
+	host, err := hostproc.Open(a.config.ProcPath)
+	if err != nil {
+		a.Log.Error("host can't be read, no report", "error", err)
+		return nil
+	}
+	defer host.Close()
+	if n := host.Notice(); n != a.notice {
+		a.notice = n
+		a.Log.Warn(n)
+	}
+	s := metrics.Collect(host, a.config.Metrics, a.state.Baseline)
+	a.state.Baseline = s.Baseline
+	for _, p := range s.Problems {
+		a.Log.Warn("left out of the report", "what", p.What, "error", p.Err)
+	}
+	if s.Metrics == nil && s.Custom == nil {
+		a.Log.Error("nothing could be read, no report", "proc", a.config.ProcPath)
+		return nil
+	}
+	return &report.Report{
+		ID: a.state.nextReportID(now), Version: report.DocumentVersion,
+		Metrics: s.Metrics, CustomMetrics: s.Custom,
+	}
+}
+
+// answered accounts for a reply.
+func (a *agent) answered(r report.Reply) {
+	if d := a.inflight; d != nil && r.ReportID == d.report.ID {
+		// It has arrived, whatever the nucleus still has to say.
+		d.cancel()
+		d = <-a.delivered
+		d.err = nil
+		a.finish(d)
+	}
+	id, current := a.tracker.answer(r)
+	switch {
+	case r.Status == report.Accepted && current:
+		a.schedule.accepted()
+		a.Log.Info("report accepted", "report_id", id)
+	case r.Status == report.Accepted:
+		a.Log.Debug("reply to an unknown report", "report_id", r.ReportID)
+	default:
+		a.Log.Error("report rejected", "report_id", id, "code", r.ErrorCode, "message", r.ErrorMessage)
+		if r.ErrorCode == "Throttled" {
+			a.schedule.throttled()
+			a.Log.Warn("reporting less often for a while", "interval", a.schedule.period())
+		}
+	}
+}
+
+// stop ends a delivery and saves the state.
+func (a *agent) stop() {
+	a.drop()
+	// The work folder of a component that never sampled stays empty.
+	if a.state.ReportID > 0 {
+		if err := a.state.save(a.WorkDir); err != nil {
+			a.Log.Warn("state not saved", "error", err)
+		}
+	}
+	a.Log.Info("stopped", "accepted", a.tracker.accepted, "rejected", a.tracker.rejected, "dropped", a.dropped)
+}
+
+// WarnIfRoot says that root is not needed: everything read is world-readable.
+func WarnIfRoot(log *slog.Logger) {
+	if os.Getuid() == 0 {
+		log.Warn("running as root, which is not needed: remove RequiresPrivilege from the recipe")
+	}
+}
+
+// sameProblems reports whether there is nothing new to say.
+func sameProblems(a, b []Problem) bool {
+	return slices.EqualFunc(a, b, func(x, y Problem) bool { return x.String() == y.String() })
+}

@@ -1,0 +1,160 @@
+package agent
+
+import (
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/device-defender/device-defender/internal/defender/report"
+	"github.com/device-defender/device-defender/internal/metrics"
+)
+
+// Limits of the configuration.
+const (
+	// MinSampleInterval is Device Defender's "device metric minimum delay":
+	// what is reported sooner may be throttled.
+	MinSampleInterval = 300 * time.Second
+	// MaxSampleInterval keeps a device well inside the two days after which
+	// Detect invalidates its alarms.
+	MaxSampleInterval = 24 * time.Hour
+	// MaxPublishRetryCount is that of AWS's component.
+	MaxPublishRetryCount = 72
+	// MaxListItems is what 128 KiB can hold of the shortest entries.
+	MaxListItems = 2000
+	// MaxCustomMetrics is how many a report carries at the most.
+	MaxCustomMetrics = 50
+)
+
+// Config is the component's configuration.
+type Config struct {
+	SampleInterval    time.Duration
+	PublishRetryCount int
+	// ProcPath is where the host's /proc is mounted.
+	ProcPath string
+	Encoding report.Encoding
+	// ReportTopic replaces Device Defender's topic if not empty; {thing} in it
+	// stands for the thing's name. Nothing answers there.
+	ReportTopic string
+	Metrics     metrics.Options
+	LogLevel    slog.Level
+}
+
+// DefaultConfig is the configuration of a component that was given none. Its
+// values are those of AWS's component where that has the setting.
+func DefaultConfig() Config {
+	cpu, _ := metrics.Builtin("cpu_usage")
+	return Config{
+		SampleInterval:    MinSampleInterval,
+		PublishRetryCount: 5,
+		ProcPath:          "/proc",
+		Metrics: metrics.Options{
+			IncludeLoopback: true,
+			MaxListItems:    metrics.DefaultMaxListItems,
+			Custom:          map[string]metrics.Source{"cpu_usage": cpu},
+		},
+		LogLevel: slog.LevelInfo,
+	}
+}
+
+// Problem is something wrong with a configuration.
+type Problem struct {
+	// Key is as the user wrote it, with a path for nested keys.
+	Key   string
+	Value any
+	// Want says what would be right.
+	Want string
+	// Invalid is set for a value that can't be used, clear for a key that is
+	// merely not known: only the former makes a proposed configuration bad.
+	Invalid bool
+}
+
+func (p Problem) String() string {
+	if !p.Invalid {
+		return fmt.Sprintf("unknown key %s: %s", p.Key, p.Want)
+	}
+	return fmt.Sprintf("%s: %s, want %s", p.Key, quote(p.Value), p.Want)
+}
+
+// quote shows a configuration value as the user would write it, shortened.
+func quote(v any) string {
+	s := fmt.Sprintf("%v", v)
+	if text, ok := v.(string); ok {
+		s = fmt.Sprintf("%q", text)
+	}
+	if runes := []rune(s); len(runes) > 80 {
+		s = string(runes[:80]) + "..."
+	}
+	return s
+}
+
+// Parser reads configurations as they come over IPC.
+type Parser struct {
+	// Defaults are for keys that are absent.
+	Defaults Config
+	// MinInterval is the least SampleIntervalSeconds taken.
+	MinInterval time.Duration
+}
+
+// Parse reads a configuration. A key with a wrong value keeps what it has in
+// last, the last good configuration. Nucleus lite delivers the scalars of YAML
+// recipes as strings and the Java nucleus turns integers to doubles, so every
+// value is taken in each form; the Java nucleus' keys do not depend on case,
+// so neither do ours.
+func (p Parser) Parse(raw map[string]any, last Config) (Config, []Problem) {
+	r := reader{parser: p, config: p.Defaults, last: last, given: make(map[*key]string)}
+	r.read(raw)
+	slices.SortFunc(r.problems, func(a, b Problem) int { return strings.Compare(a.Key, b.Key) })
+	return r.config, r.problems
+}
+
+// reader is the state of one Parse.
+type reader struct {
+	parser   Parser
+	config   Config
+	last     Config
+	given    map[*key]string // the name under which each key was given
+	problems []Problem
+}
+
+func (r *reader) read(raw map[string]any) {
+	// Sorted, so that of two synonyms the same one wins every time.
+	for _, name := range slices.Sorted(maps.Keys(raw)) {
+		value := raw[name]
+		k := lookup(name)
+		switch {
+		case k == nil:
+			r.problems = append(r.problems, Problem{Key: name, Value: value, Want: suggest(name)})
+		case k.set == nil || unset(value):
+			if nested, ok := value.(map[string]any); ok && k.nested {
+				r.nested(nested)
+			}
+		case r.given[k] != "" && !strings.EqualFold(name, k.name):
+			// The key's own name wins over an older synonym.
+		default:
+			r.given[k] = name
+			if !k.set(r, name, value) {
+				k.keep(&r.config, r.last)
+			}
+		}
+	}
+}
+
+// nested reads the Lambda's EnvironmentVariables, whose names are synonyms.
+func (r *reader) nested(raw map[string]any) {
+	for name, value := range raw {
+		if strings.EqualFold(name, "EnvironmentVariables") {
+			if variables, ok := value.(map[string]any); ok {
+				r.read(variables)
+			}
+		}
+	}
+}
+
+// invalid notes a value that can't be used. It returns false.
+func (r *reader) invalid(key string, value any, want string) bool {
+	r.problems = append(r.problems, Problem{Key: key, Value: value, Want: want, Invalid: true})
+	return false
+}

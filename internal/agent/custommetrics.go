@@ -1,0 +1,104 @@
+package agent
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/device-defender/device-defender/internal/defender/report"
+	"github.com/device-defender/device-defender/internal/metrics"
+)
+
+// customMetrics adds to the default metrics; false takes one away. A metric
+// with a fault is left out and does not cost the others.
+func (r *reader) customMetrics(name string, value any) bool {
+	object, ok := value.(map[string]any)
+	if !ok {
+		return r.invalid(name, value, `an object such as {"uptime": true}`)
+	}
+	sources := maps.Clone(r.parser.Defaults.Metrics.Custom)
+	if sources == nil {
+		sources = make(map[string]metrics.Source)
+	}
+	for _, metric := range slices.Sorted(maps.Keys(object)) {
+		value, key := object[metric], name+"."+metric
+		on, isBool := boolean(value)
+		switch {
+		case unset(value):
+			continue
+		case isBool && !on:
+			delete(sources, metric)
+			continue
+		}
+		source, ok := r.source(key, metric, value)
+		if !ok {
+			source, ok = r.last.Metrics.Custom[metric]
+		}
+		if ok {
+			sources[metric] = source
+		}
+	}
+	if len(sources) > MaxCustomMetrics {
+		return r.invalid(name, fmt.Sprintf("%d metrics", len(sources)), fmt.Sprintf("at most %d", MaxCustomMetrics))
+	}
+	r.config.Metrics.Custom = sources
+	return true
+}
+
+// source reads what feeds one custom metric: a built-in source, as its name,
+// as {"Source": name}, or as true where the metric is named after it; or a
+// file, as {"File": path, "Type": type}.
+func (r *reader) source(key, metric string, value any) (metrics.Source, bool) {
+	if err := report.CheckMetricName(metric); err != nil {
+		return metrics.Source{}, r.invalid(key, value, err.Error())
+	}
+	object, isObject := value.(map[string]any)
+	if isObject && member(object, "File") != nil {
+		return r.fileSource(key, object)
+	}
+	if isObject {
+		value = member(object, "Source")
+	}
+	name, _ := text(value)
+	if on, _ := boolean(value); on {
+		name = metric
+	}
+	source, ok := metrics.Builtin(name)
+	if !ok {
+		r.invalid(key, value, fmt.Sprintf(`true, false, one of %s, or {"File": "/path", "Type": "number"}`,
+			strings.Join(metrics.Builtins(), ", ")))
+	}
+	return source, ok
+}
+
+func (r *reader) fileSource(key string, object map[string]any) (metrics.Source, bool) {
+	file, _ := text(member(object, "File"))
+	if file == "" {
+		return metrics.Source{}, r.invalid(key+".File", member(object, "File"), "the path of a file")
+	}
+	source := metrics.Source{File: file, Type: report.Number}
+	if t := member(object, "Type"); !unset(t) {
+		var ok bool
+		if source.Type, ok = metricType(t); !ok {
+			return metrics.Source{}, r.invalid(key+".Type", t, "number, number-list, string-list or ip-address-list")
+		}
+	}
+	return source, true
+}
+
+// metricType takes the types as CreateCustomMetric and as reports spell them.
+func metricType(v any) (report.MetricType, bool) {
+	name, _ := text(v)
+	switch strings.ToLower(name) {
+	case "number":
+		return report.Number, true
+	case "number-list", "number_list":
+		return report.NumberList, true
+	case "string-list", "string_list":
+		return report.StringList, true
+	case "ip-address-list", "ip_list":
+		return report.IPList, true
+	}
+	return 0, false
+}

@@ -1,0 +1,98 @@
+package agent
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/device-defender/device-defender/internal/metrics"
+)
+
+// stateFile is the name of the state file in the work folder.
+const stateFile = "state.json"
+
+// maxStateSize bounds what is read of a state file, in bytes. One interface
+// takes about 100.
+const maxStateSize = 4 << 20
+
+// maxReportID is the largest id that every JSON reader keeps exact.
+const maxReportID = 1<<53 - 1
+
+// state is what the agent remembers over a restart.
+type state struct {
+	// ReportID is the last one used, whether or not its report was sent.
+	ReportID int64 `json:"report_id"`
+	// Baseline is the last sample's.
+	Baseline *metrics.Baseline `json:"baseline,omitempty"`
+}
+
+// nextReportID returns an id greater than every earlier one: the epoch second
+// as AWS's agents send it, or the last id plus one while the clock is behind.
+func (s *state) nextReportID(now time.Time) int64 {
+	s.ReportID = max(now.Unix(), s.ReportID+1)
+	return s.ReportID
+}
+
+// loadState reads the state file. A missing one is no error; with any other
+// error the state is empty and usable.
+func loadState(folder string) (state, error) {
+	f, err := os.Open(filepath.Join(folder, stateFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return state{}, nil
+	}
+	if err != nil {
+		return state{}, err
+	}
+	defer f.Close()
+	s, err := parseState(f)
+	if err != nil {
+		return state{}, fmt.Errorf("%s: %w", f.Name(), err)
+	}
+	return s, nil
+}
+
+func parseState(r io.Reader) (state, error) {
+	text, err := io.ReadAll(io.LimitReader(r, maxStateSize+1))
+	if err != nil {
+		return state{}, err
+	}
+	if len(text) > maxStateSize {
+		return state{}, fmt.Errorf("more than %d bytes", maxStateSize)
+	}
+	var s state
+	if err := json.Unmarshal(text, &s); err != nil {
+		return state{}, err
+	}
+	if s.ReportID < 0 || s.ReportID >= maxReportID {
+		return state{}, fmt.Errorf("report_id %d, want 0 to %d", s.ReportID, maxReportID-1)
+	}
+	return s, nil
+}
+
+// save replaces the state file in one step: after a crash at any moment it
+// holds the old state or the new one.
+func (s *state) save(folder string) error {
+	text, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	name := filepath.Join(folder, stateFile)
+	// A fixed name, so that crashes do not leave a trail of files.
+	f, err := os.OpenFile(name+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), name)
+}
