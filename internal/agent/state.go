@@ -21,7 +21,7 @@ const stateFile = "state.json"
 const maxStateSize = 4 << 20
 
 // maxReportID is the largest id that every JSON reader keeps exact.
-const maxReportID = 1<<53 - 1
+const maxReportID int64 = 1<<53 - 1
 
 // state is what the agent remembers over a restart.
 type state struct {

@@ -28,6 +28,11 @@ func TestRealSockets(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer client.Close()
+	accepted, err := listener.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer accepted.Close()
 
 	sockets, err := h.TCP()
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -50,12 +51,19 @@ const MinIntervalVariable = "DEVICE_DEFENDER_MIN_INTERVAL"
 // Main runs the command line and returns the exit code. Normal output and log
 // lines go to stdout: the nucleus logs stderr as warnings.
 func Main(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
+	// The tables of a busy host are garbage a moment after they were read:
+	// collect it sooner than by default, for a third less memory.
+	debug.SetGCPercent(40)
 	name := "run"
 	if len(args) > 0 {
 		name, args = args[0], args[1:]
 	}
 	switch name {
 	case "run":
+		if len(args) > 0 {
+			fmt.Fprintf(stderr, "device-defender run: unexpected argument %q\n", args[0])
+			return exitUsage
+		}
 		return run(ctx, getenv, stdout, stderr)
 	case "print":
 		return printReports(ctx, args, getenv, stdout, stderr)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -44,7 +45,7 @@ func printFlags(getenv func(string) string) (*flag.FlagSet, *printOptions) {
 
 func (o *printOptions) parse(flags *flag.FlagSet, args []string) error {
 	if err := flags.Parse(args); err != nil {
-		return errFlags
+		return fmt.Errorf("%w: %w", errFlags, err)
 	}
 	switch {
 	case flags.NArg() > 0:
@@ -61,10 +62,13 @@ func (o *printOptions) parse(flags *flag.FlagSet, args []string) error {
 func printReports(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
 	flags, o := printFlags(getenv)
 	flags.SetOutput(stderr)
-	if err := o.parse(flags, args); err != nil {
-		if err != errFlags {
-			fmt.Fprintln(stderr, "device-defender print:", err)
-		}
+	switch err := o.parse(flags, args); {
+	case errors.Is(err, flag.ErrHelp):
+		return exitOK
+	case errors.Is(err, errFlags):
+		return exitUsage
+	case err != nil:
+		fmt.Fprintln(stderr, "device-defender print:", err)
 		return exitUsage
 	}
 	if err := o.print(ctx, stdout, stderr); err != nil {

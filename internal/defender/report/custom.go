@@ -119,7 +119,7 @@ func checkNumber(place string, v float64) error {
 func checkString(place, s string) error {
 	allowed := func(r rune) bool { return isAlphanumeric(r) || strings.ContainsRune(":_-/.", r) }
 	if s == "" || !all(s, allowed) {
-		return fmt.Errorf("%s: %.64q, want letters, digits and : _ - / .", place, s)
+		return fmt.Errorf("%s: %.64q, want letters, digits and . : _ - /", place, s)
 	}
 	return nil
 }

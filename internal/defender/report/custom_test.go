@@ -47,9 +47,9 @@ func TestCheckValue(t *testing.T) {
 		{CustomMetric{Type: NumberList, Numbers: []float64{1, 1. / 3}}, "number_list[1]: 0.3333333333333333, want at most 15 digits"},
 		{CustomMetric{Type: NumberList, Numbers: []float64{math.Inf(-1)}}, "number_list[0]: -Inf, want a finite number"},
 		{CustomMetric{Type: StringList, Strings: []string{"value_1", "eth0", "/usr/bin:a-B.c"}}, ""},
-		{CustomMetric{Type: StringList, Strings: []string{"a", "b c"}}, `string_list[1]: "b c", want letters, digits and : _ - / .`},
-		{CustomMetric{Type: StringList, Strings: []string{""}}, `string_list[0]: "", want letters, digits and : _ - / .`},
-		{CustomMetric{Type: StringList, Strings: []string{"é"}}, `string_list[0]: "é", want letters, digits and : _ - / .`},
+		{CustomMetric{Type: StringList, Strings: []string{"a", "b c"}}, `string_list[1]: "b c", want letters, digits and . : _ - /`},
+		{CustomMetric{Type: StringList, Strings: []string{""}}, `string_list[0]: "", want letters, digits and . : _ - /`},
+		{CustomMetric{Type: StringList, Strings: []string{"é"}}, `string_list[0]: "é", want letters, digits and . : _ - /`},
 		{CustomMetric{Type: IPList, Strings: []string{"172.0.0.10", "fd09::1", "::ffff:10.0.0.1"}}, ""},
 		{CustomMetric{Type: IPList, Strings: []string{"172.0.0.256"}}, `ip_list[0]: "172.0.0.256", want an IP address`},
 		{CustomMetric{Type: IPList, Strings: []string{"fe80::1%eth0"}}, `ip_list[0]: "fe80::1%eth0", want an IP address`},
@@ -77,7 +77,7 @@ func TestWarnings(t *testing.T) {
 		`custom_metrics."a b": metric name "a b", want 1 to 128 of a-z A-Z 0-9 : _ -`,
 		`custom_metrics."a b"[0].ip_list[0]: "localhost", want an IP address`,
 		`custom_metrics."aws:mine": metric name "aws:mine", the prefix aws: is AWS's`,
-		`custom_metrics.words[0].string_list[1]: "not ok", want letters, digits and : _ - / .`,
+		`custom_metrics.words[0].string_list[1]: "not ok", want letters, digits and . : _ - /`,
 	}
 	if diff := cmp.Diff(want, r.Warnings()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -10,7 +10,8 @@ import (
 )
 
 // Encode writes the report. It fails with an [InvalidError] on a report that
-// [Decode] would refuse.
+// [Decode] would refuse, except that it does not look at the size: see
+// [Report.Fit].
 func (r *Report) Encode(enc Encoding) ([]byte, error) {
 	w := &writer{Encoding: enc, buf: make([]byte, 0, r.sizeHint())}
 	w.report(r)

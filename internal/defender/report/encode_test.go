@@ -160,7 +160,9 @@ func TestEncodeRefuses(t *testing.T) {
 		}, `metrics.tcp_connections.established_connections.connections[1].remote_addr: "[fe80::1%eth0]:1", want ip:port`},
 		{func(r *Report) { r.CustomMetrics["n"] = CustomMetric{Number: math.Inf(1)} },
 			"custom_metrics.n[0].number: +Inf, want a finite number"},
-		{func(r *Report) { r.CustomMetrics["n"] = CustomMetric{Type: NumberList, Numbers: []float64{0, math.NaN()}} },
+		{func(r *Report) {
+			r.CustomMetrics["n"] = CustomMetric{Type: NumberList, Numbers: []float64{0, math.NaN()}}
+		},
 			"custom_metrics.n[0].number_list[1]: NaN, want a finite number"},
 		{func(r *Report) { r.CustomMetrics["n"] = CustomMetric{Type: 7} },
 			`custom_metrics.n[0]."metric type 7": want one of number, number_list, string_list, ip_list`},

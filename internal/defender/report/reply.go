@@ -31,7 +31,7 @@ type Reply struct {
 
 // ParseReply reads a reply in either format. It wants a status that it knows,
 // takes every other member as optional, and ignores those it does not know.
-// Its errors are of type [InvalidError].
+// Its errors wrap an [InvalidError].
 func ParseReply(data []byte) (Reply, error) {
 	tree, _, err := parse(data)
 	if err != nil {

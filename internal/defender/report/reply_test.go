@@ -54,14 +54,14 @@ func TestParseReply(t *testing.T) {
 
 func TestParseReplyRefuses(t *testing.T) {
 	for in, want := range map[string]string{
-		"":                                          "neither a JSON object nor a CBOR map",
-		"ACCEPTED":                                  "neither a JSON object nor a CBOR map",
-		`{"status":"ACCEPTED"`:                      "malformed JSON: unexpected end of JSON input",
-		`{"reportId":1}`:                            "no status",
-		`{"status":"PENDING"}`:                      `status: "PENDING", want ACCEPTED or REJECTED`,
-		`{"status":1}`:                              "status: 1, want text",
-		`{"status":"ACCEPTED","reportId":"1"}`:      `reportId: "1", want 1 to 9223372036854775807`,
-		`{"status":"ACCEPTED","timestamp":-1}`:      "timestamp: -1, want 0 to 9223372036854775807",
+		"":                                     "neither a JSON object nor a CBOR map",
+		"ACCEPTED":                             "neither a JSON object nor a CBOR map",
+		`{"status":"ACCEPTED"`:                 "malformed JSON: unexpected end of JSON input",
+		`{"reportId":1}`:                       "no status",
+		`{"status":"PENDING"}`:                 `status: "PENDING", want ACCEPTED or REJECTED`,
+		`{"status":1}`:                         "status: 1, want text",
+		`{"status":"ACCEPTED","reportId":"1"}`: `reportId: "1", want 1 to 9223372036854775807`,
+		`{"status":"ACCEPTED","timestamp":-1}`: "timestamp: -1, want 0 to 9223372036854775807",
 		`{"status":"REJECTED","statusDetails":[]}`:  "statusDetails: a list of 0, want an object",
 		`{"status":"REJECTED","status":"ACCEPTED"}`: `malformed JSON: duplicate name "status"`,
 	} {

@@ -2,10 +2,13 @@ package hostproctest
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -74,12 +77,32 @@ func setup(s *sockets) error {
 	if err := ip(interfaces); err != nil {
 		return err
 	}
+	if err := waitForRoute(); err != nil {
+		return err
+	}
 	for _, open := range []func() error{s.listenTCP, s.listenUDP, s.connect, s.halfClose, s.timeWait, s.synSent, s.bound} {
 		if err := open(); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// waitForRoute waits until the kernel routes fd09::1 to the host itself, which it
+// arranges in the background: a connection made earlier would look for a
+// neighbour of that address.
+func waitForRoute() error {
+	const patience = 10 * time.Second
+	for start := time.Now(); time.Since(start) < patience; time.Sleep(time.Millisecond) {
+		routes, err := os.ReadFile("/proc/net/ipv6_route")
+		if err != nil {
+			return err
+		}
+		if bytes.Contains(routes, []byte("fd090000000000000000000000000001 80 ")) {
+			return nil
+		}
+	}
+	return fmt.Errorf("no route to fd09::1 after %v", patience)
 }
 
 // ip runs commands of iproute2's ip, one a line.
