@@ -16,6 +16,7 @@ import (
 	"github.com/device-defender/device-defender/internal/defender/report"
 	"github.com/device-defender/device-defender/internal/greengrass"
 	"github.com/device-defender/device-defender/internal/greengrass/localcore"
+	"github.com/device-defender/device-defender/internal/hostproc/hostproctest"
 	"github.com/device-defender/device-defender/recipes"
 )
 
@@ -26,6 +27,7 @@ import (
 var binary string
 
 func TestMain(m *testing.M) {
+	hostproctest.Helper()
 	folder, err := os.MkdirTemp("", "device-defender-")
 	if err != nil {
 		panic(err)

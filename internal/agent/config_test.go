@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bytes"
 	"encoding/json"
 	"log/slog"
 	"strings"
@@ -10,7 +11,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/device-defender/device-defender/internal/defender/report"
+	"github.com/device-defender/device-defender/internal/greengrass"
+	"github.com/device-defender/device-defender/internal/greengrass/localcore"
 	"github.com/device-defender/device-defender/internal/metrics"
+	"github.com/device-defender/device-defender/recipes"
 )
 
 func parseJSON(t testing.TB, text string, last Config) (Config, []string) {
@@ -186,4 +190,42 @@ func FuzzParseConfiguration(f *testing.F) {
 			t.Errorf("out of bounds: %+v", c)
 		}
 	})
+}
+
+// The recipe has every key with its default, as either nucleus delivers it.
+func TestRecipeHasTheDefaults(t *testing.T) {
+	for _, nucleus := range []greengrass.Nucleus{greengrass.Java, greengrass.Lite} {
+		core, err := localcore.New(localcore.Options{Nucleus: nucleus, ThingName: "thing"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer core.Close()
+		recipe, err := localcore.ParseRecipe(bytes.NewReader(recipes.DeviceDefender))
+		if err != nil {
+			t.Fatal(err)
+		}
+		component, err := core.Install(recipe)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := json.Marshal(component.Configuration()) // as it travels
+		if err != nil {
+			t.Fatal(err)
+		}
+		var configuration map[string]any
+		if err := json.Unmarshal(text, &configuration); err != nil {
+			t.Fatal(err)
+		}
+		// A default that differs from the recipe's shows which one counted.
+		last := with(func(c *Config) { c.LogLevel = slog.LevelError })
+		config, problems := Parser{Defaults: last, MinInterval: MinSampleInterval}.Parse(configuration, last)
+		if diff := cmp.Diff(DefaultConfig(), config); diff != "" || problems != nil {
+			t.Errorf("%v: the recipe's configuration, problems %v (-want +got):\n%s", nucleus, problems, diff)
+		}
+		for _, k := range keys {
+			if _, ok := configuration[k.name]; k.set != nil && !ok {
+				t.Errorf("%v: the recipe lacks %s", nucleus, k.name)
+			}
+		}
+	}
 }
