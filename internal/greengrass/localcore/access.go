@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // maxPolicyBytes is what nucleus lite can decode of one service's policies
@@ -86,6 +87,7 @@ func matchMQTTGlob(pattern, resource string) bool {
 // compileResource returns the regular expression of a policy's resource, which
 // matches in linear time.
 func compileResource(pattern string, mqtt bool) *regexp.Regexp {
+	pattern = strings.ToValidUTF8(pattern, "\uFFFD")
 	var re strings.Builder
 	re.WriteString(`(?s)\A`)
 	for i := 0; i < len(pattern); {
@@ -106,7 +108,9 @@ func compileResource(pattern string, mqtt bool) *regexp.Regexp {
 		case mqtt && rest[0] == '+' && wholeLevel && (len(rest) == 1 || rest[1] == '/'):
 			re.WriteString(`[^/]*`)
 		default:
-			re.WriteString(regexp.QuoteMeta(rest[:1]))
+			_, size := utf8.DecodeRuneInString(rest)
+			re.WriteString(regexp.QuoteMeta(rest[:size]))
+			i += size - 1
 		}
 		i++
 	}

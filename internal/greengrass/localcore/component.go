@@ -12,14 +12,15 @@ import (
 )
 
 // Component is an installed component. Its methods are safe for concurrent
-// use; the fields below setenv are guarded by Core.mu.
+// use.
 type Component struct {
 	core     *Core
 	name     string
-	defaults *store            // the recipe's configuration
-	setenv   map[string]string // the recipe's
+	defaults *store // the recipe's configuration
 
+	// Guarded by Core.mu.
 	config     *store
+	setenv     map[string]string
 	token      string // "" until asked for, and after ForgetTokens
 	state      string // as reported by UpdateState
 	validation *validation

@@ -152,7 +152,7 @@ func TestUpdateConfiguration(t *testing.T) {
 func TestUpdateConfigurationRefusals(t *testing.T) {
 	const bad = "Received invalid parameters."
 	for _, test := range []struct {
-		payload                                          string
+		payload                                      string
 		javaCode, javaMessage, liteCode, liteMessage string // "-": accepted; "": internalServerError
 	}{
 		{`{"valueToMerge":{"a":1}}`, "InvalidArgumentsError", "Timestamp is required", "InvalidArgumentsError", bad},

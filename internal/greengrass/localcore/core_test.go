@@ -17,7 +17,7 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func runTests(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // recipeYAML is the component of the captured frames.
 const recipeYAML = `
@@ -218,10 +218,12 @@ func (p *peer) answer(stream int32) *eventrpc.Message {
 	}
 }
 
-// terminate ends a stream.
+// terminate ends a stream. There is no answer: it waits until the core has
+// acted on it.
 func (p *peer) terminate(stream int32) {
 	p.t.Helper()
 	p.send(&eventrpc.Message{StreamID: stream, Flags: eventrpc.TerminateStream})
+	synctest.Wait()
 }
 
 // subscribe opens a subscription and returns its stream.

@@ -3,9 +3,8 @@ package localcore
 import (
 	"context"
 	"crypto/rand"
-	"errors"
+	"encoding/json"
 	"fmt"
-	"math"
 	"reflect"
 	"strings"
 	"time"
@@ -252,59 +251,17 @@ func parsePointer(pointer string) ([]string, error) {
 	return path, nil
 }
 
-// plainValue returns v in the types of a stored configuration.
+// plainValue returns a configuration in the types that are stored, by way of
+// its JSON.
 func plainValue(v map[string]any) (map[string]any, error) {
-	var plain func(v any) (any, error)
-	plain = func(v any) (any, error) {
-		switch rv := reflect.ValueOf(v); rv.Kind() {
-		case reflect.Invalid:
-			return nil, nil
-		case reflect.String:
-			return rv.String(), nil
-		case reflect.Bool:
-			return rv.Bool(), nil
-		case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
-			return rv.Int(), nil
-		case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32:
-			return int64(rv.Uint()), nil
-		case reflect.Float32, reflect.Float64:
-			f := rv.Float()
-			if math.IsNaN(f) || math.IsInf(f, 0) {
-				return nil, errors.New("a number in the configuration is not finite")
-			}
-			if i := int64(f); float64(i) == f && math.Abs(f) < 1<<53 {
-				return i, nil
-			}
-			return f, nil
-		case reflect.Slice:
-			list := make([]any, rv.Len())
-			for i := range list {
-				var err error
-				if list[i], err = plain(rv.Index(i).Interface()); err != nil {
-					return nil, err
-				}
-			}
-			return list, nil
-		case reflect.Map:
-			if rv.Type().Key().Kind() != reflect.String {
-				break
-			}
-			m := make(map[string]any, rv.Len())
-			for _, key := range rv.MapKeys() {
-				var err error
-				if m[key.String()], err = plain(rv.MapIndex(key).Interface()); err != nil {
-					return nil, err
-				}
-			}
-			return m, nil
-		}
-		return nil, fmt.Errorf("configuration cannot hold a %T", v)
+	if v == nil {
+		return nil, nil
 	}
-	value, err := plain(v)
+	b, err := json.Marshal(v)
 	if err != nil {
 		return nil, err
 	}
-	return value.(map[string]any), nil
+	return decodeObject(b)
 }
 
 // newDeploymentID returns a random UUID, as deployments have.

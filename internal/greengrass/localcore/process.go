@@ -123,38 +123,32 @@ func (p *Process) launch(ctx context.Context) (wait func() error, err error) {
 
 // supervise waits for the process and restarts it as the nucleus does.
 func (p *Process) supervise(ctx context.Context, run func() error) {
+	log := p.core.log.With("component", p.component.name)
 	var failures []time.Time
 	for {
 		err := run()
 		p.mu.Lock()
 		p.exitCode = p.cmd.ProcessState.ExitCode()
 		p.mu.Unlock()
-		log := p.core.log.With("component", p.component.name)
-		if ctx.Err() != nil {
-			log.Info("process stopped", "exit_code", p.ExitCode())
-			return
-		}
-		if err == nil || p.endedCleanly(err) {
-			log.Info("process finished")
+		if ctx.Err() != nil || err == nil || p.endedCleanly(err) {
+			log.Info("process ended", "exit_code", p.ExitCode())
 			return
 		}
 		now := time.Now()
 		failures = slices.DeleteFunc(append(failures, now), func(t time.Time) bool { return now.Sub(t) > failureWindow })
-		for run = nil; run == nil; {
-			log.Warn("process failed", "error", err, "failures", len(failures))
-			if len(failures) >= maxFailures {
-				p.fail(fmt.Errorf("component %s is BROKEN: %d failures within %v, the last: %w", p.component.name, len(failures), failureWindow, err))
-				return
+		log.Warn("process failed", "error", err, "failures", len(failures))
+		if len(failures) >= maxFailures {
+			p.fail(fmt.Errorf("component %s is BROKEN: %d failures within %v, the last: %w", p.component.name, len(failures), failureWindow, err))
+			return
+		}
+		if p.core.lite() && !wait(liteRestart, ctx.Done()) {
+			return
+		}
+		if run, err = p.launch(ctx); err != nil {
+			if ctx.Err() == nil {
+				p.fail(fmt.Errorf("component %s is BROKEN: %w", p.component.name, err))
 			}
-			if p.core.lite() && !wait(liteRestart, ctx.Done()) {
-				return
-			}
-			if run, err = p.launch(ctx); err != nil {
-				if ctx.Err() != nil {
-					return
-				}
-				failures = append(failures, time.Now())
-			}
+			return
 		}
 	}
 }

@@ -61,6 +61,19 @@ func (s *store) find(path []string) *node {
 	return n
 }
 
+// spelled returns path with the names as they were first written.
+func (s *store) spelled(path []string) []string {
+	path = slices.Clone(path)
+	n := s.root
+	for i, name := range path {
+		if n = n.children[s.key(name)]; n == nil {
+			break
+		}
+		path[i] = n.name
+	}
+	return path
+}
+
 // get returns a copy of what is at path.
 func (s *store) get(path []string) (any, bool) {
 	n := s.find(path)
@@ -96,6 +109,7 @@ func (n *node) newest() time.Time {
 // replaced unless theirs is the newer time. It returns the paths of the leaves
 // that changed.
 func (s *store) merge(path []string, value any, at time.Time) (changed [][]string, err error) {
+	path = s.spelled(path)
 	n := s.root
 	for i, name := range path {
 		if n.children == nil {
@@ -174,7 +188,7 @@ func (s *store) remove(path []string) (removed [][]string) {
 	if n == nil {
 		return nil
 	}
-	removed = n.leaves(path)
+	removed = n.leaves(s.spelled(path))
 	s.nodes -= n.count()
 	if len(path) == 0 {
 		n.children = map[string]*node{}
@@ -182,9 +196,7 @@ func (s *store) remove(path []string) (removed [][]string) {
 	}
 	last := len(path) - 1
 	delete(s.find(path[:last]).children, s.key(path[last]))
-	if last >= 0 {
-		s.nodes--
-	}
+	s.nodes--
 	return removed
 }
 

@@ -107,6 +107,7 @@ func (v *vectors) expect(p *peer, name string) {
 func (v *vectors) exchange(p *peer, server, request string, answers ...string) {
 	p.t.Helper()
 	v.send(p, server+request)
+	synctest.Wait()
 	for _, answer := range answers {
 		v.expect(p, server+answer)
 	}
