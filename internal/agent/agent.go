@@ -49,7 +49,8 @@ type agent struct {
 	tracker    tracker
 	dropped    int
 	cut        cutLists // of the last report
-	notice     string   // where the network tables are read, if not where expected
+	missing    lasting  // what reports lack
+	conditions lasting  // of the state file and of the proc file system
 
 	replies     []*greengrass.Registration
 	replyTopics []string
@@ -71,6 +72,8 @@ func Run(ctx context.Context, o Options) error {
 
 	a := &agent{
 		Options:        o,
+		missing:        lasting{},
+		conditions:     lasting{},
 		parser:         Parser{Defaults: o.Defaults, MinInterval: o.MinInterval},
 		config:         o.Defaults,
 		schedule:       newSchedule(o.ThingName, o.Defaults.SampleInterval),
@@ -170,9 +173,7 @@ func (a *agent) report(ctx context.Context) {
 	now := time.Now()
 	a.schedule.sampled(now)
 	r := a.sample(now)
-	if err := a.state.save(a.WorkDir); err != nil {
-		a.Log.Warn("state not saved: a restart may leave a gap", "error", err)
-	}
+	a.save()
 	debug.FreeOSMemory() // a busy host's tables are garbage for an interval now
 	if r == nil {
 		return
@@ -195,15 +196,12 @@ func (a *agent) sample(now time.Time) *report.Report {
 		return nil
 	}
 	defer host.Close()
-	if n := host.Notice(); n != a.notice {
-		a.notice = n
+	if n := host.Notice(); a.conditions.changed("proc", n) && n != "" {
 		a.Log.Warn(n)
 	}
 	s := metrics.Collect(host, a.config.Metrics, a.state.Baseline)
 	a.state.Baseline = s.Baseline
-	for _, p := range s.Problems {
-		a.Log.Warn("left out of the report", "what", p.What, "error", p.Err)
-	}
+	a.logMissing(s.Problems)
 	if s.Metrics == nil && s.Custom == nil {
 		a.Log.Error("nothing could be read, no report", "proc", a.config.ProcPath)
 		return nil
@@ -211,6 +209,34 @@ func (a *agent) sample(now time.Time) *report.Report {
 	return &report.Report{
 		ID: a.state.nextReportID(now), Version: report.DocumentVersion,
 		Metrics: s.Metrics, CustomMetrics: s.Custom,
+	}
+}
+
+// logMissing says what has begun or ceased to be missing.
+func (a *agent) logMissing(problems []metrics.Problem) {
+	now := make(map[string]bool)
+	for _, p := range problems {
+		now[p.What] = true
+		if a.missing.changed(p.What, p.Err.Error()) {
+			a.Log.Warn("left out of the report", "what", p.What, "error", p.Err)
+		}
+	}
+	a.missing.others(now, func(what string) { a.Log.Info("no longer left out of the report", "what", what) })
+}
+
+// save writes the state file. Without it a restart starts afresh.
+func (a *agent) save() {
+	text := ""
+	err := a.state.save(a.WorkDir)
+	if err != nil {
+		text = err.Error()
+	}
+	switch {
+	case !a.conditions.changed("state", text):
+	case err != nil:
+		a.Log.Warn("state not saved, a restart would start afresh", "error", err)
+	default:
+		a.Log.Info("state saved again")
 	}
 }
 
@@ -244,9 +270,7 @@ func (a *agent) stop() {
 	a.drop()
 	// The work folder of a component that never sampled stays empty.
 	if a.state.ReportID > 0 {
-		if err := a.state.save(a.WorkDir); err != nil {
-			a.Log.Warn("state not saved", "error", err)
-		}
+		a.save()
 	}
 	a.Log.Info("stopped", "accepted", a.tracker.accepted, "rejected", a.tracker.rejected, "dropped", a.dropped)
 }

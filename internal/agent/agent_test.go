@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -477,4 +479,38 @@ func (b *bench) deploy(merge map[string]any) {
 	if err := b.core.Deploy(context.Background(), b.component.Name(), merge); err != nil {
 		b.t.Errorf("deploy %v: %v", merge, err)
 	}
+}
+
+// What is missing for long is said when it begins and when it ends.
+func TestLastingProblemsAreSaidOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, greengrass.Java, map[string]any{
+			"CustomMetrics": map[string]any{"gpu": map[string]any{"File": "/nonexistent/gpu"}},
+		})
+		udp := filepath.Join(b.proc, "1/net/udp")
+		table, err := os.ReadFile(udp)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.write("1/net/udp", "header\ngarbage\n")
+		b.folder = filepath.Join(b.folder, "not", "there")
+		b.run()
+		b.after(time.Hour)
+		b.write("1/net/udp", string(table))
+		b.after(time.Hour)
+		for _, words := range [][]string{
+			{"left out of the report", "what=gpu", "/nonexistent/gpu"},
+			{"level=WARN", "left out of the report", "what=listening_udp_ports"},
+			{"no longer left out", "what=listening_udp_ports"},
+			{"state not saved"},
+		} {
+			if n := len(b.logged(words...)); n != 1 {
+				t.Errorf("%d lines with %q, want 1", n, words)
+			}
+		}
+		reports := b.reports()
+		if reports[2].Metrics.ListeningUDPPorts != nil || reports[20].Metrics.ListeningUDPPorts == nil {
+			t.Error("the block is not left out and back")
+		}
+	})
 }

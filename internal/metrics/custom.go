@@ -1,7 +1,9 @@
 package metrics
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
 	"maps"
 	"math"
 	"net/netip"
@@ -88,24 +90,27 @@ func (c *collector) read(s Source) (report.CustomMetric, error) {
 // dropBadItems leaves out the items of a list that the service would not keep,
 // so that one of them does not cost the others, and caps the list.
 func (c *collector) dropBadItems(name string, m report.CustomMetric) (report.CustomMetric, error) {
+	var fault error // the first
+	n, dropped := len(m.Numbers)+len(m.Strings), 0
 	bad := func(item report.CustomMetric) bool {
+		item.Type = m.Type
 		err := item.Check()
 		if err != nil {
-			c.missing(name, err)
+			dropped++
+			fault = cmp.Or(fault, err)
 		}
 		return err != nil
 	}
 	switch m.Type {
 	case report.NumberList:
-		m.Numbers = slices.DeleteFunc(m.Numbers, func(v float64) bool {
-			return bad(report.CustomMetric{Type: m.Type, Numbers: []float64{v}})
-		})
+		m.Numbers = slices.DeleteFunc(m.Numbers, func(v float64) bool { return bad(report.CustomMetric{Numbers: []float64{v}}) })
 		m.Numbers = m.Numbers[:min(len(m.Numbers), c.scope.MaxListItems)]
 	case report.StringList, report.IPList:
-		m.Strings = slices.DeleteFunc(m.Strings, func(v string) bool {
-			return bad(report.CustomMetric{Type: m.Type, Strings: []string{v}})
-		})
+		m.Strings = slices.DeleteFunc(m.Strings, func(v string) bool { return bad(report.CustomMetric{Strings: []string{v}}) })
 		m.Strings = m.Strings[:min(len(m.Strings), c.scope.MaxListItems)]
+	}
+	if dropped > 0 {
+		c.missing(name, fmt.Errorf("%d of %d values: %w", dropped, n, fault))
 	}
 	return m, m.Check()
 }
