@@ -2,9 +2,10 @@ package metrics
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
+	"strings"
 	"testing"
+
+	"github.com/device-defender/device-defender/internal/hostproc"
 )
 
 // BenchmarkCollectHost samples this machine as it is. Most of the time is the
@@ -23,23 +24,42 @@ func BenchmarkCollectHost(b *testing.B) {
 func BenchmarkCollect(b *testing.B) {
 	for _, rows := range []int{0, 5_000, 20_000, 40_000} {
 		b.Run(fmt.Sprintf("rows=%d", rows), func(b *testing.B) {
-			root := copyTree(b)
-			table, err := os.Create(filepath.Join(root, "1/net/tcp"))
-			if err != nil {
-				b.Fatal(err)
-			}
-			fmt.Fprintln(table, "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode")
-			for i := range rows {
-				fmt.Fprintf(table, "%4d: 0100090A:%04X %04X090A:%04X 01 00000000:00000000 00:00000000 00000000     0        0 %d 1 0000000000000000 20 4 30 10 -1\n",
-					i, 1024+i%60000, i%65536, 443+i%7, 100000+i)
-			}
-			if err := table.Close(); err != nil {
-				b.Fatal(err)
-			}
+			root := busyTree(b, rows)
 			b.ReportAllocs()
 			for b.Loop() {
 				collect(b, root, options(), nil)
 			}
 		})
 	}
+}
+
+// Eight times the sockets cost eight times as much, not 64 times as in AWS's
+// component (fault L).
+func TestCostIsLinear(t *testing.T) {
+	allocations := func(rows int) float64 {
+		host, err := hostproc.Open(busyTree(t, rows))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer host.Close()
+		return testing.AllocsPerRun(1, func() { Collect(host, options(), nil) })
+	}
+	few, many := allocations(2_000), allocations(16_000)
+	if many > 10*few {
+		t.Errorf("%.0f allocations for 2,000 rows, %.0f for 16,000", few, many)
+	}
+}
+
+// busyTree returns a copy of the scenario with that many TCP connections.
+func busyTree(t testing.TB, rows int) string {
+	t.Helper()
+	root := copyTree(t)
+	var table strings.Builder
+	table.WriteString("  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n")
+	for i := range rows {
+		fmt.Fprintf(&table, "%4d: 0100090A:%04X %04X090A:%04X 01 00000000:00000000 00:00000000 00000000     0        0 %d 1 0000000000000000 20 4 30 10 -1\n",
+			i, 1024+i%60000, i%65536, 443+i%7, 100000+i)
+	}
+	write(t, root, "1/net/tcp", table.String())
+	return root
 }
