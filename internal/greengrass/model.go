@@ -87,7 +87,7 @@ type ConfigurationUpdateEvent struct {
 // the update fail (Java) or vanish (lite): read back what matters.
 type UpdateConfigurationRequest struct {
 	KeyPath      []string       `json:"keyPath"`
-	Timestamp    Timestamp      `json:"timestamp"`
+	Timestamp    Timestamp      `json:"timestamp"` // the zero one is now
 	ValueToMerge map[string]any `json:"valueToMerge"`
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // PublishToIoTCore publishes an MQTT message. Success is not delivery: the Java
@@ -49,6 +50,9 @@ func (c *Client) SubscribeToConfigurationUpdate(ctx context.Context, r Subscribe
 // UpdateConfiguration merges values into the component's own configuration.
 func (c *Client) UpdateConfiguration(ctx context.Context, r UpdateConfigurationRequest) error {
 	r.KeyPath = path(r.KeyPath)
+	if r.Timestamp.IsZero() {
+		r.Timestamp = Timestamp{time.Now()}
+	}
 	if r.ValueToMerge == nil {
 		r.ValueToMerge = map[string]any{}
 	}

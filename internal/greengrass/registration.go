@@ -64,8 +64,11 @@ func Subscribe[E any](s *Session, name string, open func(context.Context, *Clien
 }
 
 // Renew subscribes anew and, when that is done, ends the old subscription. In
-// between events may come twice. It does not wait; without a connection, or
-// before the first subscription, it has nothing to do but try at once.
+// between events may come twice. An attempt that is under way starts over. It
+// does not wait; without a connection it does nothing.
+//
+// It is not for SubscribeToValidateConfigurationUpdates: there, the Java
+// nucleus takes the end of the old subscription for the end of both.
 func (r *Registration) Renew() {
 	select {
 	case r.renew <- struct{}{}:
@@ -149,7 +152,7 @@ func (k *keeper[E]) keep(ctx context.Context, client *Client) {
 		case <-ctx.Done():
 			return
 		case <-k.client.Done():
-			k.drain(ctx)
+			k.connectionLost(ctx)
 			return
 		case event, ok := <-events:
 			if ok {
@@ -200,6 +203,11 @@ func (k *keeper[E]) finish(ctx context.Context) {
 	k.attempt = nil
 	a.cancel()
 	if a.err != nil {
+		var refusal *Error
+		if k.optional && errors.As(a.err, &refusal) {
+			k.log.Debug("not subscribed, which is optional", "to", k.name, "error", a.err)
+			return
+		}
 		k.failed(a.err)
 		return
 	}
@@ -225,19 +233,12 @@ func (k *keeper[E]) failed(err error) {
 	if k.client.Err() != nil {
 		return // the session says so
 	}
-	log := k.log.With("to", k.name, "error", err)
-	var refusal *Error
-	isRefusal := errors.As(err, &refusal)
-	if k.optional && isRefusal {
-		log.Debug("nucleus has no such subscription")
-		return
-	}
 	pause := k.backoff.next()
 	if IsCode(err, UnauthorizedError) {
 		pause = unauthorizedRetry
 	}
 	k.retry.Reset(pause)
-	log = log.With("retry_in", pause.Round(time.Millisecond))
+	log := k.log.With("to", k.name, "error", err, "retry_in", pause.Round(time.Millisecond))
 	switch {
 	case k.failure == err.Error():
 		log.Debug("still not subscribed")
@@ -260,8 +261,14 @@ func (k *keeper[E]) lost() {
 	}
 }
 
-// drain handles the events that arrived before the connection was lost.
-func (k *keeper[E]) drain(ctx context.Context) {
+// connectionLost handles the events that arrived before the loss, also those of
+// an attempt that had just succeeded.
+func (k *keeper[E]) connectionLost(ctx context.Context) {
+	if a := k.attempt; a != nil {
+		a.cancel()
+		<-a.done
+		k.finish(ctx)
+	}
 	if k.current == nil {
 		return
 	}

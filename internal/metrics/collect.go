@@ -48,8 +48,8 @@ func (p Problem) Error() string { return fmt.Sprintf("%s left out: %v", p.What, 
 
 func (p Problem) Unwrap() error { return p.Err }
 
-// Collect takes a sample. Without a baseline of the same boot there is no
-// network_stats block and no cpu_usage; since may be nil.
+// Collect takes a sample. Without a baseline of the same boot and the same
+// tables there is no network_stats block and no cpu_usage; since may be nil.
 func Collect(host *hostproc.Host, options Options, since *Baseline) Sample {
 	c := collector{host: host, scope: scope{Options: options}}
 	c.baseline(since)
@@ -62,7 +62,7 @@ func Collect(host *hostproc.Host, options Options, since *Baseline) Sample {
 type collector struct {
 	host   *hostproc.Host
 	scope  scope
-	since  *Baseline // nil unless of this boot
+	since  *Baseline // nil unless of this boot and these tables
 	sample Sample
 }
 
@@ -73,7 +73,7 @@ func (c *collector) missing(what string, err error) {
 // baseline reads the running counters. They come first, so that two samples
 // of a busy host are an interval apart however long the tables take.
 func (c *collector) baseline(since *Baseline) {
-	now := &Baseline{}
+	now := &Baseline{NetDir: c.host.NetDir()}
 	c.sample.Baseline = now
 	var err error
 	if now.BootID, err = c.host.BootID(); err != nil {
@@ -82,7 +82,7 @@ func (c *collector) baseline(since *Baseline) {
 	if now.Uptime, err = c.host.Uptime(); err != nil {
 		c.missing("uptime", err)
 	}
-	if since != nil && since.BootID == now.BootID && since.Uptime <= now.Uptime {
+	if since != nil && since.BootID == now.BootID && since.NetDir == now.NetDir && since.Uptime <= now.Uptime {
 		c.since = since
 	}
 	if now.CPU, err = c.host.CPU(); err != nil {

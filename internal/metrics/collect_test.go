@@ -19,7 +19,10 @@ import (
 
 // scenario is a capture of a host with one socket of each kind, taken after
 // its interface br-a1 was deleted.
-const scenario = "testdata/scenario"
+const (
+	scenario = "testdata/scenario"
+	netDir   = scenario + "/1/net"
+)
 
 func options() Options {
 	return Options{IncludeLoopback: true, MaxListItems: DefaultMaxListItems}
@@ -98,7 +101,7 @@ func TestScenario(t *testing.T) {
 		t.Errorf("problems: %v", got.Problems)
 	}
 	wantBaseline := &Baseline{
-		BootID: "6a7f4e9c-0d0e-4a51-9f0e-6f0f3b0f1d11", Uptime: 5400*time.Second + 250*time.Millisecond,
+		BootID: "6a7f4e9c-0d0e-4a51-9f0e-6f0f3b0f1d11", NetDir: netDir, Uptime: 5400*time.Second + 250*time.Millisecond,
 		Interfaces: map[string]hostproc.Counters{
 			"lo":    {RxBytes: 11864, RxPackets: 36, TxBytes: 11864, TxPackets: 36},
 			"dum0p": {RxBytes: 638, RxPackets: 7, TxBytes: 516, TxPackets: 6},
@@ -116,7 +119,7 @@ func TestScenario(t *testing.T) {
 func TestWithoutLoopback(t *testing.T) {
 	o := options()
 	o.IncludeLoopback = false
-	before := &Baseline{BootID: "6a7f4e9c-0d0e-4a51-9f0e-6f0f3b0f1d11", Interfaces: map[string]hostproc.Counters{
+	before := &Baseline{BootID: "6a7f4e9c-0d0e-4a51-9f0e-6f0f3b0f1d11", NetDir: netDir, Interfaces: map[string]hostproc.Counters{
 		"lo": {}, "dum0": {RxBytes: 16, TxPackets: 7, TxBytes: 638, RxPackets: 6},
 	}}
 	got := collect(t, scenario, o, before).Metrics
@@ -176,18 +179,19 @@ func TestNetworkStats(t *testing.T) {
 		want  []uint64 // bytes in, bytes out, packets in, packets out; nil: no block
 	}{
 		{"no baseline", nil, nil},
-		{"baseline of another boot", &Baseline{BootID: "other", Interfaces: map[string]hostproc.Counters{"lo": {}}}, nil},
-		{"baseline of a later time", &Baseline{BootID: boot, Uptime: 6000 * time.Second, Interfaces: map[string]hostproc.Counters{"lo": {}}}, nil},
-		{"baseline without counters", &Baseline{BootID: boot}, nil},
-		{"nothing happened", &Baseline{BootID: boot, Interfaces: map[string]hostproc.Counters{
+		{"baseline of another boot", &Baseline{BootID: "other", NetDir: netDir, Interfaces: map[string]hostproc.Counters{"lo": {}}}, nil},
+		{"baseline of another proc", &Baseline{BootID: boot, NetDir: "/host-proc/1/net", Interfaces: map[string]hostproc.Counters{"lo": {}}}, nil},
+		{"baseline of a later time", &Baseline{BootID: boot, NetDir: netDir, Uptime: 6000 * time.Second, Interfaces: map[string]hostproc.Counters{"lo": {}}}, nil},
+		{"baseline without counters", &Baseline{BootID: boot, NetDir: netDir}, nil},
+		{"nothing happened", &Baseline{BootID: boot, NetDir: netDir, Interfaces: map[string]hostproc.Counters{
 			"lo": c(11864, 36, 11864, 36), "dum0": c(516, 6, 638, 7), "dum0p": c(638, 7, 516, 6)}}, []uint64{0, 0, 0, 0}},
-		{"traffic on two interfaces", &Baseline{BootID: boot, Interfaces: map[string]hostproc.Counters{
+		{"traffic on two interfaces", &Baseline{BootID: boot, NetDir: netDir, Interfaces: map[string]hostproc.Counters{
 			"lo": c(1584, 26, 1584, 26), "dum0": c(500, 5, 600, 4), "dum0p": c(638, 7, 516, 6)}}, []uint64{10296, 10318, 11, 13}},
-		{"an interface appears", &Baseline{BootID: boot, Interfaces: map[string]hostproc.Counters{
+		{"an interface appears", &Baseline{BootID: boot, NetDir: netDir, Interfaces: map[string]hostproc.Counters{
 			"dum0": c(516, 6, 638, 7), "dum0p": c(638, 7, 516, 6)}}, []uint64{0, 0, 0, 0}},
-		{"an interface vanishes", &Baseline{BootID: boot, Interfaces: map[string]hostproc.Counters{
+		{"an interface vanishes", &Baseline{BootID: boot, NetDir: netDir, Interfaces: map[string]hostproc.Counters{
 			"lo": c(11860, 35, 11864, 36), "dum0": c(516, 6, 638, 7), "dum0p": c(638, 7, 516, 6), "br-a1": c(1074, 13, 9, 9)}}, []uint64{4, 0, 1, 0}},
-		{"one counter falls", &Baseline{BootID: boot, Interfaces: map[string]hostproc.Counters{
+		{"one counter falls", &Baseline{BootID: boot, NetDir: netDir, Interfaces: map[string]hostproc.Counters{
 			"lo": c(11864, 36, 11864, 36), "dum0": c(0, 0, 639, 0), "dum0p": c(630, 7, 516, 6)}}, []uint64{8, 0, 0, 0}},
 	}
 	for _, test := range tests {

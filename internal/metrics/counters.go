@@ -8,9 +8,12 @@ import (
 )
 
 // Baseline holds the running counters of one sample, against which the next
-// one is measured. It is meaningful only within the boot that it was read in.
+// one is measured. It is meaningful only within the boot that it was read in,
+// and for the same network tables.
 type Baseline struct {
 	BootID string `json:"boot_id"`
+	// NetDir is where the network tables were read, [hostproc.Host.NetDir].
+	NetDir string `json:"net_dir"`
 	// Uptime is the machine's at the sample: a clock that nobody sets.
 	Uptime time.Duration `json:"uptime_ns"`
 	// Interfaces are the counters of every interface, whatever the filter, so

@@ -184,7 +184,10 @@ func (c *Conn) write() {
 		case <-c.done:
 			return
 		case s := <-c.requests:
-			err = c.writeRequest(s)
+			// Who ends one stream before opening another has it in that order.
+			if err = c.writeControl(); err == nil {
+				err = c.writeRequest(s)
+			}
 		case <-c.wake:
 			err = c.writeControl()
 		}
@@ -237,17 +240,13 @@ func (c *Conn) writeControl() error {
 	return nil
 }
 
-func (c *Conn) writeFrame(frame []byte) error {
-	return writeFrame(c.nc, frame)
-}
-
 // writeFrame writes a frame within writeTimeout. After an error part of the
 // frame may be written: the connection is of no more use.
-func writeFrame(nc net.Conn, frame []byte) error {
-	if err := nc.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+func (c *Conn) writeFrame(frame []byte) error {
+	if err := c.nc.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
 		return fmt.Errorf("write frame: %w", err)
 	}
-	if _, err := nc.Write(frame); err != nil {
+	if _, err := c.nc.Write(frame); err != nil {
 		return fmt.Errorf("write frame of %d bytes: %w", len(frame), err)
 	}
 	return nil

@@ -381,8 +381,8 @@ func TestPingsOfAServerThatDoesNotReadAreBounded(t *testing.T) {
 		}()
 		synctest.Wait()
 		c.Close()
-		if answers == 0 || answers > 2*maxPongs {
-			t.Errorf("%d answers to 1,000 pings, want some", answers)
+		if answers == 0 || answers > 4*maxPongs {
+			t.Errorf("%d answers to 1,000 pings, want a few", answers)
 		}
 	})
 }

@@ -25,6 +25,14 @@
 // the connection lives on. PROTOCOL_ERROR and INTERNAL_ERROR end the
 // connection.
 //
+// # The client's end
+//
+// [Handshake] makes a [Conn]; [Conn.Call] and [Conn.Open] are operations. One
+// goroutine reads and never waits for a consumer: a [Stream] whose events are
+// not received loses the oldest. One goroutine writes, and gives out stream ids
+// as it does. The first error ends the connection for all; whoever uses it
+// makes another.
+//
 // The package knows nothing of Greengrass' operations: payloads are bytes. The
 // operations are package greengrass', the server's side of them is package
 // localcore's.

@@ -56,7 +56,7 @@ func connect(nc net.Conn, frames *Reader, token string) error {
 	if err != nil {
 		return err
 	}
-	if err := writeFrame(nc, frame); err != nil {
+	if _, err := nc.Write(frame); err != nil {
 		if hungUp(err) || errors.Is(err, io.ErrClosedPipe) {
 			return fmt.Errorf("%w: %w", ErrRefused, err)
 		}

@@ -63,7 +63,8 @@ func (c *Conn) Open(ctx context.Context, operation string, payload []byte, queue
 	return s, m, nil
 }
 
-// exchange sends the request and waits for the first answer.
+// exchange sends the request and waits for the first answer. An answer that is
+// there counts, even if ctx has ended too.
 func (s *Stream) exchange(ctx context.Context) (*Message, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
@@ -76,15 +77,25 @@ func (s *Stream) exchange(ctx context.Context) (*Message, error) {
 		return nil, context.Cause(ctx)
 	}
 	select {
-	case m, ok := <-s.answer:
-		if !ok {
-			return nil, s.Err()
-		}
-		return m, nil
+	case m := <-s.answer:
+		return s.answeredWith(m)
 	case <-ctx.Done():
+	}
+	select {
+	case m := <-s.answer:
+		return s.answeredWith(m)
+	default:
 		s.Close()
 		return nil, context.Cause(ctx)
 	}
+}
+
+// answeredWith returns what came from s.answer: nil if it was closed.
+func (s *Stream) answeredWith(m *Message) (*Message, error) {
+	if m == nil {
+		return nil, s.Err()
+	}
+	return m, nil
 }
 
 // Events returns the stream's events in the order of their arrival. The

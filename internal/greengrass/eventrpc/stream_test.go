@@ -197,3 +197,18 @@ func TestCancelledSubscription(t *testing.T) {
 		p.readNothing()
 	})
 }
+
+func TestTerminateComesBeforeALaterRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, p := connected(t)
+		for id := int32(1); id < 200; id += 2 {
+			s := open(t, c, p, id, 1)
+			s.Close()
+			answer := call(t.Context(), c, "{}")
+			p.readTerminate(id)
+			p.readRequest(id + 1)
+			p.write(&Message{StreamID: id + 1, Payload: []byte("ok")})
+			wantPayload(t, <-answer, "ok")
+		}
+	})
+}
