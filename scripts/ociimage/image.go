@@ -1,0 +1,102 @@
+package ociimage
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+)
+
+// User is the user and group that the binary runs as, and the owner of its
+// working directory. No user of a host should have this number: through a
+// mounted /proc a process may enter those of its own user.
+const User = 65532
+
+// WorkDir is the working directory, the only folder that User can write to.
+const WorkDir = "/state"
+
+// HostProc is where the binary expects the host's /proc to be mounted.
+const HostProc = "/host-proc"
+
+// Image describes an image of device-defender.
+type Image struct {
+	Binary                []byte
+	Architecture, Variant string // as in GOARCH: "amd64", "arm64", "arm"; "v6" with GOARM=6
+	Name, Tag             string // what the image is called where it is loaded, as in "device-defender", "1.0.0"
+	Version, Revision     string // the component's version and the commit it was built from
+	License               []byte // the text
+}
+
+// What Docker takes for the name of an image without a registry, and for a tag.
+var (
+	namePattern = regexp.MustCompile(`^[a-z0-9]+([._-][a-z0-9]+)*$`)
+	tagPattern  = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$`)
+)
+
+func (img Image) check() error {
+	switch {
+	case len(img.Binary) == 0:
+		return errors.New("no binary")
+	case img.Architecture == "":
+		return errors.New("no architecture")
+	case !namePattern.MatchString(img.Name):
+		return fmt.Errorf("name %q, want lower-case letters and digits, joined by . _ or -", img.Name)
+	case !tagPattern.MatchString(img.Tag):
+		return fmt.Errorf("tag %q, want up to 128 letters, digits and _ . -, the first no . or -", img.Tag)
+	}
+	return nil
+}
+
+// Write writes the image as a tar.
+func Write(w io.Writer, img Image) error {
+	if err := img.check(); err != nil {
+		return fmt.Errorf("image: %w", err)
+	}
+	l, err := layer(img)
+	if err != nil {
+		return fmt.Errorf("image layer: %w", err)
+	}
+	layerBlob := blob{"application/vnd.oci.image.layer.v1.tar", l}
+	config, err := jsonBlob("application/vnd.oci.image.config.v1+json", img.config(layerBlob.digest()))
+	if err != nil {
+		return fmt.Errorf("image configuration: %w", err)
+	}
+	manifest, err := jsonBlob("application/vnd.oci.image.manifest.v1+json", manifest{
+		SchemaVersion: 2,
+		MediaType:     "application/vnd.oci.image.manifest.v1+json",
+		Config:        config.descriptor(),
+		Layers:        []descriptor{layerBlob.descriptor()},
+	})
+	if err != nil {
+		return fmt.Errorf("image manifest: %w", err)
+	}
+	if err := writeArchive(w, img, layerBlob, config, manifest); err != nil {
+		return fmt.Errorf("image archive: %w", err)
+	}
+	return nil
+}
+
+func writeArchive(w io.Writer, img Image, layer, config, manifest blob) error {
+	index, err := json.Marshal(img.index(manifest))
+	if err != nil {
+		return err
+	}
+	docker, err := json.Marshal([]dockerManifest{{
+		Config: config.path(), RepoTags: []string{img.Name + ":" + img.Tag}, Layers: []string{layer.path()},
+	}})
+	if err != nil {
+		return err
+	}
+	files := []entry{
+		folder("blobs", 0o755, 0),
+		folder("blobs/sha256", 0o755, 0),
+		file(layer.path(), 0o644, layer.content),
+		file(config.path(), 0o644, config.content),
+		file(manifest.path(), 0o644, manifest.content),
+		file("index.json", 0o644, index),
+		file("manifest.json", 0o644, docker),
+		file("oci-layout", 0o644, []byte(`{"imageLayoutVersion":"1.0.0"}`)),
+	}
+	return writeTar(w, files)
+}
