@@ -2,12 +2,11 @@ package agent
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"os"
 	"runtime/debug"
-	"slices"
 	"sync"
 	"time"
 
@@ -42,15 +41,16 @@ type agent struct {
 	session *greengrass.Session
 
 	config     Config
-	configured bool      // config was read, not only the defaults
-	problems   []Problem // of the configuration, as logged last
+	configured bool            // config was read, not only the defaults
+	problems   map[string]bool // of the configuration, as logged
 	schedule   *schedule
 	state      state
 	tracker    tracker
 	dropped    int
 	cut        cutLists // of the last report
 	missing    lasting  // what reports lack
-	conditions lasting  // of the state file and of the proc file system
+	conditions lasting  // of the state file, the sample and the configuration
+	notice     string   // where the network tables are read, if not where expected
 
 	replies     []*greengrass.Registration
 	replyTopics []string
@@ -76,7 +76,7 @@ func Run(ctx context.Context, o Options) error {
 		conditions:     lasting{},
 		parser:         Parser{Defaults: o.Defaults, MinInterval: o.MinInterval},
 		config:         o.Defaults,
-		schedule:       newSchedule(o.ThingName, o.Defaults.SampleInterval),
+		schedule:       newSchedule(o.ThingName, o.Defaults.SampleInterval, o.MinInterval),
 		refresh:        make(chan struct{}, 1),
 		configurations: make(chan configuration),
 		answers:        make(chan report.Reply, 16),
@@ -125,7 +125,7 @@ func (a *agent) loop(ctx context.Context, ended <-chan error) error {
 			a.answered(r)
 		}
 		if started {
-			due.Reset(time.Until(a.schedule.next))
+			due.Reset(time.Until(a.schedule.next()))
 		}
 	}
 }
@@ -137,79 +137,83 @@ func (a *agent) start() {
 		a.Log.Warn("state file is of no use, starting without it", "error", err)
 	}
 	now := time.Now()
-	a.schedule.start(now, a.earlier(now), a.MinInterval)
-	if wait := time.Until(a.schedule.next); wait > 0 {
+	earlier := time.Time{}
+	if sampled, published, ok := a.sinceLastReport(); ok && sampled <= 2*a.config.SampleInterval {
+		earlier = now.Add(-published)
+	} else {
+		a.state.Baseline = nil // a report covers its own interval
+	}
+	a.schedule.start(now, earlier)
+	if wait := time.Until(a.schedule.next()); wait > 0 {
 		a.Log.Info("continuing after a restart", "next_report_in", wait.Round(time.Second))
 	}
 }
 
-// earlier returns when the last sample of an earlier process was taken, if
-// that was in this boot and at most two intervals ago, and forgets its
-// baseline otherwise: a report covers its own interval.
-func (a *agent) earlier(now time.Time) time.Time {
+// sinceLastReport returns how long ago an earlier process took its last
+// sample, and published it. It is not ok if that was in another boot, or can't
+// be told.
+func (a *agent) sinceLastReport() (sampled, published time.Duration, ok bool) {
 	b := a.state.Baseline
 	if b == nil {
-		return time.Time{}
+		return 0, 0, false
 	}
-	a.state.Baseline = nil
 	host, err := hostproc.Open(a.config.ProcPath)
 	if err != nil {
-		return time.Time{} // said when the first sample fails
+		return 0, 0, false // said when the first sample fails
 	}
 	defer host.Close()
-	boot, err := host.BootID()
-	uptime, err2 := host.Uptime()
-	ago := uptime - b.Uptime
-	if errors.Join(err, err2) != nil || boot != b.BootID || ago < 0 || ago > 2*a.config.SampleInterval {
-		return time.Time{}
-	}
-	a.state.Baseline = b
-	return now.Add(-ago)
+	boot, bootErr := host.BootID()
+	uptime, uptimeErr := host.Uptime()
+	sampled = uptime - b.Uptime
+	published = min(sampled, uptime-a.state.Published)
+	return sampled, max(published, 0), bootErr == nil && uptimeErr == nil && boot == b.BootID && sampled >= 0
 }
 
 // report takes a sample and sends it on its way.
 func (a *agent) report(ctx context.Context) {
 	a.drop()
 	now := time.Now()
+	if a.schedule.next().After(now) {
+		return // the last one has left only just now
+	}
 	a.schedule.sampled(now)
-	r := a.sample(now)
+	r, err := a.sample(now)
+	switch changed := a.conditions.changed("sample", err); {
+	case changed && err != nil:
+		a.Log.Error("host can't be read, no reports until it can", "error", err)
+	case changed:
+		a.Log.Info("host can be read again")
+	}
 	a.save()
 	debug.FreeOSMemory() // a busy host's tables are garbage for an interval now
-	if r == nil {
-		return
+	if r != nil {
+		a.send(ctx, r)
 	}
-	a.tracker.sent(r.ID, a.config.ReportTopic == "")
-	if a.tracker.silent() {
-		a.Log.Warn("no reply to the last reports, renewing the subscriptions", "reports", a.tracker.unanswered)
-		for _, s := range a.replies {
-			s.Renew()
-		}
-	}
-	a.send(ctx, r)
 }
 
-// sample reads the host into a report, nil if there is nothing to say.
-func (a *agent) sample(now time.Time) *report.Report {
+// sample reads the host into a report.
+func (a *agent) sample(now time.Time) (*report.Report, error) {
 	host, err := hostproc.Open(a.config.ProcPath)
 	if err != nil {
-		a.Log.Error("host can't be read, no report", "error", err)
-		return nil
+		return nil, err
 	}
 	defer host.Close()
-	if n := host.Notice(); a.conditions.changed("proc", n) && n != "" {
-		a.Log.Warn(n)
+	if n := host.Notice(); n != a.notice {
+		a.notice = n
+		if n != "" {
+			a.Log.Warn(n)
+		}
 	}
 	s := metrics.Collect(host, a.config.Metrics, a.state.Baseline)
 	a.state.Baseline = s.Baseline
 	a.logMissing(s.Problems)
 	if s.Metrics == nil && s.Custom == nil {
-		a.Log.Error("nothing could be read, no report", "proc", a.config.ProcPath)
-		return nil
+		return nil, fmt.Errorf("nothing of %s could be read", a.config.ProcPath)
 	}
 	return &report.Report{
 		ID: a.state.nextReportID(now), Version: report.DocumentVersion,
 		Metrics: s.Metrics, CustomMetrics: s.Custom,
-	}
+	}, nil
 }
 
 // logMissing says what has begun or ceased to be missing.
@@ -217,7 +221,7 @@ func (a *agent) logMissing(problems []metrics.Problem) {
 	now := make(map[string]bool)
 	for _, p := range problems {
 		now[p.What] = true
-		if a.missing.changed(p.What, p.Err.Error()) {
+		if a.missing.changed(p.What, p.Err) {
 			a.Log.Warn("left out of the report", "what", p.What, "error", p.Err)
 		}
 	}
@@ -226,42 +230,37 @@ func (a *agent) logMissing(problems []metrics.Problem) {
 
 // save writes the state file. Without it a restart starts afresh.
 func (a *agent) save() {
-	text := ""
 	err := a.state.save(a.WorkDir)
-	if err != nil {
-		text = err.Error()
-	}
-	switch {
-	case !a.conditions.changed("state", text):
-	case err != nil:
+	switch changed := a.conditions.changed("state", err); {
+	case changed && err != nil:
 		a.Log.Warn("state not saved, a restart would start afresh", "error", err)
-	default:
+	case changed:
 		a.Log.Info("state saved again")
 	}
 }
 
 // answered accounts for a reply.
 func (a *agent) answered(r report.Reply) {
-	if d := a.inflight; d != nil && r.ReportID == d.report.ID {
-		// It has arrived, whatever the nucleus still has to say.
+	// A reply may be quicker than the nucleus' answer to the publish: then the
+	// report has arrived, whatever the nucleus still has to say.
+	if d := a.inflight; d != nil && d.tried.Load() && (r.ReportID == d.report.ID || r.ReportID == 0 && len(a.tracker.awaited) == 0) {
 		d.cancel()
 		d = <-a.delivered
 		d.err = nil
 		a.finish(d)
 	}
-	id, current := a.tracker.answer(r)
+	id, known := a.tracker.answer(r)
 	switch {
-	case r.Status == report.Accepted && current:
-		a.schedule.accepted()
-		a.Log.Info("report accepted", "report_id", id)
-	case r.Status == report.Accepted:
-		a.Log.Debug("reply to an unknown report", "report_id", r.ReportID)
-	default:
+	case r.Status == report.Rejected && (known || r.ReportID == 0):
 		a.Log.Error("report rejected", "report_id", id, "code", r.ErrorCode, "message", r.ErrorMessage)
 		if r.ErrorCode == "Throttled" {
-			a.schedule.throttled()
+			a.schedule.throttle()
 			a.Log.Warn("reporting less often for a while", "interval", a.schedule.period())
 		}
+	case known:
+		a.Log.Info("report accepted", "report_id", id)
+	default:
+		a.Log.Debug("reply to an unknown report", "report_id", r.ReportID, "status", r.Status)
 	}
 }
 
@@ -280,9 +279,4 @@ func WarnIfRoot(log *slog.Logger) {
 	if os.Getuid() == 0 {
 		log.Warn("running as root, which is not needed: remove RequiresPrivilege from the recipe")
 	}
-}
-
-// sameProblems reports whether there is nothing new to say.
-func sameProblems(a, b []Problem) bool {
-	return slices.EqualFunc(a, b, func(x, y Problem) bool { return x.String() == y.String() })
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -499,7 +500,7 @@ func TestLastingProblemsAreSaidOnce(t *testing.T) {
 		b.write("1/net/udp", string(table))
 		b.after(time.Hour)
 		for _, words := range [][]string{
-			{"left out of the report", "what=gpu", "/nonexistent/gpu"},
+			{"left out of the report", `what="custom metric gpu"`, "/nonexistent/gpu"},
 			{"level=WARN", "left out of the report", "what=listening_udp_ports"},
 			{"no longer left out", "what=listening_udp_ports"},
 			{"state not saved"},
@@ -511,6 +512,107 @@ func TestLastingProblemsAreSaidOnce(t *testing.T) {
 		reports := b.reports()
 		if reports[2].Metrics.ListeningUDPPorts != nil || reports[20].Metrics.ListeningUDPPorts == nil {
 			t.Error("the block is not left out and back")
+		}
+	})
+}
+
+// A report that left late, after retries, moves the next one, also when the
+// interval changes or the process restarts in between.
+func TestDistanceAfterALatePublish(t *testing.T) {
+	for _, restart := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBench(t, greengrass.Lite, map[string]any{"PublishRetryCount": 72})
+			b.write("uptime", "1000.00 1.00\n")
+			b.run()
+			b.after(4 * time.Minute)
+			b.core.SetOnline(false)
+			b.write("uptime", "1310.00 1.00\n") // as of the next sample
+			b.after(4 * time.Minute)
+			b.core.SetOnline(true)
+			b.after(80 * time.Second) // the longest pause between two retries
+			if n := len(b.reports()); n != 2 {
+				t.Fatalf("%d reports, want the second one late", n)
+			}
+			if restart {
+				b.stopAgent()
+				late := b.reports()[1].at
+				b.write("uptime", fmt.Sprintf("%.2f 1.00\n", 1310+(time.Since(b.start)-5*time.Minute).Seconds()))
+				t.Logf("second report at %v, restart at %v", late, time.Since(b.start))
+				b.run()
+			} else {
+				b.deploy(map[string]any{"SampleIntervalSeconds": 301})
+			}
+			b.after(20 * time.Minute)
+			reports := b.reports()
+			if len(reports) < 4 {
+				t.Errorf("%d reports", len(reports))
+			}
+			if gap := reports[2].at - reports[1].at; gap < MinSampleInterval-30*time.Second || !restart && gap < MinSampleInterval-prompt {
+				t.Errorf("restart %v: reports at %v and %v are %v apart", restart, reports[1].at, reports[2].at, gap)
+			}
+		})
+	}
+}
+
+// Silence followed by an outage is said once.
+func TestSilenceIsSaidOnce(t *testing.T) {
+	bothNuclei(t, func(t *testing.T, nucleus greengrass.Nucleus) {
+		b := newBench(t, nucleus, nil)
+		b.run()
+		b.after(time.Minute)
+		b.core.SetDefender(nil)
+		b.after(22 * time.Minute)
+		b.core.SetOnline(false)
+		b.after(10 * time.Hour)
+		if n := len(b.logged("level=WARN", "renewing the subscriptions")); n != 1 {
+			t.Errorf("said %d times, want once", n)
+		}
+	})
+}
+
+// The recipe's defaults do not undo a setting by an older name.
+func TestOlderNamesWithTheRecipe(t *testing.T) {
+	bothNuclei(t, func(t *testing.T, nucleus greengrass.Nucleus) {
+		b := newBench(t, nucleus, nil)
+		b.deploy(map[string]any{"SAMPLE_INTERVAL_SECONDS": 900})
+		b.run()
+		b.after(time.Minute)
+		if len(b.logged("configuration read", "interval=15m0s")) != 1 {
+			t.Errorf("the older name does not count; log:\n%s", b.log.String())
+		}
+	})
+}
+
+// Subscriptions that can't be made do not hold up the first report.
+func TestFirstReportDoesNotWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, greengrass.Java, map[string]any{
+			"SampleIntervalSeconds": 86400,
+			"accessControl": map[string]any{"aws.greengrass.ipc.mqttproxy": map[string]any{
+				"community.greengrass.DeviceDefender:mqttproxy:2": map[string]any{"operations": []any{}, "resources": []any{}},
+			}},
+		})
+		b.run()
+		b.after(5 * time.Second)
+		if n := len(b.reports()); n != 1 {
+			t.Errorf("%d reports after 5 s, want the first", n)
+		}
+	})
+}
+
+// A state file that is none, such as a pipe, stops nothing.
+func TestStateFileIsAPipe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, greengrass.Java, nil)
+		for _, name := range []string{stateFile, stateFile + ".new"} {
+			if err := syscall.Mkfifo(filepath.Join(b.folder, name), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		b.run()
+		b.after(time.Hour)
+		if n := len(b.reports()); n < 12 {
+			t.Errorf("%d reports in an hour", n)
 		}
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -80,6 +81,9 @@ func (p Problem) String() string {
 
 // quote shows a configuration value as the user would write it, shortened.
 func quote(v any) string {
+	if v == nil {
+		return "nothing"
+	}
 	s := fmt.Sprintf("%v", v)
 	if text, ok := v.(string); ok {
 		s = fmt.Sprintf("%q", text)
@@ -104,7 +108,7 @@ type Parser struct {
 // value is taken in each form; the Java nucleus' keys do not depend on case,
 // so neither do ours.
 func (p Parser) Parse(raw map[string]any, last Config) (Config, []Problem) {
-	r := reader{parser: p, config: p.Defaults, last: last, given: make(map[*key]string)}
+	r := reader{parser: p, config: p.Defaults, last: last}
 	r.read(raw)
 	slices.SortFunc(r.problems, func(a, b Problem) int { return strings.Compare(a.Key, b.Key) })
 	return r.config, r.problems
@@ -115,42 +119,68 @@ type reader struct {
 	parser   Parser
 	config   Config
 	last     Config
-	given    map[*key]string // the name under which each key was given
 	problems []Problem
 }
 
+// setting is a key as it was given.
+type setting struct {
+	name  string
+	value any
+}
+
+// read reads a configuration, each key by its own name or by an older one.
 func (r *reader) read(raw map[string]any) {
-	// Sorted, so that of two synonyms the same one wins every time.
+	given := make(map[*key][]setting)
+	r.collect(raw, given)
+	for _, k := range keys {
+		if s := r.choose(k, given[k]); s != nil && !k.set(r, s.name, s.value) {
+			k.keep(&r.config, r.last)
+		}
+	}
+}
+
+// collect sorts the settings by their keys and notes those of no key.
+func (r *reader) collect(raw map[string]any, given map[*key][]setting) {
 	for _, name := range slices.Sorted(maps.Keys(raw)) {
 		value := raw[name]
 		k := lookup(name)
 		switch {
 		case k == nil:
 			r.problems = append(r.problems, Problem{Key: name, Value: value, Want: suggest(name)})
-		case k.set == nil || unset(value):
-			if nested, ok := value.(map[string]any); ok && k.nested {
-				r.nested(nested)
-			}
-		case r.given[k] != "" && !strings.EqualFold(name, k.name):
-			// The key's own name wins over an older synonym.
-		default:
-			r.given[k] = name
-			if !k.set(r, name, value) {
-				k.keep(&r.config, r.last)
-			}
+		case k.nested:
+			// The Lambda's parameters: its variables' names are older names.
+			parameters, _ := value.(map[string]any)
+			variables, _ := member(parameters, "EnvironmentVariables").(map[string]any)
+			r.collect(variables, given)
+		case k.set != nil && !unset(value):
+			given[k] = append(given[k], setting{name, value})
 		}
 	}
 }
 
-// nested reads the Lambda's EnvironmentVariables, whose names are synonyms.
-func (r *reader) nested(raw map[string]any) {
-	for name, value := range raw {
-		if strings.EqualFold(name, "EnvironmentVariables") {
-			if variables, ok := value.(map[string]any); ok {
-				r.read(variables)
-			}
+// choose returns the setting that counts. A key's own name wins over an older
+// one unless it has only the default: the recipe gives every key its default,
+// which must not undo what somebody has set. For the same reason a default
+// gives way to the environment, which is nil here.
+func (r *reader) choose(k *key, given []setting) *setting {
+	var own, older *setting
+	for i := range given {
+		if strings.EqualFold(given[i].name, k.name) {
+			own = &given[i]
+		} else if older == nil {
+			older = &given[i]
 		}
 	}
+	if own != nil && !(len(k.synonyms) > 0 && isDefault(k, own)) {
+		return own
+	}
+	return older
+}
+
+// isDefault reports whether a setting is the default of its key.
+func isDefault(k *key, s *setting) bool {
+	r := reader{parser: Parser{Defaults: DefaultConfig(), MinInterval: MinSampleInterval}, config: DefaultConfig()}
+	return k.set(&r, s.name, s.value) && reflect.DeepEqual(r.config, DefaultConfig())
 }
 
 // invalid notes a value that can't be used. It returns false.

@@ -59,6 +59,8 @@ func TestConfigurationValues(t *testing.T) {
 		{"key of the Java nucleus in another case", `{"sampleintervalseconds": 600}`, interval(600)},
 		{"the Lambda's name", `{"SAMPLE_INTERVAL_SECONDS": "900"}`, interval(900)},
 		{"the key's own name wins", `{"SAMPLE_INTERVAL_SECONDS": 900, "SampleIntervalSeconds": 600}`, interval(600)},
+		{"an older name beside the recipe's default", `{"SampleIntervalSeconds": "300", "SAMPLE_INTERVAL_SECONDS": 900}`, interval(900)},
+		{"the Lambda's parameters beside the recipe's default", `{"ProcPath": "/proc", "lambdaParams": {"EnvironmentVariables": {"PROCFS_PATH": "/host-proc"}}}`, proc},
 		{"null", `{"SampleIntervalSeconds": null}`, DefaultConfig()},
 		{"null, as nucleus lite makes of YAML", `{"SampleIntervalSeconds": "null"}`, DefaultConfig()},
 		{"retries", `{"PublishRetryCount": "0"}`, with(func(c *Config) { c.PublishRetryCount = 0 })},
@@ -127,6 +129,10 @@ func TestConfigurationProblems(t *testing.T) {
 		{`{"Interfaces": "eth0"}`, `Interfaces: "eth0", want {"Include": [...], "Exclude": [...]}`},
 		{`{"IncludeLoopback": "yes"}`, `IncludeLoopback: "yes", want true or false`},
 		{`{"MaxListItems": 0}`, `MaxListItems: 0, want 1 to 2000`},
+		{`{"ReportTopic": "a/{Thing}"}`, `ReportTopic: "a/{Thing}", want a topic without wildcards, such as "$aws/rules/my_rule/{thing}", or ""`},
+		{`{"SampleIntervalSeconds": "0x1p9"}`, `SampleIntervalSeconds: "0x1p9", want 300 to 86400 seconds`},
+		{`{"LogLevel": "ERROR+1000"}`, `LogLevel: "ERROR+1000", want "debug", "info", "warn" or "error"`},
+		{`{"CustomMetrics": {"x": {"Type": "number"}}}`, `CustomMetrics.x.File: nothing, want the path of a file`},
 		{`{"LogLevel": "loud"}`, `LogLevel: "loud", want "debug", "info", "warn" or "error"`},
 		{`{"CustomMetrics": []}`, `CustomMetrics: [], want an object such as {"uptime": true}`},
 		{`{"CustomMetrics": {"gpu": {"File": "/run/gpu", "Type": "float"}}}`, `CustomMetrics.gpu.Type: "float", want number, number-list, string-list or ip-address-list`},
@@ -168,6 +174,18 @@ func TestWrongValueKeepsTheLastGoodOne(t *testing.T) {
 	// A key that is taken away goes back to its default.
 	if got, _ := parseJSON(t, `{}`, last); got.SampleInterval != MinSampleInterval {
 		t.Errorf("interval %v after the key was removed", got.SampleInterval)
+	}
+}
+
+// The environment of older generations counts where the recipe has only its
+// default.
+func TestEnvironmentBesideTheRecipesDefaults(t *testing.T) {
+	fromEnvironment := with(func(c *Config) { c.PublishRetryCount = 9 })
+	p := Parser{Defaults: fromEnvironment, MinInterval: MinSampleInterval}
+	for count, want := range map[any]int{5.0: 9, "5": 9, 7.0: 7, nil: 9} {
+		if c, _ := p.Parse(map[string]any{"PublishRetryCount": count}, fromEnvironment); c.PublishRetryCount != want {
+			t.Errorf("PublishRetryCount %v beside 9 of the environment: %d, want %d", count, c.PublishRetryCount, want)
+		}
 	}
 }
 

@@ -129,22 +129,15 @@ func (a *agent) validate(ctx context.Context, e greengrass.ValidateConfiguration
 
 // configure applies a configuration that was read.
 func (a *agent) configure(c configuration) {
-	if c.err != nil {
-		a.Log.Warn("configuration not read, keeping the last one", "error", c.err)
+	if changed := a.conditions.changed("configuration", c.err); c.err != nil {
+		if changed {
+			a.Log.Warn("configuration not read, keeping the last one", "error", c.err)
+		}
 		a.subscribeToReplies(a.config)
 		return
 	}
 	config, problems := a.parser.Parse(c.value, a.config)
-	if !sameProblems(problems, a.problems) {
-		for _, p := range problems {
-			if p.Invalid {
-				a.Log.Warn("configuration value not usable, keeping the last good one", "key", p.Key, "value", quote(p.Value), "want", p.Want)
-			} else {
-				a.Log.Warn("unknown configuration key", "key", p.Key, "hint", p.Want)
-			}
-		}
-		a.problems = problems
-	}
+	a.logProblems(problems)
 	a.subscribeToReplies(config)
 	if reflect.DeepEqual(config, a.config) && a.configured {
 		return
@@ -158,6 +151,22 @@ func (a *agent) configure(c configuration) {
 	a.Log.Info("configuration read", "interval", config.SampleInterval, "retries", config.PublishRetryCount,
 		"proc", config.ProcPath, "format", config.Encoding.Format, "names", config.Encoding.Names, "topic", a.topic(),
 		"max_list_items", config.Metrics.MaxListItems, "custom_metrics", len(config.Metrics.Custom))
+}
+
+// logProblems says what is wrong with a configuration, each problem once.
+func (a *agent) logProblems(problems []Problem) {
+	now := make(map[string]bool)
+	for _, p := range problems {
+		now[p.String()] = true
+		switch {
+		case a.problems[p.String()]:
+		case p.Invalid:
+			a.Log.Warn("configuration value not usable, keeping the last good one", "key", p.Key, "value", quote(p.Value), "want", p.Want)
+		default:
+			a.Log.Warn("unknown configuration key", "key", p.Key, "hint", p.Want)
+		}
+	}
+	a.problems = now
 }
 
 // subscribeToReplies subscribes to the replies to what will be published, if
@@ -176,6 +185,7 @@ func (a *agent) subscribeToReplies(config Config) {
 	for _, s := range a.replies {
 		s.Close()
 	}
+	a.tracker.forget()
 	a.replies, a.replyTopics = nil, topics
 	for _, topic := range topics {
 		a.replies = append(a.replies, greengrass.Subscribe(a.session, topic,

@@ -53,11 +53,11 @@ func (r *reader) source(key, metric string, value any) (metrics.Source, bool) {
 	if err := report.CheckMetricName(metric); err != nil {
 		return metrics.Source{}, r.invalid(key, value, err.Error())
 	}
-	object, isObject := value.(map[string]any)
-	if isObject && member(object, "File") != nil {
-		return r.fileSource(key, object)
-	}
-	if isObject {
+	if object, ok := value.(map[string]any); ok {
+		r.checkMembers(key, object)
+		if member(object, "File") != nil || member(object, "Type") != nil {
+			return r.fileSource(key, object)
+		}
 		value = member(object, "Source")
 	}
 	name, _ := text(value)
@@ -70,6 +70,17 @@ func (r *reader) source(key, metric string, value any) (metrics.Source, bool) {
 			strings.Join(metrics.Builtins(), ", ")))
 	}
 	return source, ok
+}
+
+// checkMembers notes members that mean nothing.
+func (r *reader) checkMembers(key string, object map[string]any) {
+	for name, value := range object {
+		switch strings.ToLower(name) {
+		case "source", "file", "type":
+		default:
+			r.problems = append(r.problems, Problem{Key: key + "." + name, Value: value, Want: "a custom metric takes Source, or File and Type"})
+		}
+	}
 }
 
 func (r *reader) fileSource(key string, object map[string]any) (metrics.Source, bool) {

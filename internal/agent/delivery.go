@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/device-defender/device-defender/internal/defender/report"
@@ -20,9 +22,18 @@ const (
 	maxPayloadLite = 7000
 )
 
-// publishTimeout bounds one attempt: nucleus lite is single-threaded, and a
-// component that does not read stalls the others for seconds.
-const publishTimeout = 10 * time.Second
+const (
+	// publishTimeout bounds one attempt: nucleus lite is single-threaded, and a
+	// component that does not read stalls the others for seconds.
+	publishTimeout = 10 * time.Second
+	// firstRetry and lastRetry are what the pause between two attempts grows
+	// from and to, at most; the interval bounds all of them.
+	firstRetry = 5 * time.Second
+	lastRetry  = 75 * time.Second
+	// subscribePatience is what a report waits for subscriptions that are not
+	// made yet, so that its reply is not missed.
+	subscribePatience = 2 * time.Second
+)
 
 // delivery is one report on its way to the nucleus. It is written by its own
 // goroutine until that sends it to agent.delivered.
@@ -30,9 +41,11 @@ type delivery struct {
 	report   *report.Report
 	topic    string
 	encoding report.Encoding
+	reply    bool // a reply is to be expected
 	expiry   time.Duration
 	retries  int
 	cancel   context.CancelFunc
+	tried    atomic.Bool // the nucleus may have taken the report
 
 	attempts int
 	size     int
@@ -45,12 +58,12 @@ func (a *agent) send(ctx context.Context, r *report.Report) {
 	ctx, cancel := context.WithCancel(ctx)
 	d := &delivery{
 		report: r, topic: a.topic(), encoding: a.config.Encoding,
-		expiry: a.schedule.period(), retries: a.config.PublishRetryCount, cancel: cancel,
+		reply: a.config.ReportTopic == "", expiry: a.schedule.period(), retries: a.config.PublishRetryCount, cancel: cancel,
 	}
 	a.inflight = d
 	replies := a.replies
 	go func() {
-		awaitReady(ctx, replies, d.expiry/100)
+		awaitReady(ctx, replies, min(subscribePatience, d.expiry/10))
 		d.err = d.run(ctx, a.session)
 		a.delivered <- d
 	}()
@@ -72,13 +85,14 @@ func awaitReady(ctx context.Context, subscriptions []*greengrass.Registration, p
 
 // run publishes until the nucleus takes the report.
 func (d *delivery) run(ctx context.Context, session *greengrass.Session) error {
-	backoff := d.expiry / 60 // 5 s at the default interval, as AWS's component
+	backoff := min(firstRetry, d.expiry/60)
 	for {
 		client, err := session.Client(ctx)
 		if err != nil {
 			return err
 		}
 		d.attempts++
+		d.tried.Store(true)
 		if err = d.publish(ctx, client); err == nil || errors.Is(err, errTooLarge) {
 			return err
 		}
@@ -89,7 +103,7 @@ func (d *delivery) run(ctx context.Context, session *greengrass.Session) error {
 			return err
 		}
 		pause := time.NewTimer(backoff/2 + rand.N(backoff))
-		backoff = min(2*backoff, d.expiry/4)
+		backoff = min(2*backoff, lastRetry)
 		select {
 		case <-pause.C:
 		case <-ctx.Done():
@@ -123,7 +137,7 @@ func (d *delivery) publish(ctx context.Context, client *greengrass.Client) error
 // topic is where reports go.
 func (a *agent) topic() string {
 	if t := a.config.ReportTopic; t != "" {
-		return strings.ReplaceAll(t, "{thing}", a.ThingName)
+		return expandTopic(t, a.ThingName)
 	}
 	return report.Topic(a.ThingName, a.config.Encoding.Format)
 }
@@ -144,12 +158,18 @@ func (a *agent) finish(d *delivery) {
 	figures := append([]any{"report_id", d.report.ID, "topic", d.topic}, figures(d.report)...)
 	if d.err != nil {
 		a.dropped++
-		a.tracker.unsent(d.report.ID)
 		a.Log.Error("report dropped", append(figures, "attempts", d.attempts, "dropped", a.dropped, "error", d.err)...)
 		return
 	}
-	a.schedule.published(time.Now(), a.MinInterval)
 	a.Log.Info("report published", append(figures, "bytes", d.size, "attempts", d.attempts)...)
+	now := time.Now()
+	if a.schedule.departed(now) && a.state.Baseline != nil {
+		a.state.Published = a.state.Baseline.Uptime + now.Sub(a.schedule.grid)
+		a.save()
+	}
+	if d.reply && a.tracker.published(d.report.ID) {
+		a.renewSubscriptions()
+	}
 	if lists := listsOf(d.cut); lists != a.cut {
 		a.cut = lists
 		if d.cut.IsZero() {
@@ -157,6 +177,19 @@ func (a *agent) finish(d *delivery) {
 		} else {
 			a.Log.Warn("report cut to fit the nucleus, totals are true", "cut", d.cut)
 		}
+	}
+}
+
+// renewSubscriptions is for when replies have stopped to come. While they stay
+// away, as from a Java nucleus that is offline, that is said once.
+func (a *agent) renewSubscriptions() {
+	level := slog.LevelDebug
+	if a.tracker.unanswered <= silence+1 {
+		level = slog.LevelWarn
+	}
+	a.Log.Log(context.Background(), level, "no reply to the last reports, renewing the subscriptions", "reports", a.tracker.unanswered-1)
+	for _, s := range a.replies {
+		s.Renew()
 	}
 }
 

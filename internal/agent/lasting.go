@@ -4,9 +4,13 @@ package agent
 // begins, changes or ends, not at every report.
 type lasting map[string]string
 
-// changed reports whether what is to be said of a subject is news. An empty
-// text says that there is nothing.
-func (l lasting) changed(subject, text string) bool {
+// changed reports whether what is to be said of a subject is news: a new or
+// another error, or with nil its end.
+func (l lasting) changed(subject string, err error) bool {
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
 	if l[subject] == text {
 		return false
 	}

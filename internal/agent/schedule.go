@@ -5,90 +5,103 @@ import (
 	"time"
 )
 
-// spread is the share of an interval over which a fleet that was started in
-// the same second spreads: 30 of 300 seconds, so that 100,000 devices stay
-// below an account's peak rate of 3,500 reports per second, and no report
-// covers much more than an interval.
-const spread = 10
+const (
+	// spread is the share of an interval over which a fleet that was started in
+	// the same second spreads: 30 of 300 seconds, so that 100,000 devices stay
+	// below an account's peak rate of 3,500 reports per second, and no report
+	// covers much more than an interval.
+	spread = 10
+	// maxSlowdown bounds how much Throttled replies stretch the interval.
+	maxSlowdown = 8
+	// prompt is how long after its sample a report may leave without moving the
+	// next one: the grid is worth more than a second.
+	prompt = time.Second
+)
 
-// maxSlowdown bounds how much Throttled replies stretch the interval.
-const maxSlowdown = 8
-
-// schedule says when the next sample is due. Samples are a whole number of
-// intervals apart from the second one on, whatever publishing takes; the
-// thing's phase stands between the first and the second.
+// schedule says when the next sample is due: one period after the last on a
+// grid that does not drift, but not before the service takes another report.
 type schedule struct {
-	interval time.Duration
-	phase    float64 // this thing's share of the interval's spread, 0 to 1
-	slowdown int     // what the service's throttling multiplies the interval by
-	last     time.Time
-	next     time.Time
-	samples  int // in this process
+	interval  time.Duration
+	least     time.Duration // between two reports that leave
+	phase     float64       // this thing's share of the spread, 0 to 1
+	slowdown  int           // what the service's throttling multiplies the interval by
+	throttled bool          // since the last sample
+
+	samples  int       // in this process
+	grid     time.Time // when the last sample was due; before the first, when that is
+	earliest time.Time // for the next report to leave
 }
 
-func newSchedule(thing string, interval time.Duration) *schedule {
+func newSchedule(thing string, interval, least time.Duration) *schedule {
 	h := fnv.New32a()
 	h.Write([]byte(thing))
-	return &schedule{interval: interval, phase: float64(h.Sum32()) / (1 << 32), slowdown: 1}
+	return &schedule{interval: interval, least: least, phase: float64(h.Sum32()) / (1 << 32), slowdown: 1}
 }
 
-// start sets the first sample: at once, or least after the one that an
-// earlier process took, if that is not yet so long ago.
-func (s *schedule) start(now, earlier time.Time, least time.Duration) {
-	s.last, s.next = earlier, now
-	if due := earlier.Add(least); !earlier.IsZero() && due.After(now) {
-		s.next = due
+// start sets the first sample: at once, or when the service takes another
+// report after the one that an earlier process sent, zero if there is none.
+func (s *schedule) start(now, earlier time.Time) {
+	s.grid = now
+	if !earlier.IsZero() {
+		s.earliest = earlier.Add(s.least)
 	}
 }
 
 // period is the time between two samples.
-func (s *schedule) period() time.Duration { return s.interval * time.Duration(s.slowdown) }
-
-// sampled notes a sample and sets the next.
-func (s *schedule) sampled(now time.Time) {
-	period := s.period()
-	if late := now.Sub(s.next); late > period/100 {
-		s.next = now // after a stall, keep the distance rather than the grid
-	}
-	s.next = s.next.Add(period)
-	if s.samples == 0 {
-		s.next = s.next.Add(time.Duration(s.phase * float64(period/spread)))
-	}
-	s.last = now
-	s.samples++
+func (s *schedule) period() time.Duration {
+	return min(s.interval*time.Duration(s.slowdown), MaxSampleInterval)
 }
 
-// published notes when a report really left. After one that needed retries the
-// next keeps its distance: the service counts from arrival to arrival. The few
-// seconds of an ordinary publish move nothing.
-func (s *schedule) published(now time.Time, least time.Duration) {
-	if due := now.Add(least); due.Sub(s.next) > publishTimeout {
-		s.next = due
-	}
-}
-
-// setInterval moves the next sample to the new interval's distance from the
-// last one.
-func (s *schedule) setInterval(interval time.Duration) {
-	if interval == s.interval {
-		return
-	}
-	s.interval = interval
-	s.reckon()
-}
-
-// throttled doubles the distance; accepted halves it again.
-func (s *schedule) throttled() {
-	s.slowdown = min(2*s.slowdown, maxSlowdown)
-	s.reckon()
-}
-
-func (s *schedule) accepted() {
-	s.slowdown = max(s.slowdown/2, 1)
-}
-
-func (s *schedule) reckon() {
+// next is when a sample is due.
+func (s *schedule) next() time.Time {
+	due := s.grid
 	if s.samples > 0 {
-		s.next = s.last.Add(s.period())
+		due = due.Add(s.period())
+	}
+	if s.samples == 1 {
+		due = due.Add(time.Duration(s.phase * float64(s.interval/spread)))
+	}
+	if due.Before(s.earliest) {
+		return s.earliest
+	}
+	return due
+}
+
+// sampled notes a sample. One that the service did not throttle brings the
+// interval back by half.
+func (s *schedule) sampled(now time.Time) {
+	due := s.next()
+	if now.Sub(due) > prompt {
+		due = now // after a stall, keep the distance rather than the grid
+	}
+	s.grid = due
+	s.samples++
+	if !s.throttled {
+		s.slowdown = max(s.slowdown/2, 1)
+	}
+	s.throttled = false
+}
+
+// departed notes when the last sample's report left, and reports whether that
+// was late.
+func (s *schedule) departed(now time.Time) (late bool) {
+	left := s.grid
+	if late = now.Sub(s.grid) > prompt; late {
+		left = now
+	}
+	s.earliest = left.Add(s.least)
+	return late
+}
+
+// throttle doubles the interval for a while.
+func (s *schedule) throttle() {
+	s.throttled = true
+	s.slowdown = min(2*s.slowdown, maxSlowdown)
+}
+
+// setInterval changes the interval, from the last sample on.
+func (s *schedule) setInterval(interval time.Duration) {
+	if interval != s.interval {
+		s.interval, s.slowdown = interval, 1
 	}
 }

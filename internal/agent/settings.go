@@ -65,7 +65,8 @@ func (r *reader) reportNames(name string, value any) bool {
 
 func (r *reader) reportTopic(name string, value any) bool {
 	s, ok := text(value)
-	if !ok || s != "" && greengrass.CheckTopic(s) != nil {
+	expanded := expandTopic(s, "thing")
+	if !ok || s != "" && greengrass.CheckTopic(expanded) != nil || strings.ContainsAny(expanded, "{}") {
 		return r.invalid(name, value, `a topic without wildcards, such as "$aws/rules/my_rule/{thing}", or ""`)
 	}
 	r.config.ReportTopic = s
@@ -120,12 +121,20 @@ func (r *reader) maxListItems(name string, value any) bool {
 	return true
 }
 
+// levels are slog's, by the names that the configuration takes.
+var levels = map[string]slog.Level{
+	"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError,
+}
+
 func (r *reader) logLevel(name string, value any) bool {
 	s, _ := text(value)
-	var level slog.Level
-	if s == "" || level.UnmarshalText([]byte(s)) != nil {
+	level, ok := levels[strings.ToLower(s)]
+	if !ok {
 		return r.invalid(name, value, `"debug", "info", "warn" or "error"`)
 	}
 	r.config.LogLevel = level
 	return true
 }
+
+// expandTopic puts the thing's name into a report topic.
+func expandTopic(topic, thing string) string { return strings.ReplaceAll(topic, "{thing}", thing) }

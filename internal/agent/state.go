@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/device-defender/device-defender/internal/metrics"
@@ -29,6 +30,9 @@ type state struct {
 	ReportID int64 `json:"report_id"`
 	// Baseline is the last sample's.
 	Baseline *metrics.Baseline `json:"baseline,omitempty"`
+	// Published is the machine's uptime when the last report left, if that was
+	// later than its sample.
+	Published time.Duration `json:"published_uptime_ns,omitempty"`
 }
 
 // nextReportID returns an id greater than every earlier one: the epoch second
@@ -41,7 +45,8 @@ func (s *state) nextReportID(now time.Time) int64 {
 // loadState reads the state file. A missing one is no error; with any other
 // error the state is empty and usable.
 func loadState(folder string) (state, error) {
-	f, err := os.Open(filepath.Join(folder, stateFile))
+	// Without O_NONBLOCK a FIFO of that name would block for ever.
+	f, err := os.OpenFile(filepath.Join(folder, stateFile), os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return state{}, nil
 	}
@@ -49,6 +54,11 @@ func loadState(folder string) (state, error) {
 		return state{}, err
 	}
 	defer f.Close()
+	if info, err := f.Stat(); err != nil {
+		return state{}, err
+	} else if !info.Mode().IsRegular() {
+		return state{}, fmt.Errorf("%s is not a regular file", f.Name())
+	}
 	s, err := parseState(f)
 	if err != nil {
 		return state{}, fmt.Errorf("%s: %w", f.Name(), err)
@@ -82,8 +92,12 @@ func (s *state) save(folder string) error {
 		return err
 	}
 	name := filepath.Join(folder, stateFile)
-	// A fixed name, so that crashes do not leave a trail of files.
-	f, err := os.OpenFile(name+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	// A fixed name, so that crashes do not leave a trail of files, and always a
+	// new file: nothing that lies there under that name is written to.
+	if err := os.Remove(name + ".new"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	f, err := os.OpenFile(name+".new", os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}

@@ -16,56 +16,44 @@ const (
 
 // tracker accounts for replies.
 type tracker struct {
-	awaited    []int64 // ids without a reply, oldest first
-	pending    bool    // the latest report is out and has no reply
-	unanswered int     // reports in a row without a reply
+	awaited    []int64 // published and without a reply, oldest first
+	unanswered int     // published in a row without any reply
 	accepted   int
 	rejected   int
 }
 
-// sent notes that a report is about to be published, and whether a reply is
-// to be expected.
-func (t *tracker) sent(id int64, expectReply bool) {
-	if t.pending {
-		t.unanswered++
-	}
-	t.pending = expectReply
-	if !expectReply {
-		t.awaited, t.unanswered = nil, 0
-		return
-	}
+// published notes a report to which a reply is to be expected. It reports
+// whether those before it make the subscriptions suspect.
+func (t *tracker) published(id int64) (suspect bool) {
+	suspect = t.unanswered > 0 && t.unanswered%silence == 0
+	t.unanswered++
 	t.awaited = append(t.awaited, id)
 	if len(t.awaited) > maxAwaited {
 		t.awaited = slices.Delete(t.awaited, 0, 1)
 	}
+	return suspect
 }
 
-// unsent notes that the latest report never left, so that no reply will come.
-func (t *tracker) unsent(id int64) {
-	t.pending = false
-	t.awaited = slices.DeleteFunc(t.awaited, func(a int64) bool { return a == id })
-}
-
-// silent reports whether it is time to suspect the subscriptions.
-func (t *tracker) silent() bool { return t.unanswered > 0 && t.unanswered%silence == 0 }
+// forget stops waiting for replies.
+func (t *tracker) forget() { t.awaited, t.unanswered = nil, 0 }
 
 // answer finds the report that a reply is about. A rejection carries no id, as
 // the report could not be read; it is about the latest one.
 func (t *tracker) answer(r report.Reply) (id int64, known bool) {
-	t.pending, t.unanswered = false, 0
+	t.unanswered = 0
 	id = r.ReportID
 	if id == 0 && len(t.awaited) > 0 {
 		id = t.awaited[len(t.awaited)-1]
 	}
 	i := slices.Index(t.awaited, id)
-	if i >= 0 {
-		t.awaited = slices.Delete(t.awaited, 0, i+1) // replies come in order
+	if known = i >= 0; !known {
+		return id, false
 	}
-	switch {
-	case r.Status == report.Rejected:
-		t.rejected++
-	case i >= 0:
+	t.awaited = slices.Delete(t.awaited, 0, i+1) // replies come in order
+	if r.Status == report.Accepted {
 		t.accepted++
+	} else {
+		t.rejected++
 	}
-	return id, i >= 0
+	return id, true
 }

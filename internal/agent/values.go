@@ -11,9 +11,10 @@ import (
 func integer(v any) (int, bool) {
 	f, ok := v.(float64)
 	if s, isText := v.(string); isText {
+		s = strings.TrimSpace(s)
 		var err error
-		f, err = strconv.ParseFloat(strings.TrimSpace(s), 64)
-		ok = err == nil
+		f, err = strconv.ParseFloat(s, 64)
+		ok = err == nil && strings.Trim(s, "+-0123456789.eE") == "" // no hexadecimal
 	}
 	if !ok || f != math.Trunc(f) || math.Abs(f) > 1e9 {
 		return 0, false

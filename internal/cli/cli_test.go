@@ -154,6 +154,24 @@ func TestLocalComponent(t *testing.T) {
 	}
 }
 
+// A reader that goes away ends the command, and nothing is left behind.
+func TestLocalWithoutAReader(t *testing.T) {
+	temp, err := os.MkdirTemp("", "t")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(temp)
+	t.Setenv("TMPDIR", temp)
+	reader, writer := io.Pipe()
+	reader.Close()
+	if code := Main(t.Context(), []string{"local"}, strings.NewReader(""), writer, io.Discard); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	if entries, _ := os.ReadDir(temp); len(entries) > 0 {
+		t.Errorf("left behind: %v", entries)
+	}
+}
+
 // Each command's help has an example.
 func TestHelpHasExamples(t *testing.T) {
 	for _, c := range newRoot().Commands() {

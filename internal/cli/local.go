@@ -88,7 +88,9 @@ func (o *localOptions) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 
-	console := newConsole(out)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	console := &console{out: out, gone: cancel}
 	output := console.writer("agent")
 	core, err := localcore.New(localcore.Options{
 		Nucleus: nucleus, ThingName: o.thing, Region: "local", Root: root,

@@ -14,11 +14,10 @@ import (
 // console writes lines of several goroutines, each with the time and the part
 // of the system that it comes from.
 type console struct {
-	mu  sync.Mutex
-	out io.Writer
+	mu   sync.Mutex
+	out  io.Writer
+	gone func() // called when nobody reads any more
 }
-
-func newConsole(out io.Writer) *console { return &console{out: out} }
 
 // line writes one line.
 func (c *console) line(part, text string) {
@@ -28,7 +27,9 @@ func (c *console) line(part, text string) {
 }
 
 func (c *console) write(part, text string) {
-	fmt.Fprintf(c.out, "%s  %-5s  %s\n", time.Now().Format(time.TimeOnly), part, text)
+	if _, err := fmt.Fprintf(c.out, "%s  %-5s  %s\n", time.Now().Format(time.TimeOnly), part, text); err != nil {
+		c.gone()
+	}
 }
 
 // writer returns a writer for lines of part; each Write is one or more.

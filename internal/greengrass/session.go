@@ -92,6 +92,7 @@ func (s *Session) begin(ctx context.Context) {
 // stayConnected holds one connection after the other.
 func (s *Session) stayConnected(ctx context.Context) error {
 	var wait backoff
+	said := "" // the failure logged last, "" since a success
 	refusals := 0
 	nucleus := Unknown // the last one is a good guess at the next one
 	for {
@@ -103,7 +104,7 @@ func (s *Session) stayConnected(ctx context.Context) error {
 			}
 			return context.Cause(ctx)
 		case err == nil:
-			refusals = 0
+			refusals, said = 0, ""
 			connected := time.Now()
 			err = s.hold(ctx, client)
 			if ctx.Err() != nil {
@@ -117,7 +118,12 @@ func (s *Session) stayConnected(ctx context.Context) error {
 			}
 		}
 		pause := wait.next()
-		s.config.Log.Warn("no connection to the nucleus", "error", err, "retry_in", pause.Round(time.Millisecond))
+		level := slog.LevelWarn
+		if err.Error() == said {
+			level = slog.LevelDebug
+		}
+		said = err.Error()
+		s.config.Log.Log(ctx, level, "no connection to the nucleus", "error", err, "retry_in", pause.Round(time.Millisecond))
 		if !sleep(ctx, pause) {
 			return context.Cause(ctx)
 		}

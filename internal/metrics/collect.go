@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/device-defender/device-defender/internal/defender/report"
@@ -39,7 +40,7 @@ type Sample struct {
 // Problem is why something is missing from a sample.
 type Problem struct {
 	// What is missing: the long name of a block ("listening_tcp_ports"),
-	// "interface names", or the name of a custom metric.
+	// "interface names", or "custom metric" and its name.
 	What string
 	Err  error
 }
@@ -63,6 +64,7 @@ type collector struct {
 	host   *hostproc.Host
 	scope  scope
 	since  *Baseline // nil unless of this boot and these tables
+	cpuErr error     // why there are no CPU times
 	sample Sample
 }
 
@@ -75,18 +77,15 @@ func (c *collector) missing(what string, err error) {
 func (c *collector) baseline(since *Baseline) {
 	now := &Baseline{NetDir: c.host.NetDir()}
 	c.sample.Baseline = now
-	var err error
-	if now.BootID, err = c.host.BootID(); err != nil {
-		c.missing("boot id", err)
-	}
-	if now.Uptime, err = c.host.Uptime(); err != nil {
-		c.missing("uptime", err)
-	}
-	if since != nil && since.BootID == now.BootID && since.NetDir == now.NetDir && since.Uptime <= now.Uptime {
+	var bootErr, uptimeErr, err error
+	now.BootID, bootErr = c.host.BootID()
+	now.Uptime, uptimeErr = c.host.Uptime()
+	now.CPU, c.cpuErr = c.host.CPU()
+	if err := errors.Join(bootErr, uptimeErr); err != nil {
+		c.missing("network_stats", err)
+		now.BootID = "" // of no boot: nothing can be measured against this sample
+	} else if since != nil && since.BootID == now.BootID && since.NetDir == now.NetDir && since.Uptime <= now.Uptime {
 		c.since = since
-	}
-	if now.CPU, err = c.host.CPU(); err != nil {
-		c.missing("cpu times", err)
 	}
 	if now.Interfaces, err = c.host.Counters(); err != nil {
 		c.missing("network_stats", err)

@@ -31,20 +31,19 @@ var errNoBaseline = errors.New("needs a baseline")
 // builtin reads one built-in source.
 type builtin struct {
 	metricType report.MetricType
-	unit       string
 	read       func(*collector) (report.CustomMetric, error)
 }
 
 var builtins = map[string]builtin{
-	"cpu_usage":           {report.Number, "percent of all CPUs since the last report", (*collector).cpuUsage},
-	"memory_usage":        {report.Number, "percent of memory not available", (*collector).memoryUsage},
-	"memory_available":    {report.Number, "bytes available without swapping", (*collector).memoryAvailable},
-	"load":                {report.NumberList, "load averages of 1, 5 and 15 minutes", (*collector).load},
-	"uptime":              {report.Number, "seconds since boot", (*collector).uptime},
-	"process_count":       {report.Number, "processes", (*collector).processCount},
-	"open_files":          {report.Number, "open file handles of the whole system", (*collector).openFiles},
-	"interface_names":     {report.StringList, "interfaces", (*collector).interfaceNames},
-	"interface_addresses": {report.IPList, "addresses of the interfaces", (*collector).interfaceAddresses},
+	"cpu_usage":           {report.Number, (*collector).cpuUsage},
+	"memory_usage":        {report.Number, (*collector).memoryUsage},
+	"memory_available":    {report.Number, (*collector).memoryAvailable},
+	"load":                {report.NumberList, (*collector).load},
+	"uptime":              {report.Number, (*collector).uptime},
+	"process_count":       {report.Number, (*collector).processCount},
+	"open_files":          {report.Number, (*collector).openFiles},
+	"interface_names":     {report.StringList, (*collector).interfaceNames},
+	"interface_addresses": {report.IPList, (*collector).interfaceAddresses},
 }
 
 // Builtins returns the names of the built-in sources, sorted.
@@ -70,7 +69,7 @@ func (c *collector) custom() {
 			metric, err = c.dropBadItems(name, metric)
 		}
 		if err != nil {
-			c.missing(name, err)
+			c.missing("custom metric "+name, err)
 			continue
 		}
 		if c.sample.Custom == nil {
@@ -110,7 +109,7 @@ func (c *collector) dropBadItems(name string, m report.CustomMetric) (report.Cus
 		m.Strings = m.Strings[:min(len(m.Strings), c.scope.MaxListItems)]
 	}
 	if dropped > 0 {
-		c.missing(name, fmt.Errorf("%d of %d values: %w", dropped, n, fault))
+		c.missing("custom metric "+name, fmt.Errorf("%d of %d values: %w", dropped, n, fault))
 	}
 	return m, m.Check()
 }
@@ -129,8 +128,8 @@ func round(v float64, decimals int) float64 {
 // component, but never that of the time before the first baseline.
 func (c *collector) cpuUsage() (report.CustomMetric, error) {
 	now := c.sample.Baseline.CPU
-	if now.Total == 0 { // could not be read: a problem of its own already
-		return report.CustomMetric{}, errNoBaseline
+	if c.cpuErr != nil {
+		return report.CustomMetric{}, c.cpuErr
 	}
 	if c.since == nil || c.since.CPU.Total == 0 || now.Total <= c.since.CPU.Total {
 		return report.CustomMetric{}, errNoBaseline

@@ -104,7 +104,7 @@ func TestFileMetrics(t *testing.T) {
 		o.Custom = map[string]Source{"m": {File: name, Type: test.kind}}
 		got := collect(t, scenario, o, nil)
 		if test.wantErr != "" {
-			if len(got.Problems) != 1 || got.Problems[0].What != "m" || !strings.Contains(got.Problems[0].Error(), test.wantErr) {
+			if len(got.Problems) != 1 || got.Problems[0].What != "custom metric m" || !strings.Contains(got.Problems[0].Error(), test.wantErr) {
 				t.Errorf("%.20q: problems %v, want %q", test.content, got.Problems, test.wantErr)
 			}
 			continue
@@ -141,7 +141,7 @@ func TestBadValuesAreLeftOut(t *testing.T) {
 	for _, p := range got.Problems {
 		missing = append(missing, p.What)
 	}
-	if diff := cmp.Diff([]string{"aws:mine", "not there", "peers", "states"}, missing); diff != "" {
+	if diff := cmp.Diff([]string{"custom metric aws:mine", "custom metric not there", "custom metric peers", "custom metric states"}, missing); diff != "" {
 		t.Errorf("problems about (-want +got):\n%s", diff)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 	"unicode"
 
 	"github.com/device-defender/device-defender/internal/defender/report"
@@ -15,6 +16,9 @@ import (
 
 // maxFileSize bounds a metric's file, in bytes: 250 addresses are about 10 KB.
 const maxFileSize = 64 << 10
+
+// readTimeout bounds the reading of a metric's file.
+const readTimeout = time.Second
 
 // readFile reads a metric's value from a file that another program writes.
 func readFile(name string, t report.MetricType) (report.CustomMetric, error) {
@@ -29,6 +33,9 @@ func readFile(name string, t report.MetricType) (report.CustomMetric, error) {
 	} else if !info.Mode().IsRegular() {
 		return report.CustomMetric{}, fmt.Errorf("%s: %v, want a regular file", name, info.Mode().Type())
 	}
+	// Some of the kernel's files are regular and wait for news all the same.
+	// Those that can't wait take no deadline.
+	_ = f.SetReadDeadline(time.Now().Add(readTimeout))
 	metric, err := parseValue(f, t)
 	if err != nil {
 		return report.CustomMetric{}, fmt.Errorf("%s: %w", name, err)
@@ -70,7 +77,7 @@ func parseValue(r io.Reader, t report.MetricType) (report.CustomMetric, error) {
 
 func parseNumber(word string) (float64, error) {
 	v, err := strconv.ParseFloat(word, 64)
-	if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
+	if err != nil || math.IsNaN(v) || math.IsInf(v, 0) || strings.ContainsAny(word, "xX_") {
 		return 0, fmt.Errorf("%q is not a number", word)
 	}
 	return v, nil
