@@ -127,3 +127,15 @@ func editDistance(a, b string) int {
 	}
 	return row[len(b)]
 }
+
+// ConfigurationKeys returns the names of the keys that mean something, in the
+// order of the README's table.
+func ConfigurationKeys() []string {
+	var names []string
+	for _, k := range keys {
+		if k.set != nil {
+			names = append(names, k.name)
+		}
+	}
+	return names
+}

@@ -1,0 +1,185 @@
+package main
+
+import (
+	"archive/zip"
+	"bytes"
+	"compress/gzip"
+	"debug/buildinfo"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/device-defender/device-defender/scripts/ociimage"
+)
+
+// module is the path of this module, whose buildinfo package takes the version.
+const module = "github.com/device-defender/device-defender"
+
+// epoch is the time of every file in an archive: zip knows none before 1980.
+var epoch = time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// target is an architecture as the artifacts' names and Go have it. One arm
+// binary serves ARMv6 and later, on 32-bit userlands of 64-bit kernels too.
+type target struct {
+	environment []string
+	variant     string // of a container image's platform
+}
+
+var targets = map[string]target{
+	"amd64": {environment: []string{"GOARCH=amd64"}},
+	"arm64": {environment: []string{"GOARCH=arm64"}},
+	"arm":   {environment: []string{"GOARCH=arm", "GOARM=6"}, variant: "v6"},
+}
+
+// builder builds artifacts.
+type builder struct {
+	project *project
+	top     string // folder of the module
+	commit  string
+	work    string // temporary folder
+}
+
+func newBuilder(p *project) (*builder, error) {
+	gomod, err := output("", "go", "env", "GOMOD")
+	if err != nil {
+		return nil, err
+	}
+	b := &builder{project: p, top: filepath.Dir(gomod), commit: "unknown"}
+	if commit, err := output(b.top, "git", "rev-parse", "HEAD"); err == nil {
+		b.commit = commit
+		if changes, err := output(b.top, "git", "status", "--porcelain"); err != nil || changes != "" {
+			b.commit += "-dirty"
+		}
+	}
+	b.work, err = os.MkdirTemp("", "gdkbuild-")
+	return b, err
+}
+
+func (b *builder) close() { os.RemoveAll(b.work) }
+
+// output runs a program and returns what it prints.
+func output(dir, name string, args ...string) (string, error) {
+	cmd := exec.Command(name, args...)
+	cmd.Dir, cmd.Stderr = dir, os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", cmd, err)
+	}
+	return strings.TrimSpace(string(out)), nil
+}
+
+var artifactName = regexp.MustCompile(`^device-defender-(image-)?linux-(\w+)\.(zip|tar\.gz)$`)
+
+// artifact builds the artifact of that name.
+func (b *builder) artifact(name string) ([]byte, error) {
+	m := artifactName.FindStringSubmatch(name)
+	if m == nil || (m[1] == "") != (m[3] == "zip") {
+		return nil, fmt.Errorf("no such artifact: want device-defender-linux-ARCH.zip or device-defender-image-linux-ARCH.tar.gz")
+	}
+	arch := m[2]
+	t, ok := targets[arch]
+	if !ok {
+		return nil, fmt.Errorf("architecture %q, want one of %s", arch, strings.Join(slices.Sorted(maps.Keys(targets)), ", "))
+	}
+	file, err := b.compile(arch, t)
+	if err != nil {
+		return nil, err
+	}
+	binary, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	licence, err := os.ReadFile(filepath.Join(b.top, "LICENSE"))
+	if err != nil {
+		return nil, err
+	}
+	if m[1] != "" {
+		return b.image(arch, t, binary, licence)
+	}
+	return b.zip(file, binary, licence)
+}
+
+// compile builds the binary of an architecture.
+func (b *builder) compile(arch string, t target) (string, error) {
+	file := filepath.Join(b.work, "device-defender-"+arch)
+	info := module + "/internal/buildinfo"
+	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", file,
+		"-ldflags", fmt.Sprintf("-s -w -X %s.version=%s -X %s.commit=%s", info, b.project.Version, info, b.commit),
+		"./component/device-defender")
+	cmd.Dir, cmd.Stderr = b.top, os.Stderr
+	cmd.Env = append(append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOFLAGS="), t.environment...)
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("%s: %w", cmd, err)
+	}
+	return file, nil
+}
+
+// zip packs a binary with what has to go with it.
+func (b *builder) zip(file string, binary, licence []byte) ([]byte, error) {
+	info, err := buildinfo.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	notices, err := b.notices(info)
+	if err != nil {
+		return nil, err
+	}
+	sbom, err := b.sbom(info)
+	if err != nil {
+		return nil, err
+	}
+	files := map[string][]byte{
+		"device-defender": binary, "LICENSE": licence, "THIRD_PARTY_NOTICES": notices, "sbom.cdx.json": sbom,
+	}
+	profiles, err := filepath.Glob(filepath.Join(b.top, "artifacts/profiles/*.json"))
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range profiles {
+		if files["profiles/"+filepath.Base(p)], err = os.ReadFile(p); err != nil {
+			return nil, err
+		}
+	}
+	var out bytes.Buffer
+	w := zip.NewWriter(&out)
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		header := &zip.FileHeader{Name: name, Method: zip.Deflate, Modified: epoch}
+		header.SetMode(0o644)
+		if name == "device-defender" {
+			header.SetMode(0o755)
+		}
+		entry, err := w.CreateHeader(header)
+		if err == nil {
+			_, err = entry.Write(files[name])
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	err = w.Close()
+	return out.Bytes(), err
+}
+
+// image makes a container image.
+func (b *builder) image(arch string, t target, binary, licence []byte) ([]byte, error) {
+	var out bytes.Buffer
+	w, err := gzip.NewWriterLevel(&out, gzip.BestCompression)
+	if err != nil {
+		return nil, err
+	}
+	err = ociimage.Write(w, ociimage.Image{
+		Binary: binary, License: licence, Architecture: arch, Variant: t.variant,
+		Name: "device-defender", Tag: b.project.Version, Version: b.project.Version, Revision: b.commit,
+	})
+	if err != nil {
+		return nil, err
+	}
+	err = w.Close()
+	return out.Bytes(), err
+}

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"bytes"
+	"debug/buildinfo"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// notices are the licences of everything in a binary: its modules, and Go.
+func (b *builder) notices(info *buildinfo.BuildInfo) ([]byte, error) {
+	goroot, err := output(b.top, "go", "env", "GOROOT")
+	if err != nil {
+		return nil, err
+	}
+	var out bytes.Buffer
+	fmt.Fprintf(&out, "The binary device-defender contains the following software.\n")
+	add := func(name, folder string) error {
+		texts, err := licenceTexts(folder)
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		fmt.Fprintf(&out, "\n%s\n%s\n\n%s\n", strings.Repeat("=", 80), name, texts)
+		return nil
+	}
+	if err := add("Go "+info.GoVersion, goroot); err != nil {
+		return nil, err
+	}
+	for _, m := range info.Deps {
+		folder, err := output(b.top, "go", "list", "-m", "-f", "{{.Dir}}", m.Path)
+		if err != nil {
+			return nil, err
+		}
+		if err := add(m.Path+" "+m.Version, folder); err != nil {
+			return nil, err
+		}
+	}
+	return out.Bytes(), nil
+}
+
+// licenceTexts returns the licence and notice files of a module, those of its
+// nearest parent folder for a module that is part of a larger repository.
+func licenceTexts(folder string) (string, error) {
+	for range 4 {
+		entries, err := os.ReadDir(folder)
+		if err != nil {
+			return "", err
+		}
+		var texts []string
+		for _, e := range entries {
+			name := strings.ToUpper(e.Name())
+			if e.IsDir() || !slices.ContainsFunc([]string{"LICENSE", "LICENCE", "NOTICE", "COPYING"}, func(p string) bool { return strings.HasPrefix(name, p) }) {
+				continue
+			}
+			text, err := os.ReadFile(filepath.Join(folder, e.Name()))
+			if err != nil {
+				return "", err
+			}
+			texts = append(texts, strings.TrimSpace(string(text)))
+		}
+		if len(texts) > 0 {
+			return strings.Join(texts, "\n\n"), nil
+		}
+		folder = filepath.Dir(folder)
+	}
+	return "", errors.New("no licence file")
+}
+
+// component is an entry of a CycloneDX bill of materials.
+type component struct {
+	Type    string `json:"type"`
+	Ref     string `json:"bom-ref"`
+	Name    string `json:"name"`
+	Version string `json:"version"`
+	PURL    string `json:"purl,omitempty"`
+	// Properties hold Go's own checksum of a module, which is no plain hash of
+	// a file and thus no "hashes" entry.
+	Properties []property `json:"properties,omitempty"`
+}
+
+type property struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// sbom is a CycloneDX 1.6 bill of materials of a binary, by its own list of
+// modules. It has no time and no serial number, so that two builds are equal.
+func (b *builder) sbom(info *buildinfo.BuildInfo) ([]byte, error) {
+	main := component{
+		Type: "application", Name: "device-defender", Version: b.project.Version,
+		Ref: purl(module, "v"+b.project.Version), PURL: purl(module, "v"+b.project.Version),
+	}
+	components := []component{{
+		Type: "library", Name: "std", Version: info.GoVersion,
+		Ref: purl("std", strings.TrimPrefix(info.GoVersion, "go")), PURL: purl("std", strings.TrimPrefix(info.GoVersion, "go")),
+	}}
+	for _, m := range info.Deps {
+		c := component{Type: "library", Name: m.Path, Version: m.Version, Ref: purl(m.Path, m.Version), PURL: purl(m.Path, m.Version)}
+		if m.Sum != "" {
+			c.Properties = []property{{"go:sum", m.Sum}}
+		}
+		components = append(components, c)
+	}
+	return json.MarshalIndent(map[string]any{
+		"bomFormat": "CycloneDX", "specVersion": "1.6", "version": 1,
+		"metadata":   map[string]any{"component": main},
+		"components": components,
+	}, "", "  ")
+}
+
+func purl(path, version string) string { return "pkg:golang/" + path + "@" + version }
