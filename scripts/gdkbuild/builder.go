@@ -50,15 +50,23 @@ func newBuilder(p *project) (*builder, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &builder{project: p, top: filepath.Dir(gomod), commit: "unknown"}
-	if commit, err := output(b.top, "git", "rev-parse", "HEAD"); err == nil {
-		b.commit = commit
-		if changes, err := output(b.top, "git", "status", "--porcelain"); err != nil || changes != "" {
-			b.commit += "-dirty"
-		}
-	}
+	b := &builder{project: p, top: filepath.Dir(gomod)}
+	b.commit = commit(b.top)
 	b.work, err = os.MkdirTemp("", "gdkbuild-")
 	return b, err
+}
+
+// commit is that of the folder's checkout, "unknown" if it is none.
+func commit(folder string) string {
+	head, err := exec.Command("git", "-C", folder, "rev-parse", "HEAD").Output()
+	if err != nil {
+		return "unknown"
+	}
+	commit := strings.TrimSpace(string(head))
+	if changes, err := exec.Command("git", "-C", folder, "status", "--porcelain").Output(); err != nil || len(changes) > 0 {
+		commit += "-dirty"
+	}
+	return commit
 }
 
 func (b *builder) close() { os.RemoveAll(b.work) }
