@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"log/slog"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -244,6 +245,25 @@ func TestRecipeHasTheDefaults(t *testing.T) {
 			if _, ok := configuration[k.name]; k.set != nil && !ok {
 				t.Errorf("%v: the recipe lacks %s", nucleus, k.name)
 			}
+		}
+	}
+}
+
+// The README's tables have every key with its older names, and every source.
+func TestReadmeHasTheConfiguration(t *testing.T) {
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, k := range keys {
+		if k.name != "accessControl" {
+			names = append(append(names, k.name), k.synonyms...)
+		}
+	}
+	for _, name := range append(names, metrics.Builtins()...) {
+		if !strings.Contains(string(text), "`"+name+"`") {
+			t.Errorf("the README does not have %s", name)
 		}
 	}
 }
