@@ -24,16 +24,17 @@ const module = "github.com/device-defender/device-defender"
 // epoch is the time of every file in an archive: zip knows none before 1980.
 var epoch = time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// target is an architecture as the artifacts' names and Go have it. One arm
-// binary serves ARMv6 and later, on 32-bit userlands of 64-bit kernels too.
+// target is an architecture as the artifacts' names and Go have it, at its
+// lowest level whatever the builder's own environment says. One arm binary
+// serves ARMv6 and later, on 32-bit userlands of 64-bit kernels too.
 type target struct {
 	environment []string
 	variant     string // of a container image's platform
 }
 
 var targets = map[string]target{
-	"amd64": {environment: []string{"GOARCH=amd64"}},
-	"arm64": {environment: []string{"GOARCH=arm64"}},
+	"amd64": {environment: []string{"GOARCH=amd64", "GOAMD64=v1"}},
+	"arm64": {environment: []string{"GOARCH=arm64", "GOARM64=v8.0"}},
 	"arm":   {environment: []string{"GOARCH=arm", "GOARM=6"}, variant: "v6"},
 }
 
@@ -121,7 +122,7 @@ func (b *builder) compile(arch string, t target) (string, error) {
 		"-ldflags", fmt.Sprintf("-s -w -X %s.version=%s -X %s.commit=%s", info, b.project.Version, info, b.commit),
 		"./component/device-defender")
 	cmd.Dir, cmd.Stderr = b.top, os.Stderr
-	cmd.Env = append(append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOFLAGS="), t.environment...)
+	cmd.Env = append(append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOFLAGS=", "GOEXPERIMENT="), t.environment...)
 	if err := cmd.Run(); err != nil {
 		return "", fmt.Errorf("%s: %w", cmd, err)
 	}

@@ -4,11 +4,10 @@ import (
 	"bytes"
 	"debug/buildinfo"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
+	"regexp"
 	"strings"
 )
 
@@ -43,33 +42,31 @@ func (b *builder) notices(info *buildinfo.BuildInfo) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// licenceTexts returns the licence and notice files of a module, those of its
-// nearest parent folder for a module that is part of a larger repository.
+// licenceTexts returns the licence and notice files of a module. The go command
+// adds the repository's licence to a module in a sub-folder that has none.
 func licenceTexts(folder string) (string, error) {
-	for range 4 {
-		entries, err := os.ReadDir(folder)
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return "", err
+	}
+	var texts []string
+	for _, e := range entries {
+		if e.IsDir() || !licenceFile.MatchString(e.Name()) {
+			continue
+		}
+		text, err := os.ReadFile(filepath.Join(folder, e.Name()))
 		if err != nil {
 			return "", err
 		}
-		var texts []string
-		for _, e := range entries {
-			name := strings.ToUpper(e.Name())
-			if e.IsDir() || !slices.ContainsFunc([]string{"LICENSE", "LICENCE", "NOTICE", "COPYING"}, func(p string) bool { return strings.HasPrefix(name, p) }) {
-				continue
-			}
-			text, err := os.ReadFile(filepath.Join(folder, e.Name()))
-			if err != nil {
-				return "", err
-			}
-			texts = append(texts, strings.TrimSpace(string(text)))
-		}
-		if len(texts) > 0 {
-			return strings.Join(texts, "\n\n"), nil
-		}
-		folder = filepath.Dir(folder)
+		texts = append(texts, strings.TrimSpace(string(text)))
 	}
-	return "", errors.New("no licence file")
+	if len(texts) == 0 {
+		return "", fmt.Errorf("no licence file in %s", folder)
+	}
+	return strings.Join(texts, "\n\n"), nil
 }
+
+var licenceFile = regexp.MustCompile(`(?i)^(licen[cs]e|notice|copying)`)
 
 // component is an entry of a CycloneDX bill of materials.
 type component struct {

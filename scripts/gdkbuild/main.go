@@ -34,7 +34,7 @@ func run(folder string) error {
 	}
 	recipe := p.fill(template)
 	uses, err := recipecheck.Check(recipe)
-	if uses.Name != p.Name || uses.Version != p.Version {
+	if uses.Name != "" && (uses.Name != p.Name || uses.Version != p.Version) {
 		err = errors.Join(fmt.Errorf("of %s %s, gdk-config.json is of %s %s", uses.Name, uses.Version, p.Name, p.Version), err)
 	}
 	if err != nil {

@@ -19,10 +19,14 @@ import (
 )
 
 func main() {
-	out := flag.String("o", "greengrass-build/local", "`folder` to lay out, emptied before")
+	out := flag.String("o", "greengrass-build/local", "`folder` to lay out in")
 	flag.Parse()
 	project := "."
-	if flag.NArg() > 0 {
+	if flag.NArg() > 1 {
+		fmt.Fprintln(os.Stderr, "stage-local: one project at a time")
+		os.Exit(2)
+	}
+	if flag.NArg() == 1 {
 		project = flag.Arg(0)
 	}
 	if err := stage(project, *out, os.Stdout); err != nil {
@@ -34,7 +38,7 @@ func main() {
 // stage lays out the project's build in a folder.
 func stage(project, out string, stdout io.Writer) error {
 	built := filepath.Join(project, "greengrass-build")
-	if _, err := os.Stat(built); errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(filepath.Join(built, "recipes/recipe.yaml")); errors.Is(err, fs.ErrNotExist) { // the build's last file
 		build := exec.Command("go", "run", "github.com/device-defender/device-defender/scripts/gdkbuild")
 		build.Dir, build.Stdout, build.Stderr = project, os.Stderr, os.Stderr
 		if err := build.Run(); err != nil {
@@ -54,19 +58,16 @@ func stage(project, out string, stdout io.Writer) error {
 		return err
 	}
 
+	// Nothing but this version is replaced: the folder may hold other components.
 	recipes, artifacts := filepath.Join(out, "recipes"), filepath.Join(out, "artifacts")
-	for _, folder := range []string{recipes, artifacts} {
-		if err := os.RemoveAll(folder); err != nil {
-			return err
-		}
-		if err := os.MkdirAll(folder, 0o755); err != nil {
-			return err
-		}
+	files := filepath.Join(artifacts, name, version)
+	if err := errors.Join(os.RemoveAll(files), os.MkdirAll(recipes, 0o755)); err != nil {
+		return err
 	}
 	if err := os.WriteFile(filepath.Join(recipes, name+"-"+version+".yaml"), recipe, 0o644); err != nil {
 		return err
 	}
-	if err := os.CopyFS(filepath.Join(artifacts, name, version), os.DirFS(versions[0])); err != nil {
+	if err := os.CopyFS(files, os.DirFS(versions[0])); err != nil {
 		return err
 	}
 	fmt.Fprintf(stdout, `Java nucleus:

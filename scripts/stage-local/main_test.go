@@ -21,6 +21,16 @@ func TestStage(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	other := filepath.Join(out, "artifacts/com.example.B/1.0.0/b.zip")
+	stale := filepath.Join(out, "artifacts/com.example.A/1.2.3/a-arm.zip")
+	for _, name := range []string{other, stale} {
+		if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, []byte("old"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for range 2 { // a second time, too
 		var stdout bytes.Buffer
 		if err := stage(project, out, &stdout); err != nil {
@@ -38,5 +48,11 @@ func TestStage(t *testing.T) {
 				t.Errorf("%s: %q, %v", name, got, err)
 			}
 		}
+	}
+	if _, err := os.Stat(other); err != nil {
+		t.Errorf("another component: %v", err)
+	}
+	if _, err := os.Stat(stale); !os.IsNotExist(err) {
+		t.Errorf("a file of an earlier build: %v", err)
 	}
 }

@@ -3,6 +3,7 @@ package recipecheck
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path"
 	"regexp"
@@ -223,20 +224,35 @@ func (c *checker) artifacts(m *yaml.Node) (names []string) {
 		if u := member(a, "Unarchive"); u != nil && u.Value != "ZIP" && u.Value != "NONE" {
 			c.fault(u, "Unarchive: %s, want ZIP or NONE", u.Value)
 		}
-		if p := member(a, "Permission"); p != nil {
-			c.keys(p, "Read", "Execute")
-			for i := 1; i < len(p.Content); i += 2 {
-				if v := p.Content[i]; !slices.Contains([]string{"NONE", "OWNER", "ALL"}, v.Value) {
-					c.fault(v, "Permission: %s, want NONE, OWNER or ALL", v.Value)
-				}
-			}
-		}
+		c.permission(a)
 	}
 	return names
 }
 
+// permission checks an artifact's permission: the modes in a zip do not count.
+func (c *checker) permission(artifact *yaml.Node) {
+	p := member(artifact, "Permission")
+	if p != nil {
+		c.keys(p, "Read", "Execute")
+		for i := 1; i < len(p.Content); i += 2 {
+			if v := p.Content[i]; !slices.Contains([]string{"NONE", "OWNER", "ALL"}, v.Value) {
+				c.fault(v, "Permission: %s, want NONE, OWNER or ALL", v.Value)
+			}
+		}
+	}
+	if execute := member(p, "Execute"); unzipped(artifact) && (execute == nil || execute.Value == "NONE") {
+		c.fault(artifact, "Permission: Execute is missing, the program in the zip could not be run")
+	}
+}
+
+func unzipped(artifact *yaml.Node) bool {
+	u := member(artifact, "Unarchive")
+	return u != nil && u.Value == "ZIP"
+}
+
 func (c *checker) lifecycle(l, manifest *yaml.Node) {
 	c.keys(l, "install", "run")
+	var scripts strings.Builder
 	for i := 1; i < len(l.Content); i += 2 {
 		step, n := l.Content[i-1].Value, l.Content[i]
 		if member(n, "RequiresPrivilege") != nil {
@@ -246,6 +262,9 @@ func (c *checker) lifecycle(l, manifest *yaml.Node) {
 		c.keys(n, "Script", "Setenv", "Timeout")
 		if env := member(n, "Setenv"); env != nil {
 			for j := 1; j < len(env.Content); j += 2 {
+				if k := env.Content[j-1]; !environmentName.MatchString(k.Value) {
+					c.fault(k, "%s: Setenv: %s is no name of a variable, nucleus lite fails on it", step, k.Value)
+				}
 				if v := env.Content[j]; v.Tag != "!!str" {
 					c.fault(v, "%s: Setenv: %s is not a string, nucleus lite fails on it", step, v.Value)
 				}
@@ -253,6 +272,13 @@ func (c *checker) lifecycle(l, manifest *yaml.Node) {
 		}
 		script, at := c.text(n, "Script")
 		c.script(script, at, manifest)
+		scripts.WriteString(script)
+	}
+	own := paths(manifest)
+	for _, name := range slices.Sorted(maps.Keys(own)) {
+		if !strings.Contains(scripts.String(), own[name]) {
+			c.fault(l, "no script uses artifact %s by its path %s", name, own[name])
+		}
 	}
 	run := member(l, "run")
 	if run == nil {
@@ -268,7 +294,8 @@ var (
 	execs    = regexp.MustCompile(`(^|[;\n]\s*)exec `)
 	variable = regexp.MustCompile(`\{[^}]*\}?`)
 	// use is the path of an artifact in a script.
-	use = regexp.MustCompile(`\{artifacts:(path|decompressedPath)\}/([^/\s"']+)`)
+	use             = regexp.MustCompile(`\{artifacts:\w+\}[^\s"';]*`)
+	environmentName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 )
 
 // script checks the variables of a script and the paths of its artifacts.
@@ -281,7 +308,18 @@ func (c *checker) script(script string, n, manifest *yaml.Node) {
 			c.fault(n, "Script: %s is no recipe variable and fatal on nucleus lite; write $NAME", v)
 		}
 	}
-	own := make(map[string]string) // path in a script, by artifact
+	own := slices.Sorted(maps.Values(paths(manifest)))
+	for _, path := range use.FindAllString(script, -1) {
+		if !slices.Contains(own, path) {
+			c.fault(n, "Script: %s is no artifact of this manifest, want %s", path, strings.Join(own, " or "))
+		}
+	}
+}
+
+// paths are those that a script uses a manifest's artifacts by: a zip's is that
+// of the program in it.
+func paths(manifest *yaml.Node) map[string]string {
+	byName := make(map[string]string)
 	if list := member(manifest, "Artifacts"); list != nil {
 		for _, a := range list.Content {
 			uri := member(a, "Uri")
@@ -289,21 +327,13 @@ func (c *checker) script(script string, n, manifest *yaml.Node) {
 				continue
 			}
 			name := path.Base(uri.Value)
-			own[name] = "path " + name
-			if u := member(a, "Unarchive"); u != nil && u.Value == "ZIP" {
-				own[name] = "decompressedPath " + strings.TrimSuffix(name, ".zip")
+			byName[name] = "{artifacts:path}/" + name
+			if unzipped(a) {
+				byName[name] = "{artifacts:decompressedPath}/" + strings.TrimSuffix(name, ".zip") + "/device-defender"
 			}
 		}
 	}
-	for _, m := range use.FindAllStringSubmatch(script, -1) {
-		found := false
-		for _, p := range own {
-			found = found || p == m[1]+" "+m[2]
-		}
-		if !found {
-			c.fault(n, "Script: {artifacts:%s}/%s is no artifact of this manifest", m[1], m[2])
-		}
-	}
+	return byName
 }
 
 // CheckArtifacts compares a folder with the artifacts that a recipe names. The

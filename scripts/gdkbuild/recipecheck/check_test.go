@@ -35,7 +35,12 @@ func TestOwnRecipes(t *testing.T) {
 			t.Errorf("%s: %+v", file, r)
 		}
 	}
-	// The GDK looks for the recipe beside gdk-config.json.
+	// The GDK looks for one recipe beside gdk-config.json.
+	for _, folder := range []string{"../../..", "../../../recipes/container"} {
+		if found, err := filepath.Glob(folder + "/recipe.*"); err != nil || len(found) != 1 {
+			t.Errorf("recipes in %s: %v, %v; want one", folder, found, err)
+		}
+	}
 	if target, err := os.Readlink("../../../recipe.yaml"); err != nil || target != "recipes/recipe.yaml" {
 		t.Errorf("recipe.yaml at the top links to %q, %v", target, err)
 	}
@@ -64,8 +69,15 @@ func TestFaults(t *testing.T) {
 		{`architecture: aarch64`, `architecture: amd64`, "architecture amd64 again"},
 		{`device-defender-linux-arm64.zip`, `device-defender-linux-amd64.zip`, "artifact device-defender-linux-amd64.zip twice"},
 		{`0.1.0/device-defender-linux-arm64.zip`, `0.1.0/arm64/device-defender.zip`, "want s3://BUCKET_NAME/community.greengrass.DeviceDefender/0.1.0/device-defender.zip"},
-		{`device-defender-linux-amd64/device-defender`, `device-defender-linux-x86_64/device-defender`, "{artifacts:decompressedPath}/device-defender-linux-x86_64 is no artifact of this manifest"},
-		{amd64, `exec {artifacts:path}/device-defender-linux-amd64/device-defender`, "{artifacts:path}/device-defender-linux-amd64 is no artifact"},
+		{`device-defender-linux-amd64/device-defender`, `device-defender-linux-x86_64/device-defender`, "{artifacts:decompressedPath}/device-defender-linux-x86_64/device-defender is no artifact of this manifest, want {artifacts:decompressedPath}/device-defender-linux-amd64/device-defender"},
+		{`device-defender-linux-amd64/device-defender`, `device-defender-linux-amd64/device-defend`, "device-defend is no artifact of this manifest"},
+		{`{artifacts:decompressedPath}/device-defender-linux-amd64`, `{artifacts:decompressedPath}device-defender-linux-amd64`, "no artifact of this manifest"},
+		{amd64, "exec device-defender", "no script uses artifact device-defender-linux-amd64.zip"},
+		{`        Unarchive: ZIP
+`, ``, "no artifact of this manifest, want {artifacts:path}/device-defender-linux-amd64.zip"},
+		{`, Execute: OWNER`, ``, "Execute is missing"},
+		{`Execute: OWNER`, `Execute: NONE`, "Execute is missing"},
+		{amd64, `exec {artifacts:path}/device-defender-linux-amd64/device-defender`, "{artifacts:path}/device-defender-linux-amd64/device-defender is no artifact"},
 		{amd64, strings.Replace(amd64, "exec", "nice", 1), "want exec"},
 		{amd64, amd64 + " ${HOME}", "{HOME} is no recipe variable"},
 		{amd64, amd64 + " {configuration:/ProcPath}", "configuration in a script"},
@@ -73,6 +85,7 @@ func TestFaults(t *testing.T) {
 		{"Publish Device Defender reports.", "Publish to BUCKET_NAME", "placeholder BUCKET_NAME is left over"},
 		{"        Script: " + amd64, "        RequiresPrivilege: true\n        Script: " + amd64, "the component needs no root"},
 		{"        Script: " + amd64, "        Setenv: {A: 1}\n        Script: " + amd64, "Setenv: 1 is not a string"},
+		{"        Script: " + amd64, "        Setenv: {A-B: x}\n        Script: " + amd64, "Setenv: A-B is no name of a variable"},
 		{"Manifests:", "ComponentDependencies: {}\nManifests:", "key ComponentDependencies, want one of"},
 		{"    SampleIntervalSeconds: 300\n", "", "SampleIntervalSeconds is missing"},
 		{"SampleIntervalSeconds: 300", "SampleIntervalSeconds: 30", "SampleIntervalSeconds: 30, want 300 to 86400 seconds"},
@@ -82,6 +95,8 @@ func TestFaults(t *testing.T) {
 		{"metrics/json\n", "metrics/xml\n", "$aws/things/+/defender/metrics/json is not allowed"},
 		{"metrics/cbor/rejected", "shadow", "resource $aws/things/+/defender/shadow is not used"},
 		{"mqttproxy:2", "mqttproxy:1", "already defined"},
+		{"aws.greengrass.ipc.mqttproxy:", "aws.greengrass.ipc.pubsub:", "aws.greengrass.ipc.mqttproxy is missing"},
+		{"operations: [\"aws.greengrass#PublishToIoTCore\"]", "operations: [\"*\"]", "operation * is not used"},
 		{`"community.greengrass.DeviceDefender:mqttproxy:2"`, `"other:mqttproxy:2"`, "policy other:mqttproxy:2, want"},
 		{"Reports device metrics", strings.Repeat("x", 16_000), "Greengrass takes 16000"},
 		{"Manifests:", "Manifests: [", "yaml:"},

@@ -73,8 +73,12 @@ func decode(n *yaml.Node) (values map[string]any, err error) {
 
 func (c *checker) accessControl(control *yaml.Node) {
 	c.keys(control, mqttproxy)
-	policies := member(control, mqttproxy)
-	if policies == nil || policies.Kind != yaml.MappingNode {
+	policies := c.required(control, mqttproxy)
+	if policies == nil {
+		return
+	}
+	if policies.Kind != yaml.MappingNode {
+		c.fault(policies, "%s: want a map of policies", mqttproxy)
 		return
 	}
 	granted := make(map[string][]string)
