@@ -102,7 +102,7 @@ func (d *delivery) run(ctx context.Context, session *greengrass.Session) error {
 		if d.attempts > d.retries {
 			return err
 		}
-		pause := time.NewTimer(backoff/2 + rand.N(backoff))
+		pause := time.NewTimer(backoff/2 + rand.N(backoff/2))
 		backoff = min(2*backoff, lastRetry)
 		select {
 		case <-pause.C:

@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"github.com/device-defender/device-defender/internal/greengrass/eventrpc"
 )
 
 // unauthorizedRetry is the pause after a refusal that only a deployment with
@@ -253,6 +255,9 @@ func (k *keeper[E]) failed(err error) {
 // lost accounts for a subscription that the nucleus has ended.
 func (k *keeper[E]) lost() {
 	err := k.current.Err()
+	if err == nil {
+		err = eventrpc.ErrStreamEnded
+	}
 	k.backoff.lasted(k.since)
 	k.current = nil
 	k.setReady(false)

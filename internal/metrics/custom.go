@@ -86,6 +86,10 @@ func (c *collector) read(s Source) (report.CustomMetric, error) {
 	return readFile(s.File, s.Type)
 }
 
+// maxItem bounds a string of a list, in bytes: one value must not take the room
+// of the rest of the report.
+const maxItem = 256
+
 // dropBadItems leaves out the items of a list that the service would not keep,
 // so that one of them does not cost the others, and caps the list.
 func (c *collector) dropBadItems(name string, m report.CustomMetric) (report.CustomMetric, error) {
@@ -94,6 +98,9 @@ func (c *collector) dropBadItems(name string, m report.CustomMetric) (report.Cus
 	bad := func(item report.CustomMetric) bool {
 		item.Type = m.Type
 		err := item.Check()
+		if len(item.Strings) > 0 && len(item.Strings[0]) > maxItem {
+			err = fmt.Errorf("%.20q... has %d bytes, at most %d are sent", item.Strings[0], len(item.Strings[0]), maxItem)
+		}
 		if err != nil {
 			dropped++
 			fault = cmp.Or(fault, err)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/netip"
 	"slices"
+	"unicode/utf8"
 
 	"github.com/device-defender/device-defender/internal/defender/report"
 	"github.com/device-defender/device-defender/internal/hostproc"
@@ -23,7 +24,11 @@ func (s *scope) interfaceOf(local netip.Addr) string {
 	case s.addresses == nil:
 		return ""
 	}
-	return s.addresses.Interface(local)
+	name := s.addresses.Interface(local)
+	if !utf8.ValidString(name) { // Linux allows any bytes, the report none but text
+		return ""
+	}
+	return name
 }
 
 // selects reports whether the report is about the interface.

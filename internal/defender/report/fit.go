@@ -54,10 +54,14 @@ func (c Cut) attrs() []slog.Attr {
 	return attrs
 }
 
+// fitFloor is the length down to which the lists of ports and connections are
+// cut before custom metrics go: they are what the service watches.
+const fitFloor = 20
+
 // Fit encodes the report within a limit in bytes. When the whole report is too
-// long, it caps all lists to the largest common length that fits, and when no
-// length does, it leaves out custom metrics too, the last name first. The
-// report itself is not changed.
+// long, it caps all lists to the largest common length that fits. Before that
+// is less than 20 it leaves out custom metrics, the last name first. The report
+// itself is not changed.
 //
 // What is left stays true. The totals remain those of the device; a list that
 // would have to go whole becomes absent, not empty, and a custom metric whose
@@ -71,9 +75,13 @@ func (r *Report) Fit(enc Encoding, limit int) (payload []byte, cut Cut, err erro
 	fits := func(items, custom int) bool {
 		capped, _ := r.capped(items, names[:custom])
 		payload, err := capped.Encode(enc)
-		return err != nil || len(payload) <= limit // the one error here is that nothing is left
+		return err == nil && len(payload) <= limit // the one error here is that nothing is left
 	}
-	custom := len(names) - sort.Search(len(names), func(dropped int) bool { return fits(0, len(names)-dropped) })
+	floor := min(fitFloor, r.Metrics.longestList())
+	if floor == 0 { // nothing but lists of custom metrics: something of each
+		floor = min(1, r.longestList())
+	}
+	custom := len(names) - sort.Search(len(names), func(dropped int) bool { return fits(floor, len(names)-dropped) })
 	items := sort.Search(r.longestList(), func(n int) bool { return !fits(n+1, custom) })
 
 	capped, cut := r.capped(items, names[:custom])
@@ -149,19 +157,26 @@ func trueTotal[T any](total *int64, list []T) *int64 {
 
 // longestList is the length of the longest list.
 func (r *Report) longestList() int {
-	var longest int
-	if m := r.Metrics; m != nil {
-		if e := m.TCPConnections; e != nil {
-			longest = len(e.Connections)
-		}
-		for _, l := range []*ListeningPorts{m.ListeningTCPPorts, m.ListeningUDPPorts} {
-			if l != nil {
-				longest = max(longest, len(l.Ports))
-			}
-		}
-	}
+	longest := r.Metrics.longestList()
 	for _, m := range r.CustomMetrics {
 		longest = max(longest, len(m.Numbers), len(m.Strings))
+	}
+	return longest
+}
+
+// longestList is the length of the longest list of ports or connections.
+func (m *Metrics) longestList() int {
+	if m == nil {
+		return 0
+	}
+	var longest int
+	if e := m.TCPConnections; e != nil {
+		longest = len(e.Connections)
+	}
+	for _, l := range []*ListeningPorts{m.ListeningTCPPorts, m.ListeningUDPPorts} {
+		if l != nil {
+			longest = max(longest, len(l.Ports))
+		}
 	}
 	return longest
 }

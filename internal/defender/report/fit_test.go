@@ -147,18 +147,17 @@ func TestFitNeverSaysNone(t *testing.T) {
 	r := bigReport(3, 2, 0)
 	r.CustomMetrics["words"] = CustomMetric{Type: StringList, Strings: []string{strings.Repeat("x", 9000)}}
 	r.CustomMetrics["none"] = CustomMetric{Type: IPList, Strings: []string{}}
-	payload, cut, err := r.Fit(longJSON, 480)
+	want := `{"header":{"report_id":1795385460,"version":"1.0"},"metrics":{` +
+		`"network_stats":{"bytes_in":10280,"bytes_out":10280,"packets_in":10,"packets_out":10},` +
+		`"tcp_connections":{"established_connections":{"total":3}},"listening_tcp_ports":{"total":2},"listening_udp_ports":{"ports":[],"total":0}}}`
+	payload, cut, err := r.Fit(longJSON, len(want))
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `{"header":{"report_id":1795385460,"version":"1.0"},"metrics":{` +
-		`"network_stats":{"bytes_in":10280,"bytes_out":10280,"packets_in":10,"packets_out":10},` +
-		`"tcp_connections":{"established_connections":{"total":3}},"listening_tcp_ports":{"total":2},"listening_udp_ports":{"ports":[],"total":0}},` +
-		`"custom_metrics":{"cpu_usage":[{"number":12.5}],"none":[{"ip_list":[]}]}}`
 	if diff := cmp.Diff(want, string(payload)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if want := (Cut{Connections: 3, TCPPorts: 2, CustomMetrics: []string{"words"}}); !cmp.Equal(want, cut) {
+	if want := (Cut{Connections: 3, TCPPorts: 2, CustomMetrics: []string{"cpu_usage", "none", "words"}}); !cmp.Equal(want, cut) {
 		t.Errorf("cut %v, want %v", cut, want)
 	}
 }
@@ -184,6 +183,33 @@ func TestFitLeavesOutCustomMetricsFromTheEnd(t *testing.T) {
 	}
 	if len(payload) < lite-200 {
 		t.Errorf("%d bytes: more would have fitted", len(payload))
+	}
+}
+
+// TestFitKeepsWhatIsWatched has custom metrics that would take all the room.
+func TestFitKeepsWhatIsWatched(t *testing.T) {
+	r := bigReport(20, 20, 0)
+	r.CustomMetrics["words"] = CustomMetric{Type: StringList, Strings: []string{strings.Repeat("x", 8000)}}
+	for i := range 64 {
+		r.CustomMetrics[fmt.Sprintf("metric_%03d_%s", i, strings.Repeat("x", 110))] = CustomMetric{Number: float64(i)}
+	}
+	payload, _, err := r.Fit(longJSON, lite)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := mustDecode(t, payload, longJSON)
+	if n, p := len(got.Metrics.TCPConnections.Connections), len(got.Metrics.ListeningTCPPorts.Ports); n != 20 || p != 20 {
+		t.Errorf("%d connections and %d ports are left, want all 20 of each", n, p)
+	}
+	if len(got.CustomMetrics) == 0 {
+		t.Error("no custom metric is left, some fit")
+	}
+	// One that fits alone is not refused for another that does not.
+	r = &Report{ID: 1, Version: "1.0", CustomMetrics: map[string]CustomMetric{
+		"a": {Type: StringList, Strings: []string{"x"}}, "b": {Type: StringList, Strings: []string{strings.Repeat("x", 8000)}},
+	}}
+	if _, cut, err := r.Fit(longJSON, lite); err != nil || !cmp.Equal(cut.CustomMetrics, []string{"b"}) {
+		t.Errorf("cut %v, error %v; want b cut", cut, err)
 	}
 }
 

@@ -30,7 +30,8 @@ type Reply struct {
 }
 
 // ParseReply reads a reply in either format. It wants a status that it knows,
-// takes every other member as optional, and ignores those it does not know.
+// takes every other member as optional, and ignores those that it does not know
+// or that are of the wrong kind.
 // Its errors wrap an [InvalidError].
 func ParseReply(data []byte) (Reply, error) {
 	tree, _, err := parse(data)
@@ -46,22 +47,36 @@ func ParseReply(data []byte) (Reply, error) {
 }
 
 func (d *reader) reply(object map[string]any) (reply Reply) {
-	d.member(object, "thingName", func(v any) { reply.ThingName = d.text(v) })
-	if !d.member(object, "reportId", func(v any) { reply.ReportID = int64(d.integer(v, 1, math.MaxInt64)) }) {
+	text := func(v any) string { return lenient(v, (*reader).text) }
+	number := func(v any) int64 {
+		return int64(lenient(v, func(d *reader, v any) uint64 { return d.integer(v, 0, math.MaxInt64) }))
+	}
+	reply.ThingName = text(object["thingName"])
+	if reply.ReportID = number(object["reportId"]); reply.ReportID == 0 {
 		reply.ReportID = strayReportID(object)
 	}
 	if !d.member(object, "status", func(v any) { reply.Status = d.status(v) }) {
 		d.fail("no status")
 	}
-	d.member(object, "statusDetails", func(v any) {
-		details := d.object(v)
-		d.member(details, "ErrorCode", func(v any) { reply.ErrorCode = d.text(v) })
-		d.member(details, "ErrorMessage", func(v any) { reply.ErrorMessage = d.text(v) })
-	})
-	d.member(object, "timestamp", func(v any) {
-		reply.Timestamp = time.UnixMilli(int64(d.integer(v, 0, math.MaxInt64))).UTC()
-	})
+	details, _ := object["statusDetails"].(map[string]any)
+	reply.ErrorCode, reply.ErrorMessage = text(details["ErrorCode"]), text(details["ErrorMessage"])
+	if ms := number(object["timestamp"]); ms > 0 {
+		reply.Timestamp = time.UnixMilli(ms).UTC()
+	}
 	return reply
+}
+
+// lenient reads a value, and its zero where it is of another kind: an odd
+// member must not cost the verdict.
+func lenient[T any](v any, read func(*reader, any) T) (value T) {
+	if v == nil {
+		return value
+	}
+	d := &reader{}
+	if read := read(d, v); d.err == nil {
+		value = read
+	}
+	return value
 }
 
 func (d *reader) status(v any) Status {

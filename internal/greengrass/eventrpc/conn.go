@@ -187,6 +187,8 @@ func (c *Conn) write() {
 			// Who ends one stream before opening another has it in that order.
 			if err = c.writeControl(); err == nil {
 				err = c.writeRequest(s)
+			} else {
+				s.fail(err)
 			}
 		case <-c.wake:
 			err = c.writeControl()
