@@ -284,3 +284,23 @@ func TestProblemNamesTheFile(t *testing.T) {
 		t.Errorf("problems %v, want one that names the file", got.Problems)
 	}
 }
+
+// Linux takes any bytes as an interface's name; a report does not.
+func TestInterfaceNameThatIsNotText(t *testing.T) {
+	root := copyTree(t)
+	table, err := os.ReadFile(filepath.Join(root, "1/net/if_inet6"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, root, "1/net/if_inet6", strings.ReplaceAll(string(table), "dum0\n", "\xffum0\n"))
+	sample := collect(t, root, options(), nil)
+	for _, p := range sample.Metrics.ListeningTCPPorts.Ports {
+		if p.Port == 1008 && p.Interface != "" {
+			t.Errorf("interface %q", p.Interface)
+		}
+	}
+	r := report.Report{ID: 1, Version: report.DocumentVersion, Metrics: sample.Metrics}
+	if _, err := r.Encode(report.Encoding{}); err != nil {
+		t.Error(err)
+	}
+}
