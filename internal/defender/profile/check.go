@@ -1,0 +1,220 @@
+package profile
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// Quotas of AWS IoT Device Defender.
+const (
+	MaxBehaviors         = 100  // per profile
+	MaxValueElements     = 1000 // counts, addresses, ports and so on in a profile's behaviors
+	MaxProfilesPerTarget = 5
+	MaxCustomMetrics     = 100 // per account; can be raised
+	MaxDimensions        = 10  // per account
+	MaxMitigationActions = 100 // per account
+	MaxTags              = 50  // per resource
+)
+
+// checks are the rules that documents are held to. Every problem of Parse,
+// Validate and Check is of one of them, and an error.
+var checks = []struct{ name, summary string }{
+	{"syntax", "The file is JSON or YAML, without a key twice."},
+	{"unknown-document", "A document is a security profile, a custom metric, a dimension or a mitigation action."},
+	{"unknown-key", "Keys are spelt as AWS spells them."},
+	{"wrong-type", "A value is of the type that its key takes."},
+	{"required", "What a document cannot do without is there."},
+	{"name", "Names have 1 to 128 letters, digits, '_', '-' and ':'."},
+	{"duplicate-name", "Names, tags and targets are given once."},
+	{"text", "Descriptions and display names are printable ASCII of limited length."},
+	{"quota", "AWS's quotas are kept."},
+	{"unknown-metric", "A metric is one of AWS's or a registered custom metric."},
+	{"unknown-dimension", "A dimension is registered."},
+	{"operator", "The comparison operator fits the metric."},
+	{"threshold", "A behavior has one of value, statisticalThreshold and mlDetectionConfig."},
+	{"value", "The value has the one member that fits the metric, within its range."},
+	{"cidr", "An address range is one."},
+	{"duration", "Durations are 300, 600, 900, 1800 or 3600 seconds, and not on lists."},
+	{"consecutive-datapoints", "Consecutive datapoints to alarm and to clear are 1 to 10."},
+	{"statistic", "A percentile is on AWS's list, of a metric that is a number, over a duration."},
+	{"ml", "ML Detect models the metric, and is not mixed with rules in one profile."},
+	{"dimension", "A dimension narrows a cloud-side metric that allows it."},
+	{"export", "Exported metrics have somewhere to go."},
+	{"arn", "ARNs are of the service and form that is needed."},
+	{"alert-target", "Alerts are sent to SNS."},
+	{"target", "A profile is attached to all things or to thing groups."},
+	{"tags", "Tags are as AWS takes them."},
+	{"topic-filter", "A dimension's values are MQTT topic filters."},
+	{"action", "A mitigation action has the parameters of one type of action."},
+}
+
+// checker collects what is wrong with one document.
+type checker struct {
+	registry Registry
+	problems []Problem
+}
+
+func (c *checker) fail(path, rule, message, want string) {
+	c.problems = append(c.problems, Problem{Path: path, Severity: Error, Rule: rule, Message: cut(message), Want: cut(want)})
+}
+
+// required reports that the key at the path is missing.
+func (c *checker) required(path, want string) {
+	c.fail(path, "required", lastKey(path)+" is missing", want)
+}
+
+const wantName = "1 to 128 letters, digits, '_', '-' or ':'"
+
+var namePattern = regexp.MustCompile(`^[a-zA-Z0-9:_-]{1,128}$`)
+
+// CheckName returns what is wrong with a name: of a profile, behavior, custom
+// metric, dimension, thing or thing group.
+func CheckName(name string) error {
+	switch {
+	case namePattern.MatchString(name):
+		return nil
+	case name == "":
+		return fmt.Errorf("the name is empty; want %s", wantName)
+	case len(name) > 128:
+		return fmt.Errorf("the name has %d characters; want %s", utf8.RuneCountInString(name), wantName)
+	}
+	return fmt.Errorf("the name %q has characters that no name may have; want %s", name, wantName)
+}
+
+var notInName = regexp.MustCompile(`[^a-zA-Z0-9:_-]+`)
+
+// name checks the name at the path.
+func (c *checker) name(path, name string) {
+	key := lastKey(path)
+	switch {
+	case name == "":
+		c.required(path, wantName)
+	case namePattern.MatchString(name):
+	case len(name) > 128:
+		c.fail(path, "name", fmt.Sprintf("%s has %d characters", key, utf8.RuneCountInString(name)), wantName)
+	default:
+		want := wantName
+		if fixed := strings.Trim(notInName.ReplaceAllString(name, "-"), "-"); fixed != "" {
+			want += fmt.Sprintf(", as %q", fixed)
+		}
+		c.fail(path, "name", fmt.Sprintf("%s %q has characters that no name may have", key, name), want)
+	}
+}
+
+// printable is AWS's [\p{Graph}\x20]*, which is Java's and of ASCII.
+var printable = regexp.MustCompile(`^[\x20-\x7e]*$`)
+
+// description checks text for people.
+func (c *checker) description(path, text string, most int) {
+	key := lastKey(path)
+	if n := utf8.RuneCountInString(text); n > most {
+		c.fail(path, "text", fmt.Sprintf("%s has %d characters", key, n), fmt.Sprintf("%d at most", most))
+	}
+	if !printable.MatchString(text) {
+		c.fail(path, "text", key+" has line breaks or characters outside ASCII", "printable ASCII in one line")
+	}
+}
+
+// oneOf checks an enumeration.
+func (c *checker) oneOf(path, rule, value string, allowed ...string) {
+	switch {
+	case value == "":
+		c.required(path, alternatives(allowed))
+	case !slices.Contains(allowed, value):
+		c.fail(path, rule, fmt.Sprintf("%s %q is unknown", lastKey(path), value), suggest(value, allowed))
+	}
+}
+
+// suggest returns what was probably meant, or all that there is.
+func suggest(value string, allowed []string) string {
+	if meant := nearest(value, allowed); meant != "" {
+		return strconv.Quote(meant)
+	}
+	return alternatives(allowed)
+}
+
+// alternatives lists words as "a, b or c".
+func alternatives[T any](words []T) string {
+	var b strings.Builder
+	for i, word := range words {
+		switch {
+		case i > 0 && i == len(words)-1:
+			b.WriteString(" or ")
+		case i > 0:
+			b.WriteString(", ")
+		}
+		fmt.Fprint(&b, word)
+	}
+	return b.String()
+}
+
+var (
+	rolePattern  = regexp.MustCompile(`^arn:aws(-[a-z]+)*:iam::[0-9]{12}:role/[\x21-\x7e]+$`)
+	topicPattern = regexp.MustCompile(`^arn:aws(-[a-z]+)*:sns:[a-z0-9-]+:[0-9]{12}:[a-zA-Z0-9_-]{1,256}(\.fifo)?$`)
+)
+
+// role checks the ARN of an IAM role.
+func (c *checker) role(path, value string) {
+	const want = "arn:aws:iam::ACCOUNT:role/NAME"
+	switch {
+	case value == "":
+		c.required(path, want)
+	case !rolePattern.MatchString(value):
+		c.fail(path, "arn", fmt.Sprintf("%s %q is not the ARN of an IAM role", lastKey(path), value), want)
+	case len(value) < 20 || len(value) > 2048:
+		c.fail(path, "arn", fmt.Sprintf("%s has %d characters", lastKey(path), len(value)), "20 to 2048")
+	}
+}
+
+// topic checks the ARN of an SNS topic.
+func (c *checker) topic(path, value string) {
+	const want = "arn:aws:sns:REGION:ACCOUNT:TOPIC"
+	switch {
+	case value == "":
+		c.required(path, want)
+	case !topicPattern.MatchString(value):
+		c.fail(path, "arn", fmt.Sprintf("%s %q is not the ARN of an SNS topic", lastKey(path), value), want)
+	}
+}
+
+// tagKey is AWS's ^([\p{L}\p{Z}\p{N}_.:/=+\-@]*)$.
+var tagKey = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$`)
+
+// CheckTags returns what is wrong with the tags of a resource; paths begin
+// with tags.
+func CheckTags(tags []Tag) []Problem {
+	var c checker
+	c.tags(tags)
+	return c.problems
+}
+
+func (c *checker) tags(tags []Tag) {
+	if len(tags) > MaxTags {
+		c.fail("tags", "quota", fmt.Sprintf("%d tags", len(tags)), fmt.Sprintf("%d at most", MaxTags))
+	}
+	seen := map[string]bool{}
+	for i, tag := range tags {
+		path := at("tags", i)
+		key := join(path, "Key")
+		switch n := utf8.RuneCountInString(tag.Key); {
+		case n == 0:
+			c.required(key, "1 to 128 characters")
+		case n > 128:
+			c.fail(key, "tags", fmt.Sprintf("Key has %d characters", n), "128 at most")
+		case !tagKey.MatchString(tag.Key):
+			c.fail(key, "tags", fmt.Sprintf("Key %q has characters that no key may have", tag.Key), "letters, digits, spaces and _ . : / = + - @")
+		case strings.HasPrefix(strings.ToLower(tag.Key), "aws:"):
+			c.fail(key, "tags", fmt.Sprintf("Key %q is in AWS's own namespace", tag.Key), "a key that does not begin with aws:")
+		case seen[tag.Key]:
+			c.fail(key, "duplicate-name", fmt.Sprintf("Key %q is there twice", tag.Key), "each key once")
+		}
+		seen[tag.Key] = true
+		if n := utf8.RuneCountInString(tag.Value); n > 256 {
+			c.fail(join(path, "Value"), "tags", fmt.Sprintf("Value has %d characters", n), "256 at most")
+		}
+	}
+}

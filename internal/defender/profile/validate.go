@@ -1,0 +1,120 @@
+package profile
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Validate returns everything in the set that AWS would refuse or that would
+// do nothing, in the order of the files: what Check says of each document, and
+// what only the set shows, as a name that two documents have. References to
+// custom metrics and dimensions that are not in the set are taken to be
+// registered already. What Parse has reported is not reported again.
+func (s *Set) Validate() []Problem {
+	v := validation{set: s}
+	registry := s.Registry()
+	registry.open = true
+	// name, problems and the most there may be of each kind
+	validateAll(&v, ProfileDocument, s.Profiles, 0, func(p *Profile) (string, []Problem) { return p.Name, p.Check(registry) })
+	validateAll(&v, CustomMetricDocument, s.CustomMetrics, MaxCustomMetrics, func(m *CustomMetric) (string, []Problem) { return m.Name, m.Check() })
+	validateAll(&v, DimensionDocument, s.Dimensions, MaxDimensions, func(d *Dimension) (string, []Problem) { return d.Name, d.Check() })
+	validateAll(&v, MitigationActionDocument, s.MitigationActions, MaxMitigationActions, func(a *MitigationAction) (string, []Problem) { return a.Name, a.Check() })
+	v.targets()
+	s.sort(v.problems)
+	return v.problems
+}
+
+// nameKeys are the keys of documents' names, by kind.
+var nameKeys = [documentKinds]string{"securityProfileName", "metricName", "name", "actionName"}
+
+// validation collects the problems of a set.
+type validation struct {
+	set      *Set
+	problems []Problem
+}
+
+// report adds a problem of a document, unless Parse has said why.
+func (v *validation) report(kind DocumentKind, index int, p Problem) {
+	if index < len(v.set.sources[kind]) {
+		missing := p.Rule == "required" || p.Rule == "threshold"
+		for _, broken := range v.set.sources[kind][index].broken {
+			if within(p.Path, broken) || missing && within(broken, p.Path) {
+				return
+			}
+		}
+	}
+	v.problems = append(v.problems, v.set.located(kind, index, p))
+}
+
+// within reports whether the path is the other one or inside of it.
+func within(path, other string) bool {
+	rest, ok := strings.CutPrefix(path, other)
+	return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
+}
+
+// validateAll checks the documents of one kind; most is 0 for no limit.
+func validateAll[T any](v *validation, kind DocumentKind, documents []T, most int, check func(*T) (string, []Problem)) {
+	first := map[string]int{}
+	for i := range documents {
+		name, problems := check(&documents[i])
+		for _, p := range problems {
+			v.report(kind, i, p)
+		}
+		if name == "" {
+			continue
+		}
+		if other, twice := first[name]; twice {
+			message := fmt.Sprintf("there are two %ss %q", kind, name)
+			if file, line, _ := v.set.Locate(kind, other, nameKeys[kind]); line > 0 {
+				message += fmt.Sprintf(", the other at %s:%d", file, line)
+			}
+			v.report(kind, i, Problem{Path: nameKeys[kind], Severity: Error, Rule: "duplicate-name", Message: message, Want: "a name of its own"})
+			continue
+		}
+		first[name] = i
+	}
+	if most > 0 && len(first) > most {
+		v.report(kind, len(documents)-1, Problem{
+			Severity: Error, Rule: "quota",
+			Message: fmt.Sprintf("the set has %d %ss", len(first), kind), Want: fmt.Sprintf("%d at most in an account", most),
+		})
+	}
+}
+
+// targets checks how many profiles a target has.
+func (v *validation) targets() {
+	profiles := map[string]int{}
+	for i, p := range v.set.Profiles {
+		for j, text := range p.Targets {
+			target, err := ParseTarget(text)
+			if err != nil {
+				continue
+			}
+			if profiles[target.Short()]++; profiles[target.Short()] == MaxProfilesPerTarget+1 {
+				v.report(ProfileDocument, i, Problem{
+					Path: at("targets", j), Severity: Error, Rule: "quota",
+					Message: fmt.Sprintf("%s is the target of more than %d profiles", target.Short(), MaxProfilesPerTarget),
+					Want:    fmt.Sprintf("%d profiles at most per target", MaxProfilesPerTarget),
+				})
+			}
+		}
+	}
+}
+
+// sort puts the problems in the order of the files.
+func (s *Set) sort(problems []Problem) {
+	order := make(map[string]int, len(s.files))
+	for i, file := range s.files {
+		order[file] = i
+	}
+	slices.SortStableFunc(problems, func(a, b Problem) int {
+		if a.File != b.File {
+			return order[a.File] - order[b.File]
+		}
+		if a.Line != b.Line {
+			return a.Line - b.Line
+		}
+		return a.Column - b.Column
+	})
+}
