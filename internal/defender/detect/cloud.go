@@ -1,0 +1,257 @@
+package detect
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/device-defender/device-defender/internal/defender/profile"
+)
+
+const (
+	// cloudWindow is the time over which events in the cloud are counted.
+	cloudWindow = 300 * time.Second
+	// maxSources is how many source addresses of a thing a window takes.
+	maxSources = 1000
+
+	messageByteSize    = "aws:message-byte-size"
+	messagesSent       = "aws:num-messages-sent"
+	messagesReceived   = "aws:num-messages-received"
+	authFailures       = "aws:num-authorization-failures"
+	connectionAttempts = "aws:num-connection-attempts"
+	disconnects        = "aws:num-disconnects"
+	sourceIPAddress    = "aws:source-ip-address"
+	disconnectDuration = "aws:disconnect-duration"
+)
+
+// tallyKey is a cloud-side metric that things of a class are measured by.
+type tallyKey struct {
+	metricKey
+	topics    dimension // nil without a dimension
+	behaviors []int32
+}
+
+// tally is what a window has of a metric.
+type tally struct {
+	seen    bool
+	count   int64 // events; of message sizes the largest
+	least   int64 // message size
+	sources []netip.Addr
+}
+
+// cloud is what the cloud knows of a thing. Times are in nanoseconds.
+type cloud struct {
+	window       int64 // index of the window under way
+	last         int64 // event
+	disconnected int64 // since when; 0 is connected, or not known
+	known        bool  // whether it is connected was seen
+	longest      int64 // disconnect that ended in the window
+	tallies      []tally
+}
+
+// move gives the tallies their places in another class.
+func (c *cloud) move(from, to *class) {
+	tallies := make([]tally, len(to.tallies))
+	for i, key := range from.tallies {
+		k := slices.IndexFunc(to.tallies, func(other tallyKey) bool { return other.metricKey == key.metricKey })
+		if k >= 0 {
+			tallies[k] = c.tallies[i]
+		}
+	}
+	c.tallies = tallies
+}
+
+func (e *Engine) dropCloud(t *thing) {
+	t.cloud = nil
+	delete(e.clouded, t)
+}
+
+// ObserveCloud counts an event. When it is the first of a window, the windows
+// before it end, for all things. An event of a window that has ended is
+// counted in the one under way.
+func (e *Engine) ObserveCloud(ev CloudEvent) Outcome {
+	e.settle()
+	at, ok := nanoseconds(ev.Time)
+	if !ok || ev.Thing == "" || ev.Type < Connect || ev.Type > Deliver {
+		e.ignored++
+		return Outcome{}
+	}
+	measured := e.closeWindows(at)
+	t := e.thing(ev.Thing)
+	e.alive(t, at)
+	if t.cloud == nil {
+		t.cloud = &cloud{window: e.window, tallies: make([]tally, len(t.class.tallies))}
+		e.clouded[t] = struct{}{}
+	}
+	t.cloud.take(t, at, &ev)
+	if ev.Type == Connect {
+		e.watch(t)
+	}
+	return e.outcome(measured)
+}
+
+func (c *cloud) take(t *thing, at int64, ev *CloudEvent) {
+	c.last = max(c.last, at)
+	switch ev.Type {
+	case Connect:
+		if c.disconnected != 0 {
+			c.longest = max(c.longest, at-c.disconnected)
+		}
+		c.disconnected, c.known = 0, true
+	case Disconnect:
+		if c.disconnected == 0 {
+			c.disconnected = at
+		}
+		c.known = true
+	}
+	clientID := ev.ClientID
+	if clientID == "" {
+		clientID = t.name
+	}
+	for i := range c.tallies {
+		key, tally := &t.class.tallies[i], &c.tallies[i]
+		if key.counts(ev) && (key.dimension == "" || ev.Topic != "" && key.topics.match(ev.Topic, clientID) != key.notIn) {
+			tally.take(key.metric, ev)
+		}
+	}
+}
+
+// counts reports whether the event is one of the metric's.
+func (k *tallyKey) counts(ev *CloudEvent) bool {
+	switch k.metric {
+	case messageByteSize:
+		return (ev.Type == Publish || ev.Type == Deliver) && ev.Bytes >= 0
+	case messagesSent:
+		return ev.Type == Publish
+	case messagesReceived:
+		return ev.Type == Deliver
+	case authFailures:
+		return ev.Type == AuthorizationFailure
+	case connectionAttempts:
+		return ev.Type == Connect || ev.Type == AuthorizationFailure && ev.Topic == ""
+	case disconnects:
+		return ev.Type == Disconnect
+	case sourceIPAddress:
+		return ev.SourceIP.IsValid()
+	}
+	return false
+}
+
+func (t *tally) take(metric string, ev *CloudEvent) {
+	switch metric {
+	case messageByteSize:
+		size := int64(ev.Bytes)
+		if !t.seen {
+			t.least = size
+		}
+		t.count, t.least = max(t.count, size), min(t.least, size)
+	case sourceIPAddress:
+		addr := ev.SourceIP.WithZone("").Unmap()
+		if i, found := slices.BinarySearchFunc(t.sources, addr, netip.Addr.Compare); !found && len(t.sources) < maxSources {
+			t.sources = slices.Insert(t.sources, i, addr)
+		}
+	default:
+		t.count++
+	}
+	t.seen = true
+}
+
+// closeWindows ends the cloud windows before the one of now, and returns what
+// was measured in them.
+func (e *Engine) closeWindows(now int64) []Observation {
+	window := now / int64(cloudWindow)
+	if e.window == 0 || len(e.clouded) == 0 {
+		e.window = max(e.window, window)
+		return nil
+	}
+	var measured []Observation
+	for ; e.window < window; e.window++ {
+		for t := range e.clouded {
+			if t.cloud.window <= e.window {
+				measured = e.closeWindow(t, e.window, measured)
+			}
+		}
+		// After a leap in time there is nothing in the windows between; those
+		// of two days are enough.
+		e.window = max(e.window, window-int64(maxSilence/cloudWindow)-1)
+	}
+	return measured
+}
+
+// closeWindow ends one window of a thing.
+func (e *Engine) closeWindow(t *thing, window int64, measured []Observation) []Observation {
+	c := t.cloud
+	c.window = window + 1
+	at := c.window * int64(cloudWindow)
+	active := at <= c.last+int64(maxSilence)
+	o := Observation{Thing: t.name, Time: timeOf(at)}
+	for i := range c.tallies {
+		key, counted := &t.class.tallies[i], c.tallies[i]
+		c.tallies[i] = tally{}
+		m := Measurement{Metric: key.metric, Dimension: key.metricDimension()}
+		switch key.metric {
+		case messageByteSize:
+			if !counted.seen {
+				continue
+			}
+			m.Value.Count = new(counted.count)
+		case sourceIPAddress:
+			if !counted.seen {
+				continue
+			}
+			m.addrs, m.Value.CIDRs = counted.sources, addrTexts(counted.sources)
+		case disconnectDuration:
+			if !c.known || !active && c.disconnected == 0 {
+				continue
+			}
+			d := c.longest
+			if c.disconnected != 0 {
+				d = max(d, at-c.disconnected)
+			}
+			m.Value.Count = new(d / int64(time.Minute))
+		default:
+			if !active {
+				continue
+			}
+			m.Value.Count = new(counted.count)
+		}
+		o.Measurements = append(o.Measurements, m)
+		e.measureTally(t, key, at, &m, counted.least)
+	}
+	c.longest = 0
+	if !active && (c.disconnected == 0 || !t.registered) {
+		e.dropCloud(t)
+	}
+	if len(o.Measurements) == 0 {
+		return measured
+	}
+	return append(measured, o)
+}
+
+// measureTally evaluates a value of the cloud. Of message sizes, the one
+// farthest from normal is compared.
+func (e *Engine) measureTally(t *thing, key *tallyKey, at int64, m *Measurement, least int64) {
+	for i := range key.behaviors {
+		own := *m
+		if b := t.class.behaviors[key.behaviors[i]]; key.metric == messageByteSize && !b.less {
+			own.Value = profile.Value{Count: &least}
+		}
+		e.measure(t, key.behaviors[i:i+1], at, &own)
+	}
+}
+
+// addrTexts writes addresses as the values of metrics do.
+func addrTexts(addrs []netip.Addr) []string {
+	texts := make([]string, 0, len(addrs))
+	var buffer []byte
+	for _, a := range addrs {
+		buffer = a.AppendTo(buffer)
+	}
+	all, from := string(buffer), 0
+	for _, a := range addrs {
+		n := len(a.AppendTo(buffer[:0]))
+		texts = append(texts, all[from:from+n])
+		from += n
+	}
+	return texts
+}

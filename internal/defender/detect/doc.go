@@ -1,0 +1,95 @@
+// Package detect evaluates security profiles over what devices report and what
+// the cloud sees of them. It has no clock and does no input or output: an
+// Engine is told what was measured and when, and answers with the events of
+// violations.
+//
+// # The model
+//
+// A behavior states what is normal. A measurement, or what is accumulated of
+// several, is a datapoint; it is compared with the behavior, and either
+// conforms or violates. So many violating datapoints in a row raise an alarm,
+// and so many conforming ones clear it. Events are the steps of a violation:
+// in-alarm, alarm-cleared, alarm-invalidated. Datapoints that violate while the
+// alarm is up are told as Ongoing, which AWS has no event for.
+//
+// What follows from AWS's documents: evaluation on receipt; every element of a
+// list must be in the set of in-*-set, and none in that of not-in-*-set; an
+// empty list conforms, and clears a violation at once however many datapoints
+// that takes otherwise; an absent block is no datapoint; an alarm is
+// invalidated, without a value, when the thing has not sent any metrics for
+// more than two days; suppressed alerts are evaluated as others are. ML
+// behaviors need AWS's models: Engine.Unevaluated names them.
+//
+// # What AWS leaves open
+//
+// The rest is decided here, and unverified against AWS.
+//
+// Windows. The measurements of a behavior with a duration are accumulated in
+// windows of each thing's own. A window begins with the measurement before its
+// first one, or 300 seconds before the first of all, 300 seconds being AWS's
+// shortest delay between reports. It ends with the measurement that brings its
+// length nearest to the duration, on the assumption that the next takes as long
+// as this one took. Thus reports every 300 seconds make a datapoint each
+// for a duration of 300, every third makes one for 900, and an agent that
+// reports every 5 seconds has as many accumulated. A measurement that took the
+// duration or more by itself is a datapoint by itself, not scaled; a window
+// that was under way before it is dropped. Without a duration, every
+// measurement is a datapoint.
+//
+// Accumulation. Deltas (bytes, packets, messages) add up. Of other counts and
+// of custom numbers, the one farthest from normal stands for the window: the
+// largest where less is normal, the smallest where more is.
+//
+// Percentiles. A statistical threshold is the percentile of the datapoints of
+// all things under the behavior. These are put into windows of the duration
+// (300 seconds without one) that begin at multiples of it, and a
+// datapoint is compared with those of the windows before its own: with the
+// latest that has any and, as long as these are fewer than 100, with the
+// windows before that too, none older than two days. So the order of things
+// within a window makes no difference, a large fleet is compared with its last
+// window, and a small one with its recent past. Fewer than 10 datapoints have
+// no percentile, and what would be compared with it is no datapoint. The
+// percentile is by nearest rank: the smallest datapoint that at least so many
+// percent are at or below; p0 is the smallest, p100 the largest. A thing's own
+// datapoints from its present violation, from the first of the run on, are
+// left out of what it is compared with, or in a small fleet one excess would
+// make the next one normal; they are taken when fewer than 10 are left.
+//
+// Absence. A missing metric neither breaks nor advances a run. Only
+// conforming datapoints clear.
+//
+// Time. A measurement that is not newer than the thing's last one under the
+// behavior is ignored, and so is a value that is not of the metric's kind;
+// Engine.Ignored counts both. The event of an invalidation has the time at
+// which the two days were over, whenever it is told.
+//
+// What applies no more. When a thing leaves the targets of a profile, its
+// alarms stay as they are. They go on when it comes back, and end two days
+// after their last measurement. When the behavior itself is removed or
+// changed, its alarms are invalidated by the next call of Advance. After two
+// days of silence a thing starts afresh.
+//
+// # The cloud side
+//
+// Events in the cloud are counted per thing in windows of 300 seconds that
+// begin at multiples of it. The end of a window is a measurement with that
+// time: zeros too, until two days after the thing's last event. Message sizes
+// and source addresses are measured in windows that have some. Of message
+// sizes, a window's largest is compared where less is normal, the smallest
+// where more is. A refused connection counts as an authorization failure and
+// as a connection attempt. With a dimension only events that have a topic
+// count. Disconnect duration is the longest of the window, in whole minutes;
+// it grows for as long as a registered thing stays disconnected, past the two
+// days, and so long its alarm stays.
+//
+// # Bounds
+//
+// Per thing and behavior the engine keeps 40 bytes, and for a statistical one
+// the thing's datapoints in its baseline: at most 16 of a window, and in a fleet
+// of more than 100 things two windows. A baseline takes 1<<20 datapoints in a
+// window; what comes after is compared and not taken. Source addresses of a
+// thing are at most 1000 in a window, and a list in an event at most 1000
+// elements, those that violate first. Things that are not in the registry are
+// forgotten after two days of silence; how many there may be is for the caller
+// to limit.
+package detect
