@@ -2,7 +2,6 @@ package demo
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -35,8 +34,9 @@ type Device struct {
 type Command []string
 
 // StartDevice starts a device with a network of its own. It fails where the
-// system does not let this user make one.
-func StartDevice(ctx context.Context, name string, command Command) (*Device, error) {
+// system does not let this user make one. The device lives until Close, or as
+// long as this process.
+func StartDevice(name string, command Command) (*Device, error) {
 	attributes := &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
 	if os.Geteuid() != 0 {
 		attributes.Cloneflags |= syscall.CLONE_NEWUSER
@@ -44,7 +44,7 @@ func StartDevice(ctx context.Context, name string, command Command) (*Device, er
 		attributes.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}}
 	}
 	d := &Device{Name: name}
-	if err := d.start(ctx, command, isolated, attributes); err != nil {
+	if err := d.start(command, isolated, attributes); err != nil {
 		return nil, fmt.Errorf("device %s: %w", name, err)
 	}
 	if err := d.mountProc(); err != nil {
@@ -55,21 +55,21 @@ func StartDevice(ctx context.Context, name string, command Command) (*Device, er
 }
 
 // StartSharedDevice starts a device on the host's own network, over loopback.
-func StartSharedDevice(ctx context.Context, name string, command Command) (*Device, error) {
+func StartSharedDevice(name string, command Command) (*Device, error) {
 	d := &Device{Name: name, ProcRoot: "/proc"}
-	if err := d.start(ctx, command, shared, nil); err != nil {
+	if err := d.start(command, shared, nil); err != nil {
 		return nil, fmt.Errorf("device %s: %w", name, err)
 	}
 	return d, nil
 }
 
 // start starts the process and waits until it is on the network.
-func (d *Device) start(ctx context.Context, command Command, network string, attributes *syscall.SysProcAttr) error {
+func (d *Device) start(command Command, network string, attributes *syscall.SysProcAttr) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	d.process = exec.CommandContext(ctx, self, append(command[:len(command):len(command)], network)...)
+	d.process = exec.Command(self, append(command[:len(command):len(command)], network)...)
 	d.process.SysProcAttr = attributes
 	if d.request, err = d.process.StdinPipe(); err != nil {
 		return err

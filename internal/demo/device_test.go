@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 // may not make one.
 func start(t *testing.T) *Device {
 	t.Helper()
-	d, err := StartDevice(t.Context(), "gateway", Command{asDevice})
+	d, err := StartDevice("gateway", Command{asDevice})
 	if err != nil {
 		if os.Getenv("CI") == "true" {
 			t.Fatal(err)
@@ -116,7 +116,7 @@ func TestExfiltrationIsRealTraffic(t *testing.T) {
 }
 
 func TestSharedDevice(t *testing.T) {
-	d, err := StartSharedDevice(t.Context(), "laptop", Command{asDevice})
+	d, err := StartSharedDevice("laptop", Command{asDevice})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +130,7 @@ func TestSharedDevice(t *testing.T) {
 
 func TestDeviceThatCannotStart(t *testing.T) {
 	before, _ := os.ReadDir(os.TempDir())
-	_, err := StartSharedDevice(t.Context(), "broken", Command{"-test.run=^$", "-nosuchflag"})
+	_, err := StartSharedDevice("broken", Command{"-test.run=^$", "-nosuchflag"})
 	if err == nil {
 		t.Fatal("no error")
 	}

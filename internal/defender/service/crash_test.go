@@ -1,0 +1,153 @@
+package service
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"go.etcd.io/bbolt"
+)
+
+func init() { children["write"] = writeUntilKilled }
+
+// writeUntilKilled is a process that makes things, groups and profiles which
+// belong together, several at once, and prints the number of each that the
+// service has acknowledged.
+func writeUntilKilled(args []string) {
+	s, err := Open(Options{Data: args[0]})
+	if err != nil {
+		panic(err)
+	}
+	handler := s.Handler()
+	call := func(method, path, body string) {
+		r := httptest.NewRequest(method, "http://localhost"+path, strings.NewReader(body))
+		r.Header.Set("Content-Type", "application/json")
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		if w.Code != http.StatusOK {
+			panic(fmt.Sprint(path, w.Code, w.Body))
+		}
+	}
+	var out sync.Mutex
+	for writer := range 3 {
+		go func() {
+			for i := 0; ; i++ {
+				n := fmt.Sprintf("%s-%d-%d", args[1], writer, i)
+				call("POST", "/things/"+n, "")
+				call("POST", "/thing-groups/"+n, "")
+				call("PUT", "/thing-groups/addThingToThingGroup", fmt.Sprintf(`{"thingGroupName":%q,"thingName":%q}`, n, n))
+				call("POST", "/security-profiles/"+n, `{"tags":[{"Key":"k","Value":"v"}]}`)
+				call("PUT", "/security-profiles/"+n+"/targets?securityProfileTargetArn="+account+"thinggroup/"+n, "")
+				if i%2 == 1 {
+					call("DELETE", "/thing-groups/"+n, "")
+				}
+				out.Lock()
+				fmt.Println(n, i%2)
+				out.Unlock()
+			}
+		}()
+	}
+	select {}
+}
+
+// startChild starts the test binary again as one of the children.
+func startChild(t *testing.T, child string, args ...string) (*exec.Cmd, *bufio.Scanner) {
+	t.Helper()
+	binary, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), binary, args...)
+	cmd.Env = append(os.Environ(), childVariable+"="+child)
+	cmd.Stderr = os.Stderr
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return cmd, bufio.NewScanner(stdout)
+}
+
+// TestKilled kills a process while it writes, several times, and looks at what
+// is left: everything that was acknowledged, and nothing by halves.
+func TestKilled(t *testing.T) {
+	data := t.TempDir()
+	deleted := map[string]bool{} // by what was acknowledged: whether its group was deleted
+	for round := range 6 {
+		cmd, lines := startChild(t, "write", data, fmt.Sprint(round))
+		for range 1 + rand.IntN(30) {
+			if !lines.Scan() {
+				t.Fatalf("the child ended: %v", lines.Err())
+			}
+			name, odd, _ := strings.Cut(lines.Text(), " ")
+			deleted[name] = odd == "1"
+		}
+		if err := cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		for lines.Scan() { // what it said before it died
+			if name, odd, whole := strings.Cut(lines.Text(), " "); whole && odd != "" {
+				deleted[name] = odd == "1"
+			}
+		}
+		if err := cmd.Wait(); !errors.As(err, new(*exec.ExitError)) {
+			t.Fatalf("the child was not killed: %v", err)
+		}
+		checkKilled(t, data, deleted)
+	}
+	t.Logf("%d acknowledged", len(deleted))
+}
+
+func checkKilled(t *testing.T, data string, deleted map[string]bool) {
+	t.Helper()
+	s, err := Open(Options{Data: data})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	has := func(tx *bbolt.Tx, bucket []byte, key []byte) bool { return tx.Bucket(bucket).Get(key) != nil }
+	err = s.read(func(tx *bbolt.Tx) error {
+		for err := range tx.Check() {
+			t.Errorf("database %s: %v", filepath.Base(data), err)
+		}
+		for n, gone := range deleted {
+			key := []byte(n)
+			if !has(tx, bucketThings, key) || !has(tx, bucketProfiles, key) || !has(tx, bucketTags, []byte(s.profileARN(n))) {
+				t.Errorf("%s was acknowledged, and is not there", n)
+			}
+			for _, there := range []bool{
+				has(tx, bucketGroups, key), has(tx, bucketMembers, pairKey(n, n)), has(tx, bucketMemberships, pairKey(n, n)), has(tx, bucketTargets, targetKey(n, s.groupARN(n))),
+			} {
+				if there == gone {
+					t.Errorf("%s: its group was deleted %v, and what belongs to it is there %v", n, gone, there)
+				}
+			}
+		}
+		for key := range keysAfter(tx, bucketMembers, "", "") {
+			group, thing, _ := strings.Cut(key, "\x00")
+			if !has(tx, bucketMemberships, pairKey(thing, group)) || !has(tx, bucketThings, []byte(thing)) || !has(tx, bucketGroups, []byte(group)) {
+				t.Errorf("member %s of %s by halves", thing, group)
+			}
+		}
+		for name, target := range attachments(tx, "") {
+			if !has(tx, bucketProfiles, []byte(name)) || !has(tx, bucketGroups, []byte(strings.TrimPrefix(target, s.groupARN("")))) {
+				t.Errorf("%s is attached to %s by halves", name, target)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

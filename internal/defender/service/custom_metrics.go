@@ -1,0 +1,225 @@
+package service
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/device-defender/device-defender/internal/defender/profile"
+)
+
+type storedCustomMetric struct {
+	Type        string    `json:"type"`
+	DisplayName string    `json:"displayName,omitempty"`
+	Token       string    `json:"token"` // clientRequestToken of the call that created it
+	Created     time.Time `json:"created"`
+	Modified    time.Time `json:"modified"`
+}
+
+// customMetricAnswer is the answer of DescribeCustomMetric and
+// UpdateCustomMetric.
+type customMetricAnswer struct {
+	Name        string `json:"metricName"`
+	ARN         string `json:"metricArn"`
+	Type        string `json:"metricType"`
+	DisplayName string `json:"displayName,omitempty"`
+	Created     epoch  `json:"creationDate"`
+	Modified    epoch  `json:"lastModifiedDate"`
+}
+
+func (s *Service) customMetricAnswer(name string, m *storedCustomMetric) customMetricAnswer {
+	return customMetricAnswer{name, s.customMetricARN(name), m.Type, m.DisplayName, epoch(m.Created), epoch(m.Modified)}
+}
+
+func (s *Service) customMetricARN(name string) string {
+	return profile.CustomMetricARN(s.options.Region, s.options.Account, name)
+}
+
+// getCustomMetric reads a custom metric that has to be there.
+func getCustomMetric(tx *bbolt.Tx, name string) (*storedCustomMetric, error) {
+	stored, err := get[storedCustomMetric](tx, bucketMetrics, name)
+	if err == nil && stored == nil {
+		err = notFound(fmt.Sprintf("Custom metric %s does not exist", name))
+	}
+	return stored, err
+}
+
+var requestToken = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,64}$`)
+
+// checkToken checks a clientRequestToken. The SDKs make one up when their user
+// gives none.
+func checkToken(token *string) error {
+	switch {
+	case token == nil:
+		return missing("clientRequestToken")
+	case !requestToken.MatchString(*token):
+		return constraint("clientRequestToken", *token, "Member must have 1 to 64 characters and satisfy regular expression pattern: ^[a-zA-Z0-9-_]+$")
+	}
+	return nil
+}
+
+// createCustomMetric creates a custom metric. A call that is repeated, with its
+// token, is answered as the first; a token serves for one custom metric alone.
+func createCustomMetric(s *Service, r *request) (any, error) {
+	name, err := r.checkedName("metricName")
+	if err != nil {
+		return nil, err
+	}
+	var in struct {
+		Type        *string       `json:"metricType"`
+		DisplayName string        `json:"displayName"`
+		Tags        []profile.Tag `json:"tags"`
+		Token       *string       `json:"clientRequestToken"`
+	}
+	if err := r.decode(&in); err != nil {
+		return nil, err
+	}
+	if in.Type == nil {
+		return nil, missing("metricType")
+	}
+	if err := checkToken(in.Token); err != nil {
+		return nil, err
+	}
+	document := profile.CustomMetric{Name: name, Type: *in.Type, DisplayName: in.DisplayName, Tags: in.Tags}
+	if err := checkProblems(document.Check()); err != nil {
+		return nil, err
+	}
+	arn := s.customMetricARN(name)
+	err = s.write(func(tx *bbolt.Tx) error {
+		count := 0
+		for other := range keysAfter(tx, bucketMetrics, "", "") {
+			there, err := get[storedCustomMetric](tx, bucketMetrics, other)
+			if err != nil {
+				return err
+			}
+			same := there.Token == *in.Token && there.Type == *in.Type && there.DisplayName == in.DisplayName
+			switch {
+			case other == name && same:
+				return nil
+			case other == name:
+				return alreadyExists(fmt.Sprintf("Custom metric %s already exists", name), name, arn)
+			case there.Token == *in.Token:
+				return alreadyExists(fmt.Sprintf("Custom metric %s was created with the same clientRequestToken", other), other, s.customMetricARN(other))
+			}
+			count++
+		}
+		if count >= profile.MaxCustomMetrics {
+			return limitExceeded(fmt.Sprintf("The account has %d custom metrics, and can have no more", count))
+		}
+		now := s.now()
+		if err := put(tx, bucketMetrics, name, storedCustomMetric{*in.Type, in.DisplayName, *in.Token, now, now}); err != nil {
+			return err
+		}
+		return createTags(tx, arn, in.Tags)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return struct {
+		Name string `json:"metricName"`
+		ARN  string `json:"metricArn"`
+	}{name, arn}, nil
+}
+
+func describeCustomMetric(s *Service, r *request) (any, error) {
+	name, err := r.checkedName("metricName")
+	if err != nil {
+		return nil, err
+	}
+	var stored *storedCustomMetric
+	err = s.read(func(tx *bbolt.Tx) (err error) {
+		stored, err = getCustomMetric(tx, name)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s.customMetricAnswer(name, stored), nil
+}
+
+func updateCustomMetric(s *Service, r *request) (any, error) {
+	name, err := r.checkedName("metricName")
+	if err != nil {
+		return nil, err
+	}
+	var in struct {
+		DisplayName *string `json:"displayName"`
+	}
+	if err := r.decode(&in); err != nil {
+		return nil, err
+	}
+	if in.DisplayName == nil {
+		return nil, missing("displayName")
+	}
+	var stored *storedCustomMetric
+	err = s.write(func(tx *bbolt.Tx) (err error) {
+		if stored, err = getCustomMetric(tx, name); err != nil {
+			return err
+		}
+		document := profile.CustomMetric{Name: name, Type: stored.Type, DisplayName: *in.DisplayName}
+		if err := checkProblems(document.Check()); err != nil {
+			return err
+		}
+		stored.DisplayName, stored.Modified = *in.DisplayName, s.now()
+		return put(tx, bucketMetrics, name, stored)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s.customMetricAnswer(name, stored), nil
+}
+
+// deleteCustomMetric deletes a custom metric that no profile uses. One that
+// isn't there is deleted already.
+func deleteCustomMetric(s *Service, r *request) (any, error) {
+	name, err := r.checkedName("metricName")
+	if err != nil {
+		return nil, err
+	}
+	return struct{}{}, s.write(func(tx *bbolt.Tx) error {
+		using, err := profilesUsing(tx, name, "")
+		if err != nil {
+			return err
+		}
+		if err := checkUnused("Custom metric "+name, using); err != nil {
+			return err
+		}
+		if err := tx.Bucket(bucketMetrics).Delete([]byte(name)); err != nil {
+			return err
+		}
+		return deleteTags(tx, s.customMetricARN(name))
+	})
+}
+
+// checkUnused refuses to delete what profiles use.
+func checkUnused(what string, using []string) error {
+	if len(using) == 0 {
+		return nil
+	}
+	const shown = 5
+	more := ""
+	if n := len(using) - shown; n > 0 {
+		using, more = slices.Clip(using[:shown]), fmt.Sprintf(" and %d more", n)
+	}
+	return invalidRequest(fmt.Sprintf("%s is used by security profiles %s%s", what, strings.Join(using, ", "), more))
+}
+
+func listCustomMetrics(s *Service, r *request) (any, error) {
+	page, err := r.page()
+	if err != nil {
+		return nil, err
+	}
+	var out struct {
+		Names     []string `json:"metricNames"`
+		NextToken string   `json:"nextToken,omitempty"`
+	}
+	err = s.read(func(tx *bbolt.Tx) error {
+		out.Names, out.NextToken = fill(page, names(tx, bucketMetrics, "", page.after))
+		return nil
+	})
+	return out, err
+}

@@ -1,0 +1,82 @@
+package service
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/device-defender/device-defender/internal/defender/profile"
+)
+
+// TestDecodeDepth bounds how deep JSON is nested, also where the operation
+// takes a value as it is.
+func TestDecodeDepth(t *testing.T) {
+	for _, test := range []struct {
+		text string
+		ok   bool
+	}{
+		{strings.Repeat("[", 31) + strings.Repeat("]", 31), true},
+		{strings.Repeat("[", 32) + strings.Repeat("]", 32), false},
+		{strings.Repeat("[", 100_000), false},
+		{strings.Repeat(`{"a":`, 100_000), false},
+	} {
+		var into struct {
+			Any json.RawMessage `json:"any"`
+		}
+		err := decodeStrict([]byte(`{"any":`+test.text+`}`), &into)
+		if (err == nil) != test.ok || !test.ok && !strings.Contains(err.Error(), "nested more than 32 deep") {
+			t.Errorf("%.20s, %d bytes: %v", test.text, len(test.text), err)
+		}
+	}
+}
+
+// TestEpoch reads and writes times as the API does (AWS CLI,
+// examples/iot/list-violation-events.rst has 1560279000.0).
+func TestEpoch(t *testing.T) {
+	for text, want := range map[string]string{
+		"1560279000.0":  "2019-06-11T18:50:00Z",
+		"1560279000.25": "2019-06-11T18:50:00.25Z",
+		"1.560279e9":    "2019-06-11T18:50:00Z",
+		"-0.5":          "1969-12-31T23:59:59.5Z",
+		`"2019-06-11"`:  "",
+		"1e12":          "",
+	} {
+		var got epoch
+		err := json.Unmarshal([]byte(text), &got)
+		if (err != nil) != (want == "") {
+			t.Errorf("%s: %v", text, err)
+		} else if want != "" && time.Time(got).Format(time.RFC3339Nano) != want {
+			t.Errorf("%s: got %s, want %s", text, time.Time(got).Format(time.RFC3339Nano), want)
+		}
+	}
+	for millis, want := range map[int64]string{1560279000250: "1560279000.25", 1560279000000: "1560279000", 1: "0.001", 1795381430690: "1795381430.69"} {
+		if got, err := json.Marshal(epoch(time.UnixMilli(millis))); err != nil || string(got) != want {
+			t.Errorf("%d: got %s, want %s", millis, got, want)
+		}
+	}
+}
+
+// FuzzDecode holds what is decoded to what encoding/json makes of it.
+func FuzzDecode(f *testing.F) {
+	f.Add([]byte(`{"behaviors":[{"name":"B","metric":"aws:all-packets-out","criteria":{"value":{"count":5,"ports":[1],"numbers":[1.5]},"durationSeconds":300}}]}`))
+	f.Add([]byte(`{"alertTargets":{"SNS":{"alertTargetArn":"a"},"SNS":null}}`))
+	f.Add([]byte(`{"behaviors":null,"tags":[{"Key":"\ud800"}]} `))
+	f.Add([]byte("{\"a\xff\":[[[[{}]]]]}"))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		var strict, lax profileInput
+		if err := decodeStrict(body, &strict); err != nil {
+			if e := asAPIError(err); e.Type != "InvalidRequestException" {
+				t.Fatalf("%T %v", err, err)
+			}
+			return
+		}
+		if err := json.Unmarshal(body, &lax); err != nil {
+			t.Fatalf("taken, though it's no JSON: %v", err)
+		}
+		// What is taken can be said of a profile, and checked.
+		var p profile.Profile
+		strict.apply(&p)
+		_ = p.Check(profile.Registry{})
+	})
+}

@@ -1,0 +1,207 @@
+package service
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/device-defender/device-defender/internal/defender/profile"
+)
+
+type storedDimension struct {
+	Type         string    `json:"type"`
+	StringValues []string  `json:"stringValues"`
+	Token        string    `json:"token"` // clientRequestToken of the call that created it
+	Created      time.Time `json:"created"`
+	Modified     time.Time `json:"modified"`
+}
+
+// dimensionAnswer is the answer of DescribeDimension and UpdateDimension.
+type dimensionAnswer struct {
+	Name         string   `json:"name"`
+	ARN          string   `json:"arn"`
+	Type         string   `json:"type"`
+	StringValues []string `json:"stringValues"`
+	Created      epoch    `json:"creationDate"`
+	Modified     epoch    `json:"lastModifiedDate"`
+}
+
+func (s *Service) dimensionAnswer(name string, d *storedDimension) dimensionAnswer {
+	return dimensionAnswer{name, s.dimensionARN(name), d.Type, d.StringValues, epoch(d.Created), epoch(d.Modified)}
+}
+
+func (s *Service) dimensionARN(name string) string {
+	return profile.DimensionARN(s.options.Region, s.options.Account, name)
+}
+
+// getDimension reads a dimension that has to be there.
+func getDimension(tx *bbolt.Tx, name string) (*storedDimension, error) {
+	stored, err := get[storedDimension](tx, bucketDimensions, name)
+	if err == nil && stored == nil {
+		err = notFound(fmt.Sprintf("Dimension %s does not exist", name))
+	}
+	return stored, err
+}
+
+// createDimension creates a dimension. A call that is repeated, with its token,
+// is answered as the first; a token serves for one dimension alone.
+func createDimension(s *Service, r *request) (any, error) {
+	name, err := r.checkedName("name")
+	if err != nil {
+		return nil, err
+	}
+	var in struct {
+		Type         *string       `json:"type"`
+		StringValues []string      `json:"stringValues"`
+		Tags         []profile.Tag `json:"tags"`
+		Token        *string       `json:"clientRequestToken"`
+	}
+	if err := r.decode(&in); err != nil {
+		return nil, err
+	}
+	switch {
+	case in.Type == nil:
+		return nil, missing("type")
+	case in.StringValues == nil:
+		return nil, missing("stringValues")
+	}
+	if err := checkToken(in.Token); err != nil {
+		return nil, err
+	}
+	document := profile.Dimension{Name: name, Type: *in.Type, StringValues: in.StringValues, Tags: in.Tags}
+	if err := checkProblems(document.Check()); err != nil {
+		return nil, err
+	}
+	arn := s.dimensionARN(name)
+	err = s.write(func(tx *bbolt.Tx) error {
+		count := 0
+		for other := range keysAfter(tx, bucketDimensions, "", "") {
+			there, err := get[storedDimension](tx, bucketDimensions, other)
+			if err != nil {
+				return err
+			}
+			same := there.Token == *in.Token && there.Type == *in.Type && slices.Equal(there.StringValues, in.StringValues)
+			switch {
+			case other == name && same:
+				return nil
+			case other == name:
+				return alreadyExists(fmt.Sprintf("Dimension %s already exists", name), name, arn)
+			case there.Token == *in.Token:
+				return alreadyExists(fmt.Sprintf("Dimension %s was created with the same clientRequestToken", other), other, s.dimensionARN(other))
+			}
+			count++
+		}
+		if count >= profile.MaxDimensions {
+			return limitExceeded(fmt.Sprintf("The account has %d dimensions, and can have no more", count))
+		}
+		now := s.now()
+		if err := put(tx, bucketDimensions, name, storedDimension{*in.Type, in.StringValues, *in.Token, now, now}); err != nil {
+			return err
+		}
+		return createTags(tx, arn, in.Tags)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return nameAndARN{name, arn}, nil
+}
+
+func describeDimension(s *Service, r *request) (any, error) {
+	name, err := r.checkedName("name")
+	if err != nil {
+		return nil, err
+	}
+	var stored *storedDimension
+	err = s.read(func(tx *bbolt.Tx) (err error) {
+		stored, err = getDimension(tx, name)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s.dimensionAnswer(name, stored), nil
+}
+
+func updateDimension(s *Service, r *request) (any, error) {
+	name, err := r.checkedName("name")
+	if err != nil {
+		return nil, err
+	}
+	var in struct {
+		StringValues []string `json:"stringValues"`
+	}
+	if err := r.decode(&in); err != nil {
+		return nil, err
+	}
+	if in.StringValues == nil {
+		return nil, missing("stringValues")
+	}
+	var stored *storedDimension
+	err = s.write(func(tx *bbolt.Tx) (err error) {
+		if stored, err = getDimension(tx, name); err != nil {
+			return err
+		}
+		document := profile.Dimension{Name: name, Type: stored.Type, StringValues: in.StringValues}
+		if err := checkProblems(document.Check()); err != nil {
+			return err
+		}
+		stored.StringValues, stored.Modified = in.StringValues, s.now()
+		if err := put(tx, bucketDimensions, name, stored); err != nil {
+			return err
+		}
+		using, err := profilesUsing(tx, "", name)
+		if err != nil {
+			return err
+		}
+		for _, user := range using {
+			if err := s.profileChanged(tx, user); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s.dimensionAnswer(name, stored), nil
+}
+
+// deleteDimension deletes a dimension that no profile uses. One that isn't
+// there is deleted already.
+func deleteDimension(s *Service, r *request) (any, error) {
+	name, err := r.checkedName("name")
+	if err != nil {
+		return nil, err
+	}
+	return struct{}{}, s.write(func(tx *bbolt.Tx) error {
+		using, err := profilesUsing(tx, "", name)
+		if err != nil {
+			return err
+		}
+		if err := checkUnused("Dimension "+name, using); err != nil {
+			return err
+		}
+		if err := tx.Bucket(bucketDimensions).Delete([]byte(name)); err != nil {
+			return err
+		}
+		return deleteTags(tx, s.dimensionARN(name))
+	})
+}
+
+func listDimensions(s *Service, r *request) (any, error) {
+	page, err := r.page()
+	if err != nil {
+		return nil, err
+	}
+	var out struct {
+		Names     []string `json:"dimensionNames"`
+		NextToken string   `json:"nextToken,omitempty"`
+	}
+	err = s.read(func(tx *bbolt.Tx) error {
+		out.Names, out.NextToken = fill(page, names(tx, bucketDimensions, "", page.after))
+		return nil
+	})
+	return out, err
+}

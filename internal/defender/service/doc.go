@@ -1,0 +1,149 @@
+// Package service is a Detect-compatible service: it takes the metrics reports
+// of things, evaluates security profiles over them (package detect), keeps
+// what comes of it, and answers the AWS IoT API for it, so that the AWS CLI and
+// SDKs work against it as they are.
+//
+// # Model
+//
+// One [Service] is one account in one region. Its state is one database file;
+// [Service.Handler] is its API, [Service.Report] and [Service.Cloud] are what
+// things do, and [Service.Run] is what happens with time. All of it is in the
+// service's own time, [Options.Now].
+//
+// Every call that changes something is one transaction, which has everything
+// that follows from it: the answer is sent when it is on disk. The engine of
+// package detect mirrors the database in memory and belongs to the one writer;
+// when a transaction fails after it has told the engine something, the engine
+// is made anew from the database. Readers see the database as it was when they
+// began, and wait for nobody.
+//
+// # The database
+//
+// The state is in a bbolt file. What the service needs is a sorted map with
+// transactions: lists are ranges of keys, and the days of values and events are
+// buckets that are dropped whole when their time has come. bbolt is that, in
+// Go alone. SQLite would be C, and defenderctl no longer one static binary for
+// every architecture, or that C translated to Go, which is larger than all else
+// here, for queries that nobody asks. What bbolt doesn't have, many writers at
+// once, is not wanted either: the engine has one owner.
+//
+// A transaction is written to free pages of the file, flushed to the disk
+// (fdatasync), and becomes valid by a second write of one page with a checksum.
+// A process that is killed at any point, or a machine that loses power, has
+// either all of a transaction or nothing of it, and has it once it was
+// answered. The file is locked: a second process that opens it is refused. It
+// is of mode 0600 in a folder of mode 0700.
+//
+// A flush takes a disk longer than anything else here. Reports that come while
+// one is under way share the next transaction, so that the number of flushes
+// doesn't grow with the number of things. Values are kept for 14 days, events
+// and violations for 30, mitigation tasks for 90. Alerts are put into an outbox
+// by the transaction of their event, and delivered at least once.
+//
+// # Callers
+//
+// Signatures are not checked: whoever can connect can do everything. Therefore
+// [Listen] and [Service.Serve] take loopback addresses alone. What runs on the
+// same machine has the same rights as its user, mostly; a web page in a
+// browser there must have none. So a request has to name the service by a
+// loopback name or address and its port (against DNS rebinding), must not come
+// from a page of another origin (by Origin and Sec-Fetch-Site, against
+// cross-site request forgery), and a body has to be of a type that pages can't
+// send to other origins unasked; headers that would let them (CORS) are never
+// sent. The Authorization header isn't looked at, and not logged.
+//
+// Bodies are at most 1 MB, headers 16 KB, connections 256, JSON 32 deep.
+//
+// # Operations
+//
+// Those of AWS IoT, with its paths, members, patterns, ranges, quotas, errors
+// and pages:
+//
+//	security profiles   CreateSecurityProfile, DescribeSecurityProfile,
+//	                    UpdateSecurityProfile, DeleteSecurityProfile,
+//	                    ListSecurityProfiles, ValidateSecurityProfileBehaviors
+//	targets             AttachSecurityProfile, DetachSecurityProfile,
+//	                    ListTargetsForSecurityProfile,
+//	                    ListSecurityProfilesForTarget
+//	custom metrics      CreateCustomMetric, DescribeCustomMetric,
+//	                    UpdateCustomMetric, DeleteCustomMetric,
+//	                    ListCustomMetrics
+//	dimensions          CreateDimension, DescribeDimension, UpdateDimension,
+//	                    DeleteDimension, ListDimensions
+//	violations          ListActiveViolations, ListViolationEvents,
+//	                    PutVerificationStateOnViolation
+//	values and models   ListMetricValues, GetBehaviorModelTrainingSummaries
+//	mitigation actions  CreateMitigationAction, DescribeMitigationAction,
+//	                    UpdateMitigationAction, DeleteMitigationAction,
+//	                    ListMitigationActions
+//	mitigation tasks    StartDetectMitigationActionsTask,
+//	                    DescribeDetectMitigationActionsTask,
+//	                    CancelDetectMitigationActionsTask,
+//	                    ListDetectMitigationActionsTasks,
+//	                    ListDetectMitigationActionsExecutions
+//	tags                ListTagsForResource, TagResource, UntagResource
+//	things              CreateThing, DescribeThing, UpdateThing, DeleteThing,
+//	                    ListThings, ListThingGroupsForThing
+//	thing groups        CreateThingGroup, DescribeThingGroup, DeleteThingGroup,
+//	                    ListThingGroups, ListThingsInThingGroup,
+//	                    AddThingToThingGroup, RemoveThingFromThingGroup
+//	account             DescribeEndpoint, and of AWS STS GetCallerIdentity
+//	ours                report: POST /things/NAME/defender/metrics/json or cbor
+//
+// Any other is answered with UnknownOperationException (404, or 405 when the
+// path has other methods), which AWS's clients show with its message. There
+// are no thing types, billing groups or dynamic thing groups: naming one is
+// ResourceNotFoundException or InvalidRequestException, as of any that isn't
+// there.
+//
+// # What AWS leaves undocumented
+//
+// Decided here, and not verified against AWS:
+//
+//   - Members and query parameters that an operation doesn't have are refused,
+//     not ignored: a typing error in one would be without effect, unnoticed.
+//   - The message of an error is AWS's where one is documented, and else names
+//     the member by its path, what it is, and what would be right.
+//   - A profile is deleted with its targets, a thing group with its members and
+//     the profiles attached to it; a group with child groups isn't deleted.
+//   - UpdateSecurityProfile keeps additionalMetricsToRetain and its V2 apart,
+//     and deleteAdditionalMetricsToRetain deletes both. Moving from one to
+//     the other takes two updates.
+//   - Every UpdateSecurityProfile makes a new version, also one that changes
+//     nothing; an empty list counts as absent.
+//   - Metrics and dimensions that a profile names have to be registered when it
+//     is created or updated.
+//   - A clientRequestToken that made one custom metric or dimension makes no
+//     other, and repeats the answer when the call is the same.
+//   - recursive in ListSecurityProfilesForTarget adds what is attached to the
+//     thing groups below the target.
+//   - maxResults that is absent is 25 where the reference says so, else the most
+//     that there can be.
+//   - A nextToken is good for the same operation and filters for ever; items are
+//     in the order of their keys, so that none is left out or twice when
+//     others are created or deleted between pages.
+//   - A body of more than 1 MB is RequestEntityTooLargeException (413), one of
+//     another type UnsupportedMediaTypeException (415), a page of another
+//     origin AccessDeniedException (403).
+//   - A report whose id does not grow is InvalidPayload, as a malformed one is;
+//     one that comes before nine tenths of the least interval are over is
+//     Throttled. Neither is evaluated.
+//   - Events and values are listed from the latest to the earliest, both ends of
+//     the range included. Without listSuppressedAlerts all are listed; true
+//     asks for those of suppressed behaviors, false for the others.
+//   - What targets and flags of a mitigation task name has to be true of a
+//     violation at once. One that is named by its id need not be named by
+//     includeSuppressedAlerts. A task of which an action failed has FAILED; one
+//     that is canceled has skipped the rest. A thing that is in the group
+//     already is a success; an action that Detect has no use for is SKIPPED.
+//   - Models are never built: ML behaviors are PENDING_BUILD, with the percentage
+//     of 25,000 datapoints that came in the last 14 calendar days.
+//   - Alerts go to SNS topics with the credentials of this process; the role of
+//     an alert target is kept and not assumed. Delivery is tried for three
+//     days, with pauses of up to five minutes, and the latest 10,000 alerts
+//     of a target wait for it.
+//   - A cloud event is on disk a second after it happened: a process that is
+//     killed loses the counts of that second, and nothing else.
+//
+// What concerns evaluation is in package detect.
+package service

@@ -1,0 +1,223 @@
+package service
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/device-defender/device-defender/internal/defender/detect"
+	"github.com/device-defender/device-defender/internal/defender/profile"
+)
+
+// mirror is what of the database is held in memory, beside the engine, for
+// the sake of reports. Like the engine it belongs to the holder of s.mu, and
+// is made anew when a transaction fails.
+type mirror struct {
+	things       map[string]detect.Thing // those that are registered
+	coverage     map[string]*coverage    // by profile
+	unregistered int                     // things that reported and are not registered
+}
+
+// coverage is what a profile keeps of the things that it applies to.
+type coverage struct {
+	profile string
+	targets []profile.Target
+	metrics map[metricKey]profile.Kind // used or retained
+	models  map[metricKey][]string     // behaviors that a model would learn for
+	topic   string                     // alert target
+}
+
+// rebuild makes the engine anew from the database. The caller holds s.mu.
+func (s *Service) rebuild() error {
+	s.engine = detect.New()
+	s.mirror = mirror{things: map[string]detect.Thing{}, coverage: map[string]*coverage{}}
+	return s.db.View(func(tx *bbolt.Tx) error {
+		if err := s.setDimensions(tx); err != nil {
+			return err
+		}
+		for name := range keysAfter(tx, bucketProfiles, "", "") {
+			// One profile that is refused, by rules that were not there when it
+			// was created, is no reason to be without the others.
+			if err := s.setProfile(tx, name); err != nil {
+				s.log.Error("security profile is not evaluated", "profile", name, "error", err)
+			}
+		}
+		for name := range keysAfter(tx, bucketThings, "", "") {
+			if err := s.setThing(tx, name); err != nil {
+				return err
+			}
+		}
+		for name := range keysAfter(tx, bucketReporters, "", "") {
+			if !s.thing(name).Registered {
+				s.unregistered++
+			}
+		}
+		for name, state := range keysAfter(tx, bucketEngine, "", "") {
+			if err := s.engine.RestoreThing(state); err != nil {
+				s.log.Error("state of a thing is lost, it is evaluated afresh", "thing", name, "error", err)
+			}
+		}
+		return nil
+	})
+}
+
+// profileChanged tells the engine that a profile, its targets, or what they
+// name was created, changed or deleted in tx.
+func (s *Service) profileChanged(tx *bbolt.Tx, name string) error {
+	s.touch()
+	if err := s.setDimensions(tx); err != nil {
+		return err
+	}
+	c := s.newChange(tx)
+	if tx.Bucket(bucketProfiles).Get([]byte(name)) == nil {
+		s.engine.RemoveProfile(name)
+	} else if err := s.setProfile(tx, name); err != nil {
+		return err
+	}
+	// Alarms of behaviors that are gone end with them, now and not in a minute:
+	// the process may not live that long.
+	if err := c.outcome(s.engine.Advance(c.now)); err != nil {
+		return err
+	}
+	if tx.Bucket(bucketProfiles).Get([]byte(name)) == nil {
+		delete(s.coverage, name)
+	}
+	return c.finish()
+}
+
+// thingChanged tells the engine that a thing was created or deleted, or its
+// groups changed in tx.
+func (s *Service) thingChanged(tx *bbolt.Tx, name string) error {
+	s.touch()
+	reports := tx.Bucket(bucketReporters).Get([]byte(name)) != nil
+	if reports && !s.thing(name).Registered {
+		s.unregistered--
+	}
+	c := s.newChange(tx)
+	if tx.Bucket(bucketThings).Get([]byte(name)) == nil {
+		s.engine.RemoveThing(name)
+		delete(s.things, name)
+	} else if err := s.setThing(tx, name); err != nil {
+		return err
+	}
+	if reports && !s.thing(name).Registered {
+		s.unregistered++
+	}
+	c.touched[name] = true
+	return c.finish()
+}
+
+// setDimensions tells the engine the dimensions: there are few.
+func (s *Service) setDimensions(tx *bbolt.Tx) error {
+	for name, record := range keysAfter(tx, bucketDimensions, "", "") {
+		var stored storedDimension
+		if err := json.Unmarshal(record, &stored); err != nil {
+			return fmt.Errorf("dimension %q: %w", name, err)
+		}
+		s.engine.SetDimension(profile.Dimension{Name: name, Type: stored.Type, StringValues: stored.StringValues})
+	}
+	return nil
+}
+
+// setProfile tells the engine a profile and what it is attached to.
+func (s *Service) setProfile(tx *bbolt.Tx, name string) error {
+	stored, err := get[storedProfile](tx, bucketProfiles, name)
+	if err != nil {
+		return err
+	}
+	registry, err := registry(tx)
+	if err != nil {
+		return err
+	}
+	document := &stored.Document
+	attached := detect.Attached{Profile: document, Registry: registry}
+	for arn := range keysAfter(tx, bucketTargets, name+"\x00", "") {
+		target, err := profile.ParseTarget(arn)
+		if err != nil {
+			return err
+		}
+		attached.Targets = append(attached.Targets, target)
+	}
+	if err := s.engine.SetProfile(attached); err != nil {
+		return err
+	}
+	s.coverage[name] = newCoverage(document, attached.Targets, registry)
+	return nil
+}
+
+func newCoverage(p *profile.Profile, targets []profile.Target, registry profile.Registry) *coverage {
+	c := &coverage{
+		profile: p.Name, targets: targets,
+		metrics: map[metricKey]profile.Kind{}, models: map[metricKey][]string{},
+		topic: p.AlertTargets["SNS"].AlertTargetARN,
+	}
+	add := func(metric string, d *profile.MetricDimension) {
+		if m, ok := profile.MetricOf(metric, registry); ok {
+			c.metrics[newMetricKey(metric, d)] = m.Kind
+		}
+	}
+	for _, b := range p.Behaviors {
+		add(b.Metric, b.MetricDimension)
+		if criteriaType(&b) == machineLearning {
+			key := newMetricKey(b.Metric, b.MetricDimension)
+			c.models[key] = append(c.models[key], b.Name)
+		}
+	}
+	for _, m := range profile.RetainedMetrics(p) {
+		add(m.Metric, m.MetricDimension)
+	}
+	return c
+}
+
+// setThing tells the engine a registered thing.
+func (s *Service) setThing(tx *bbolt.Tx, name string) error {
+	// A profile of a group is one of the groups below it, too.
+	groups := groupsOf(tx, name)
+	for _, group := range groups[:len(groups):len(groups)] {
+		above, err := parentsOf(tx, group)
+		if err != nil {
+			return err
+		}
+		groups = append(groups, above...)
+	}
+	t := detect.Thing{Name: name, Registered: true, Groups: groups}
+	s.things[name] = t
+	s.engine.SetThing(t)
+	return nil
+}
+
+// thing returns a thing as it is registered, or as one that is not.
+func (s *Service) thing(name string) detect.Thing {
+	if t, ok := s.things[name]; ok {
+		return t
+	}
+	return detect.Thing{Name: name}
+}
+
+// covering returns the coverage of the profiles that apply to the thing.
+func (s *Service) covering(name string) (list []*coverage) {
+	t := s.thing(name)
+	for _, c := range s.coverage {
+		if c.appliesTo(&t) {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+func (c *coverage) appliesTo(t *detect.Thing) bool {
+	return slices.ContainsFunc(c.targets, func(target profile.Target) bool {
+		switch target.Kind {
+		case profile.AllThings:
+			return true
+		case profile.AllRegistered:
+			return t.Registered
+		case profile.AllUnregistered:
+			return !t.Registered
+		default:
+			return slices.Contains(t.Groups, target.Group)
+		}
+	})
+}

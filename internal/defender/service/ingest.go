@@ -1,0 +1,374 @@
+package service
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/device-defender/device-defender/internal/defender/detect"
+	"github.com/device-defender/device-defender/internal/defender/report"
+)
+
+const (
+	// defaultReportInterval is AWS's quota per device (AWS General Reference,
+	// "Device metric minimum delay").
+	defaultReportInterval = 300 * time.Second
+	// maxBatch is the most reports that share a transaction. Each waits for all
+	// of them, and they are all in memory.
+	maxBatch = 512
+	// maxCloudBatch is the most cloud events that share a transaction.
+	maxCloudBatch = 4096
+	// cloudDelay is how long a cloud event may wait for others, since each
+	// transaction costs a write to the disk. A process that is killed loses
+	// the counts of that time and no more.
+	cloudDelay = time.Second
+	// maxUnregistered bounds the things that report and are not registered:
+	// anybody who reaches the service can make up names.
+	maxUnregistered = 100_000
+)
+
+// Codes of rejections. AWS documents InvalidPayload alone, and its message;
+// the others are ours.
+const (
+	codeInvalid     = "InvalidPayload"
+	codeThrottled   = "Throttled"
+	codeUnavailable = "ServiceUnavailable"
+)
+
+func rejected(code, message string) report.Reply {
+	return report.Reply{Status: report.Rejected, ErrorCode: code, ErrorMessage: message}
+}
+
+func malformed() report.Reply { return rejected(codeInvalid, "Malformed metrics report") }
+
+// intake is the way in for reports and cloud events: one goroutine takes what
+// has come while it wrote the last transaction into the next, so that the
+// number of writes to the disk does not grow with the number of things.
+type intake struct {
+	reports chan *pendingReport
+	cloud   chan detect.CloudEvent
+	closing chan struct{} // closed by stop
+	done    chan struct{} // closed when the goroutine has ended
+	once    sync.Once
+}
+
+// pendingReport is a report that can be read and waits to be evaluated.
+type pendingReport struct {
+	thing        string
+	id           int64
+	measurements []detect.Measurement
+	reply        report.Reply // what to answer when the transaction is on disk
+	answer       chan report.Reply
+}
+
+// startIntake starts the goroutine that stopIntake ends.
+func (s *Service) startIntake() {
+	s.intake = intake{
+		reports: make(chan *pendingReport, maxBatch),
+		cloud:   make(chan detect.CloudEvent),
+		closing: make(chan struct{}),
+		done:    make(chan struct{}),
+	}
+	go s.take()
+}
+
+// stopIntake ends the intake; what was handed to it before is still committed.
+func (s *Service) stopIntake() {
+	s.intake.once.Do(func() { close(s.intake.closing) })
+	<-s.intake.done
+}
+
+// Report takes a thing's report, in the format of the topic that it came on,
+// and says what to reply. A report that is accepted is on disk with everything
+// that follows from it. One whose id does not grow, or that comes too soon
+// after the last, is rejected.
+func (s *Service) Report(ctx context.Context, thing string, format report.Format, payload []byte) report.Reply {
+	reply := s.report(ctx, thing, format, payload)
+	reply.ThingName, reply.Timestamp = strings.ToValidUTF8(thing, "\uFFFD"), s.now()
+	s.log.Info("report", "thing", thing, "status", reply.Status, "report_id", reply.ReportID, "code", reply.ErrorCode, "bytes", len(payload))
+	return reply
+}
+
+func (s *Service) report(ctx context.Context, thing string, format report.Format, payload []byte) report.Reply {
+	if err := report.CheckThingName(thing); err != nil {
+		s.log.Warn("malformed report", "thing", thing, "error", err)
+		return malformed()
+	}
+	r, encoding, err := report.Decode(payload)
+	if err != nil {
+		s.log.Warn("malformed report", "thing", thing, "error", err)
+		return malformed()
+	}
+	if encoding.Format != format {
+		s.log.Warn("malformed report", "thing", thing, "format", encoding.Format, "topic_format", format)
+		return malformed()
+	}
+	p := &pendingReport{thing: thing, id: r.ID, measurements: detect.FromReport(r), answer: make(chan report.Reply, 1)}
+	unavailable := rejected(codeUnavailable, "The service is not available")
+	select {
+	case <-s.intake.closing: // select chooses at random when both are possible
+		return unavailable
+	default:
+	}
+	select {
+	case s.intake.reports <- p:
+	case <-s.intake.closing:
+		return unavailable
+	case <-ctx.Done():
+		return unavailable
+	}
+	select {
+	case reply := <-p.answer:
+		return reply
+	case <-s.intake.done:
+	case <-ctx.Done():
+	}
+	select { // it may have been the last before the end
+	case reply := <-p.answer:
+		return reply
+	default:
+		return unavailable
+	}
+}
+
+// Cloud counts what happened between a thing and the cloud. A zero time is
+// now. It waits while the service is behind, and the event is on disk within a
+// second or so.
+func (s *Service) Cloud(ev detect.CloudEvent) {
+	if report.CheckThingName(ev.Thing) != nil {
+		return
+	}
+	if ev.Time.IsZero() {
+		ev.Time = s.now()
+	}
+	select {
+	case s.intake.cloud <- ev:
+	case <-s.intake.closing:
+	}
+}
+
+// take is the goroutine of the intake.
+func (s *Service) take() {
+	defer close(s.intake.done)
+	var events []detect.CloudEvent
+	var due <-chan time.Time
+	for {
+		var reports []*pendingReport
+		select {
+		case p := <-s.intake.reports:
+			reports = append(reports, p)
+		case ev := <-s.intake.cloud:
+			events = append(events, ev)
+			if due == nil {
+				due = time.After(cloudDelay)
+			}
+			if len(events) < maxCloudBatch {
+				continue
+			}
+		case <-due:
+		case <-s.intake.closing:
+			s.commit(s.waiting(nil), events)
+			return
+		}
+		s.commit(s.waiting(reports), events)
+		events, due = nil, nil
+	}
+}
+
+// waiting appends the reports that wait, up to maxBatch.
+func (s *Service) waiting(reports []*pendingReport) []*pendingReport {
+	for len(reports) < maxBatch {
+		select {
+		case p := <-s.intake.reports:
+			reports = append(reports, p)
+		default:
+			return reports
+		}
+	}
+	return reports
+}
+
+// commit evaluates and stores reports and events in one transaction, and then
+// answers. When it fails, each goes into a transaction of its own, so that one
+// doesn't spoil the others.
+func (s *Service) commit(reports []*pendingReport, events []detect.CloudEvent) {
+	err := s.evaluate(reports, events)
+	switch {
+	case err == nil:
+		for _, p := range reports {
+			p.answer <- p.reply
+		}
+	case len(reports) == 1 && len(events) == 0:
+		s.log.Error("storing a report failed", "thing", reports[0].thing, "error", err)
+		reports[0].answer <- rejected(codeUnavailable, "The report could not be stored")
+	case len(reports) == 0 && len(events) == 1:
+		s.log.Error("storing a cloud event failed", "thing", events[0].Thing, "error", err)
+	default:
+		s.log.Warn("storing a batch failed, taking it one by one", "reports", len(reports), "events", len(events), "error", err)
+		for i := range events {
+			s.commit(nil, events[i:i+1])
+		}
+		for i := range reports {
+			s.commit(reports[i:i+1], nil)
+		}
+	}
+}
+
+// evaluate runs reports and events through the engine and stores what comes
+// of them, all or nothing.
+func (s *Service) evaluate(reports []*pendingReport, events []detect.CloudEvent) error {
+	return s.change(func(c *change) error {
+		for _, ev := range events {
+			outcome := s.engine.ObserveCloud(ev)
+			c.touched[ev.Thing] = true
+			if err := c.outcome(outcome); err != nil {
+				return err
+			}
+		}
+		for _, p := range reports {
+			reply, err := c.report(p)
+			if err != nil {
+				return fmt.Errorf("report of %q: %w", p.thing, err)
+			}
+			p.reply = reply
+		}
+		return nil
+	})
+}
+
+// change is a transaction in which the engine moves: it ends with the state of
+// the things that it touched.
+type change struct {
+	s       *Service
+	tx      *bbolt.Tx
+	now     time.Time
+	touched map[string]bool   // things whose state in the engine changed
+	models  map[string]uint64 // datapoints for models
+}
+
+func (s *Service) newChange(tx *bbolt.Tx) *change {
+	return &change{s: s, tx: tx, now: s.now(), touched: map[string]bool{}, models: map[string]uint64{}}
+}
+
+// change runs fn in a transaction and stores the engine's state with what fn
+// has stored.
+func (s *Service) change(fn func(*change) error) error {
+	return s.write(func(tx *bbolt.Tx) (err error) {
+		// Whatever a report holds, the service stays up; and as nothing of the
+		// transaction remains, neither does what the panic left half done.
+		defer func() {
+			if r := recover(); r != nil {
+				err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
+			}
+		}()
+		s.touch()
+		c := s.newChange(tx)
+		if err := fn(c); err != nil {
+			return err
+		}
+		return c.finish()
+	})
+}
+
+// finish stores the state of the things that were touched.
+func (c *change) finish() error {
+	for thing := range c.touched {
+		if err := c.saveThing(thing); err != nil {
+			return err
+		}
+	}
+	return c.countModels()
+}
+
+func (c *change) saveThing(thing string) error {
+	state, err := c.s.engine.SaveThing(thing)
+	if err != nil {
+		return fmt.Errorf("state of %q: %w", thing, err)
+	}
+	if len(state) == 0 {
+		return c.tx.Bucket(bucketEngine).Delete([]byte(thing))
+	}
+	return c.tx.Bucket(bucketEngine).Put([]byte(thing), state)
+}
+
+// storedReporter is a thing's last accepted report.
+type storedReporter struct {
+	ID   int64     `json:"id"`
+	Time time.Time `json:"time"`
+}
+
+// report judges one report and, unless it's rejected, evaluates and stores it.
+// Two rules are ours, for AWS's documentation is silent: an id that does not
+// grow makes a malformed report, and one too soon after the last is throttled,
+// where a tenth of the interval is forgiven for the jitter of a schedule and of
+// the way here. After the clock was set back the interval is unknown, and not
+// held against the thing.
+func (c *change) report(p *pendingReport) (report.Reply, error) {
+	last, err := get[storedReporter](c.tx, bucketReporters, p.thing)
+	if err != nil {
+		return report.Reply{}, err
+	}
+	at := c.now
+	if last != nil {
+		since, least := c.now.Sub(last.Time), c.s.minReportInterval()
+		switch {
+		case p.id <= last.ID:
+			c.s.log.Warn("report_id does not grow", "thing", p.thing, "report_id", p.id, "last", last.ID)
+			return malformed(), nil
+		case since >= 0 && since < least-least/10:
+			return rejected(codeThrottled, "Too many metrics reports"), nil
+		case since <= 0: // a thing's time always grows
+			at = last.Time.Add(time.Millisecond)
+		}
+	} else if !c.s.thing(p.thing).Registered {
+		if c.s.unregistered >= maxUnregistered {
+			c.s.log.Warn("too many things that are not registered", "thing", p.thing, "limit", maxUnregistered)
+			return rejected(codeThrottled, "Too many unregistered things"), nil
+		}
+		c.s.unregistered++
+	}
+	if err := put(c.tx, bucketReporters, p.thing, storedReporter{ID: p.id, Time: at}); err != nil {
+		return report.Reply{}, err
+	}
+	observation := detect.Observation{Thing: p.thing, Time: at, Measurements: p.measurements}
+	events := c.s.engine.Observe(observation)
+	c.touched[p.thing] = true
+	if err := c.keep(observation); err != nil {
+		return report.Reply{}, err
+	}
+	if err := c.events(events); err != nil {
+		return report.Reply{}, err
+	}
+	return report.Reply{Status: report.Accepted, ReportID: p.id}, nil
+}
+
+// outcome stores what came of cloud events or of time.
+func (c *change) outcome(o detect.Outcome) error {
+	for _, observation := range o.Measured {
+		c.touched[observation.Thing] = true
+		if err := c.keep(observation); err != nil {
+			return err
+		}
+	}
+	for _, ev := range o.Events {
+		c.touched[ev.Thing] = true
+	}
+	return c.events(o.Events)
+}
+
+// minReportInterval is the least time between two reports of a thing.
+func (s *Service) minReportInterval() time.Duration {
+	switch interval := s.options.MinReportInterval; {
+	case interval == 0:
+		return defaultReportInterval
+	case interval < 0:
+		return 0
+	default:
+		return interval
+	}
+}

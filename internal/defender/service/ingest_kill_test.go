@@ -1,0 +1,222 @@
+package service
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.etcd.io/bbolt"
+
+	"github.com/device-defender/device-defender/internal/defender/profile"
+	"github.com/device-defender/device-defender/internal/defender/report"
+)
+
+func init() { children["report"] = reportUntilKilled }
+
+const killThings = 8
+
+// normalID says which reports of the test have nothing but the normal port.
+func normalID(id int64) bool { return id%5 < 3 }
+
+// reportUntilKilled is a process in which things report, as fast as they are
+// answered and each from its last id on, and which prints what was accepted.
+func reportUntilKilled(args []string) {
+	s, err := Open(Options{Data: args[0], MinReportInterval: -1, Webhook: "http://127.0.0.1:1/"})
+	if err != nil {
+		panic(err)
+	}
+	var out sync.Mutex
+	for i := range killThings {
+		thing := fmt.Sprintf("thing-%d", i)
+		var id int64
+		err := s.read(func(tx *bbolt.Tx) error {
+			last, err := get[storedReporter](tx, bucketReporters, thing)
+			if last != nil {
+				id = last.ID
+			}
+			return err
+		})
+		if err != nil {
+			panic(err)
+		}
+		go func() {
+			for {
+				id++
+				list := ports(443)
+				if !normalID(id) {
+					list = ports(443, 8080)
+				}
+				reply := s.Report(context.Background(), thing, report.JSON, reportOf(id, packets(int(id))+","+list))
+				if reply.Status != report.Accepted {
+					panic(fmt.Sprintf("%+v", reply))
+				}
+				out.Lock()
+				fmt.Println(thing, id)
+				out.Unlock()
+			}
+		}()
+	}
+	select {}
+}
+
+// TestKilledWhileReporting kills a process at random while reports flow.
+// Whatever was acknowledged is there; of each report everything is there or
+// nothing, down to its alerts.
+func TestKilledWhileReporting(t *testing.T) {
+	data := t.TempDir()
+	s, err := Open(Options{Data: data})
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := newClient(t, serve(t, s))
+	b := &bench{Service: s, t: t, client: client}
+	in := profileOf("Ports", onlyPort(443))
+	in.AdditionalMetricsToRetain = []string{"aws:all-packets-out"} //lint:ignore SA1019 deprecated, and still taken
+	b.attach(in)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	accepted := map[string]int64{}
+	for range 5 {
+		cmd, lines := startChild(t, "report", data)
+		kill := 1 + rand.IntN(200)
+		for n := 0; lines.Scan(); n++ {
+			var thing string
+			var id int64
+			// A line that was cut off acknowledges nothing.
+			if got, _ := fmt.Sscanf(lines.Text(), "%s %d", &thing, &id); got == 2 && n < kill {
+				accepted[thing] = max(accepted[thing], id)
+			}
+			if n+1 == kill {
+				if err := cmd.Process.Kill(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if err := cmd.Wait(); !errors.As(err, new(*exec.ExitError)) {
+			t.Fatalf("the child was not killed: %v", err)
+		}
+		checkReports(t, data, accepted)
+	}
+}
+
+// checkReports looks at what is on disk of each thing.
+func checkReports(t *testing.T, data string, accepted map[string]int64) {
+	t.Helper()
+	s, err := Open(Options{Data: data})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	err = s.read(func(tx *bbolt.Tx) error {
+		for i := range killThings {
+			thing := fmt.Sprintf("thing-%d", i)
+			last, err := get[storedReporter](tx, bucketReporters, thing)
+			if err != nil || last == nil {
+				t.Errorf("last report of %s: %v, %v", thing, last, err)
+				continue
+			}
+			if last.ID < accepted[thing] {
+				t.Errorf("%s: report %d was acknowledged, and %d is the last one", thing, accepted[thing], last.ID)
+			}
+			var ids, want []int64
+			for _, v := range storedValues(t, tx, thing, "aws:all-packets-out") {
+				ids = append(ids, *v.Count)
+			}
+			var events []string
+			for id := int64(1); id <= last.ID; id++ {
+				want = append(want, id)
+				switch {
+				case !normalID(id) && normalID(id-1):
+					events = append(events, "in-alarm")
+				case normalID(id) && !normalID(id-1):
+					events = append(events, "alarm-cleared")
+				}
+			}
+			if diff := cmp.Diff(want, ids); diff != "" {
+				t.Errorf("values of %s (-want +got):\n%s", thing, diff)
+			}
+			if diff := cmp.Diff(events, storedEvents(t, tx, thing)); diff != "" {
+				t.Errorf("events of %s up to report %d (-want +got):\n%s", thing, last.ID, diff)
+			}
+			if diff := cmp.Diff(events, storedAlerts(t, tx, thing)); diff != "" {
+				t.Errorf("alerts of %s up to report %d (-want +got):\n%s", thing, last.ID, diff)
+			}
+		}
+		for problem := range tx.Check() {
+			t.Error(problem)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// storedValues returns a metric's values from the first on.
+func storedValues(t *testing.T, tx *bbolt.Tx, thing, metric string) (all []profile.Value) {
+	t.Helper()
+	for _, record := range daysBackwards(tx.Bucket(bucketValueDays), thing+"\x00", time.Time{}, time.Now().AddDate(1, 0, 0), "") {
+		var values []storedValue
+		if err := json.Unmarshal(record, &values); err != nil {
+			t.Fatal(err)
+		}
+		for _, v := range values {
+			if v.Metric == metric {
+				all = append(all, v.Value)
+			}
+		}
+	}
+	slices.Reverse(all)
+	return all
+}
+
+// storedEvents returns the types of a thing's events from the first on.
+func storedEvents(t *testing.T, tx *bbolt.Tx, thing string) (all []string) {
+	t.Helper()
+	for key, record := range daysBackwards(tx.Bucket(bucketEventDays), "", time.Time{}, time.Now().AddDate(1, 0, 0), "") {
+		var ev storedEvent
+		if err := json.Unmarshal(record, &ev); err != nil {
+			t.Fatal(err)
+		}
+		_, id := splitEventKey([]byte(key))
+		if v, err := get[storedViolation](tx, bucketViolations, id); err != nil || v.Thing != thing {
+			continue
+		}
+		all = append(all, string(ev.Type))
+	}
+	slices.Reverse(all)
+	return all
+}
+
+// storedAlerts returns the types of the events in the outbox, in its order.
+func storedAlerts(t *testing.T, tx *bbolt.Tx, thing string) (all []string) {
+	t.Helper()
+	outbox := tx.Bucket(bucketOutbox).Bucket([]byte(webhookTarget))
+	if outbox == nil {
+		return nil
+	}
+	err := outbox.ForEach(func(_, record []byte) error {
+		var alert storedAlert
+		if err := json.Unmarshal(record, &alert); err != nil {
+			return err
+		}
+		if event, ours := strings.CutPrefix(eventOf(alert.Message), thing+" "); ours {
+			all = append(all, event)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}

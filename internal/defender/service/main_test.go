@@ -1,0 +1,83 @@
+package service
+
+import (
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/iot"
+	"github.com/aws/aws-sdk-go-v2/service/iot/types"
+	"go.uber.org/goleak"
+)
+
+// children are programs that tests run by starting the test binary again, to
+// kill it: see startChild.
+var children = map[string]func(args []string){}
+
+// childVariable names the child in its environment.
+const childVariable = "DEFENDER_SERVICE_TEST_CHILD"
+
+func TestMain(m *testing.M) {
+	if child := children[os.Getenv(childVariable)]; child != nil {
+		child(os.Args[1:])
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// openService opens a service whose state is in a folder of the test's own
+// when the options name none.
+func openService(t testing.TB, o Options) *Service {
+	t.Helper()
+	if o.Data == "" {
+		o.Data = t.TempDir()
+	}
+	s, err := Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// serve returns the URL at which the service's handler is served.
+func serve(t testing.TB, s *Service) string {
+	t.Helper()
+	server := httptest.NewServer(s.Handler())
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// newClient returns AWS's own client of the API at the URL. It doesn't retry.
+func newClient(t testing.TB, url string) *iot.Client {
+	t.Helper()
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	return iot.NewFromConfig(aws.Config{
+		Region:      "us-east-1",
+		Credentials: credentials.NewStaticCredentialsProvider("AKIDEXAMPLE", "secret", ""),
+		HTTPClient:  &http.Client{Transport: transport},
+		Retryer:     func() aws.Retryer { return aws.NopRetryer{} },
+	}, func(o *iot.Options) { o.BaseEndpoint = aws.String(url) })
+}
+
+// is reports whether AWS's client took the error for one of type E.
+func is[E error](err error) bool {
+	_, ok := errors.AsType[E](err)
+	return ok
+}
+
+// The errors of the API.
+var (
+	isInvalid       = is[*types.InvalidRequestException]
+	isNotFound      = is[*types.ResourceNotFoundException]
+	isAlreadyExists = is[*types.ResourceAlreadyExistsException]
+	isConflict      = is[*types.VersionConflictException]
+	isLimit         = is[*types.LimitExceededException]
+	isThrottled     = is[*types.ThrottlingException]
+	isInternal      = is[*types.InternalFailureException]
+)

@@ -1,0 +1,367 @@
+package service
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/device-defender/device-defender/internal/defender/profile"
+)
+
+const (
+	maxRunningTasks = 5
+	// maxTaskViolations bounds one task. AWS names no bound.
+	maxTaskViolations = 10_000
+	// executionsPerStep is how many executions share a transaction. A process
+	// that is killed goes on with the next ones.
+	executionsPerStep = 100
+)
+
+// States of tasks and executions.
+const (
+	statusInProgress = "IN_PROGRESS"
+	statusSuccessful = "SUCCESSFUL"
+	statusFailed     = "FAILED"
+	statusCanceled   = "CANCELED" // of tasks
+	statusSkipped    = "SKIPPED"  // of executions
+)
+
+// taskTarget says which violations a task is for: those that all its members
+// name.
+type taskTarget struct {
+	ViolationIDs []string `json:"violationIds,omitempty"`
+	Profile      string   `json:"securityProfileName,omitempty"`
+	Behavior     string   `json:"behaviorName,omitempty"`
+}
+
+// eventRange is a time in which an event of the violation happened.
+type eventRange struct {
+	Start epoch `json:"startTime"`
+	End   epoch `json:"endTime"`
+}
+
+func (r *eventRange) includes(v *storedViolation) bool {
+	in := func(t time.Time) bool {
+		return !t.IsZero() && !t.Before(time.Time(r.Start)) && !t.After(time.Time(r.End))
+	}
+	return r == nil || in(v.Start) || in(v.End)
+}
+
+// actionDefinition is an action as it was when the task was started.
+type actionDefinition struct {
+	Name    string               `json:"name"`
+	ID      string               `json:"id"`
+	RoleARN string               `json:"roleArn"`
+	Params  profile.ActionParams `json:"actionParams"`
+}
+
+// storedTask is a Detect mitigation actions task.
+type storedTask struct {
+	Token      string             `json:"token"`
+	Target     taskTarget         `json:"target"`
+	Range      *eventRange        `json:"range,omitempty"`
+	OnlyActive bool               `json:"onlyActive,omitempty"`
+	Suppressed bool               `json:"suppressed,omitempty"`
+	Actions    []actionDefinition `json:"actions"`
+	Start      time.Time          `json:"start"`
+
+	Status     string         `json:"status"`
+	End        time.Time      `json:"end,omitzero"`
+	Statistics taskStatistics `json:"statistics"`
+	Done       []byte         `json:"done,omitempty"` // key of the last execution that is over
+}
+
+type taskStatistics struct {
+	Executed int64 `json:"actionsExecuted"`
+	Skipped  int64 `json:"actionsSkipped"`
+	Failed   int64 `json:"actionsFailed"`
+}
+
+// same reports whether the tasks were asked for in the same words.
+func (t *storedTask) same(other *storedTask) bool {
+	names := func(t *storedTask) (list []string) {
+		for _, action := range t.Actions {
+			list = append(list, action.Name)
+		}
+		return list
+	}
+	return t.Token == other.Token && reflect.DeepEqual(t.Target, other.Target) &&
+		(t.Range == nil) == (other.Range == nil) && (t.Range == nil || t.Range.equal(other.Range)) &&
+		t.OnlyActive == other.OnlyActive && t.Suppressed == other.Suppressed && slices.Equal(names(t), names(other))
+}
+
+func (r *eventRange) equal(other *eventRange) bool {
+	return time.Time(r.Start).Equal(time.Time(other.Start)) && time.Time(r.End).Equal(time.Time(other.End))
+}
+
+// storedExecution is one action for one violation. Its key is the task, the
+// violation and the action.
+type storedExecution struct {
+	Thing     string    `json:"thing"`
+	Start     time.Time `json:"start"`
+	End       time.Time `json:"end,omitzero"`
+	Status    string    `json:"status"`
+	ErrorCode string    `json:"errorCode,omitempty"`
+	Message   string    `json:"message,omitempty"`
+}
+
+func executionKey(task, violation, action string) string {
+	return task + "\x00" + violation + "\x00" + action
+}
+
+func taskExists(message string) error {
+	return &apiError{Type: "TaskAlreadyExistsException", Status: http.StatusBadRequest, Message: message}
+}
+
+// startTask stores the task with an execution for each violation and action.
+// An identical request with the same token is the same task; AWS's
+// documentation of the token allows nothing else to have it.
+func (c *change) startTask(id string, task *storedTask) error {
+	running := 0
+	err := c.tx.Bucket(bucketTasks).ForEach(func(key, record []byte) error {
+		var other storedTask
+		if err := json.Unmarshal(record, &other); err != nil {
+			return err
+		}
+		switch {
+		case string(key) == id && other.same(task):
+			return errSameTask
+		case string(key) == id:
+			return taskExists(fmt.Sprintf("Task %s already exists", id))
+		case other.Token == task.Token:
+			return taskExists(fmt.Sprintf("Task %s has this clientRequestToken", key))
+		case other.Status == statusInProgress:
+			running++
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if running >= maxRunningTasks {
+		return limitExceeded(fmt.Sprintf("%d Detect mitigation actions tasks are in progress, the limit is %d", running, maxRunningTasks))
+	}
+	violations, err := selectViolations(c.tx, task)
+	if err != nil {
+		return err
+	}
+	for _, v := range violations {
+		for _, action := range task.Actions {
+			execution := storedExecution{Thing: v.thing, Start: c.now, Status: statusInProgress}
+			if err := put(c.tx, bucketExecutions, executionKey(id, v.id, action.Name), execution); err != nil {
+				return err
+			}
+		}
+	}
+	return put(c.tx, bucketTasks, id, task)
+}
+
+// errSameTask says that the task is there already, by the same request.
+var errSameTask = errors.New("the same task")
+
+type selectedViolation struct{ id, thing string }
+
+// selectViolations returns what the task is for. A violation that is named by
+// its id need not be named by a flag that suppressed ones are meant, too.
+func selectViolations(tx *bbolt.Tx, task *storedTask) (list []selectedViolation, err error) {
+	take := func(id string, v *storedViolation) error {
+		switch named := len(task.Target.ViolationIDs) > 0; {
+		case task.Target.Profile != "" && task.Target.Profile != v.Profile,
+			task.Target.Behavior != "" && task.Target.Behavior != v.Behavior.Name,
+			task.OnlyActive && !v.End.IsZero(),
+			!named && !task.Suppressed && v.suppressed(),
+			!task.Range.includes(v):
+			return nil
+		case len(list) == maxTaskViolations:
+			return limitExceeded(fmt.Sprintf("The task is for more than %d violations", maxTaskViolations))
+		}
+		list = append(list, selectedViolation{id, v.Thing})
+		return nil
+	}
+	if len(task.Target.ViolationIDs) > 0 {
+		for _, id := range task.Target.ViolationIDs {
+			v, err := get[storedViolation](tx, bucketViolations, id)
+			if err != nil {
+				return nil, err
+			}
+			if v == nil {
+				return nil, invalidRequest(fmt.Sprintf("Violation %s does not exist", id))
+			}
+			if err := take(id, v); err != nil {
+				return nil, err
+			}
+		}
+		return list, nil
+	}
+	err = tx.Bucket(bucketViolations).ForEach(func(id, record []byte) error {
+		var v storedViolation
+		if err := json.Unmarshal(record, &v); err != nil {
+			return err
+		}
+		return take(string(id), &v)
+	})
+	return list, err
+}
+
+// mitigate carries out tasks until ctx ends.
+func (s *Service) mitigate(ctx context.Context) {
+	for {
+		for more := true; more && ctx.Err() == nil; {
+			var err error
+			if more, err = s.mitigateStep(); err != nil {
+				s.log.Error("mitigation task failed", "error", err)
+				more = false
+			}
+		}
+		select {
+		case <-s.tasksReady:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// mitigateStep carries out some of what is left to do, and reports whether
+// there may be more.
+func (s *Service) mitigateStep() (more bool, err error) {
+	err = s.change(func(c *change) error {
+		var id string
+		var task *storedTask
+		tasks := c.tx.Bucket(bucketTasks).Cursor()
+		for key, record := tasks.First(); key != nil && task == nil; key, record = tasks.Next() {
+			var t storedTask
+			if err := json.Unmarshal(record, &t); err != nil {
+				return err
+			}
+			if t.Status == statusInProgress {
+				id, task = string(key), &t
+			}
+		}
+		if more = task != nil; !more {
+			return nil
+		}
+		if err := c.executions(id, task); err != nil {
+			return err
+		}
+		return put(c.tx, bucketTasks, id, task)
+	})
+	return more, err
+}
+
+// executions carries out the next executions of a task, and ends it after the
+// last. A task of which an execution failed has failed.
+func (c *change) executions(id string, task *storedTask) error {
+	keys, err := c.pending(id, task, executionsPerStep)
+	if err != nil {
+		return err
+	}
+	for _, key := range keys {
+		execution, err := get[storedExecution](c.tx, bucketExecutions, key)
+		if err != nil {
+			return err
+		}
+		action := key[strings.LastIndexByte(key, 0)+1:]
+		i := slices.IndexFunc(task.Actions, func(a actionDefinition) bool { return a.Name == action })
+		if err := c.execute(&task.Actions[i], execution); err != nil {
+			return err
+		}
+		execution.End = c.now
+		switch execution.Status {
+		case statusSuccessful:
+			task.Statistics.Executed++
+		case statusSkipped:
+			task.Statistics.Skipped++
+		default:
+			task.Statistics.Failed++
+		}
+		if err := put(c.tx, bucketExecutions, key, execution); err != nil {
+			return err
+		}
+		task.Done = []byte(key)
+	}
+	if len(keys) < executionsPerStep {
+		task.End, task.Status = c.now, statusSuccessful
+		if task.Statistics.Failed > 0 {
+			task.Status = statusFailed
+		}
+		c.s.log.Info("mitigation task ended", "task", id, "status", task.Status, "executed", task.Statistics.Executed, "skipped", task.Statistics.Skipped, "failed", task.Statistics.Failed)
+	}
+	return nil
+}
+
+// pending returns the keys of the task's next executions, at most n.
+func (c *change) pending(id string, task *storedTask, n int) (keys []string, err error) {
+	prefix := []byte(id + "\x00")
+	from := prefix
+	if task.Done != nil {
+		from = append(bytes.Clone(task.Done), 0)
+	}
+	cursor := c.tx.Bucket(bucketExecutions).Cursor()
+	for key, _ := cursor.Seek(from); len(keys) < n && bytes.HasPrefix(key, prefix); key, _ = cursor.Next() {
+		keys = append(keys, string(key))
+	}
+	return keys, nil
+}
+
+// execute carries out one action for one thing, and says in the execution what
+// came of it. A thing that is in a group already stays in it. Groups that it
+// was put into before one failed are not undone, as nothing of an action is.
+// The error is one of the database.
+func (c *change) execute(action *actionDefinition, execution *storedExecution) error {
+	params := action.Params.AddThingsToThingGroup
+	if params == nil {
+		execution.Status = statusSkipped
+		execution.ErrorCode = "InvalidRequestException"
+		execution.Message = fmt.Sprintf("Detect carries out actions of type %s alone, %s is of type %s", addThings, action.Name, actionType(&action.Params))
+		return nil
+	}
+	execution.Status = statusSuccessful
+	for _, group := range params.ThingGroupNames {
+		_, err := c.s.addMember(c.tx, group, execution.Thing)
+		var refused *apiError
+		switch {
+		case errors.As(err, &refused):
+			execution.Status, execution.ErrorCode, execution.Message = statusFailed, refused.Type, refused.Message
+			return nil
+		case err != nil:
+			return err
+		}
+	}
+	return nil
+}
+
+// dropTasks forgets tasks that ended before the time, and their executions.
+func dropTasks(tx *bbolt.Tx, before time.Time) error {
+	var old []string
+	err := tx.Bucket(bucketTasks).ForEach(func(key, record []byte) error {
+		var task storedTask
+		if err := json.Unmarshal(record, &task); err != nil {
+			return err
+		}
+		if !task.End.IsZero() && task.End.Before(before) {
+			old = append(old, string(key))
+		}
+		return nil
+	})
+	for _, id := range old {
+		if err != nil {
+			return err
+		}
+		err = tx.Bucket(bucketTasks).Delete([]byte(id))
+		prefix := []byte(id + "\x00")
+		cursor := tx.Bucket(bucketExecutions).Cursor()
+		for key, _ := cursor.Seek(prefix); err == nil && bytes.HasPrefix(key, prefix); key, _ = cursor.Seek(prefix) {
+			err = cursor.Delete()
+		}
+	}
+	return err
+}

@@ -1,0 +1,351 @@
+package service
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+
+	"go.etcd.io/bbolt"
+)
+
+// checkTaskID checks what AWS calls a MitigationActionsTaskId.
+func checkTaskID(id string) error {
+	if !actionNamePattern.MatchString(id) { // which is theirs, too
+		return constraint("taskId", id, "Member must have 1 to 128 characters and satisfy regular expression pattern: [a-zA-Z0-9_-]+")
+	}
+	return nil
+}
+
+type taskStart struct {
+	Target     *taskTarget `json:"target"`
+	Actions    []string    `json:"actions"`
+	Range      *eventRange `json:"violationEventOccurrenceRange"`
+	OnlyActive *bool       `json:"includeOnlyActiveViolations"`
+	Suppressed *bool       `json:"includeSuppressedAlerts"`
+	Token      *string     `json:"clientRequestToken"`
+}
+
+func (t *taskStart) check() error {
+	if t.Target == nil {
+		return missing("target")
+	}
+	if err := t.Target.check(); err != nil {
+		return err
+	}
+	if len(t.Actions) < 1 || len(t.Actions) > 5 {
+		return constraint("actions", strings.Join(t.Actions, ", "), "Member must have length between 1 and 5")
+	}
+	for i, action := range t.Actions {
+		if slices.Contains(t.Actions[:i], action) {
+			return invalidRequest(fmt.Sprintf("actions names %q twice", clip(action)))
+		}
+	}
+	if t.Range != nil {
+		if time.Time(t.Range.Start).IsZero() {
+			return missing("violationEventOccurrenceRange.startTime")
+		}
+		if time.Time(t.Range.End).IsZero() {
+			return missing("violationEventOccurrenceRange.endTime")
+		}
+		if time.Time(t.Range.Start).After(time.Time(t.Range.End)) {
+			return invalidRequest("violationEventOccurrenceRange ends before it starts")
+		}
+	}
+	return checkToken(t.Token)
+}
+
+func (t *taskTarget) check() error {
+	if t.ViolationIDs != nil && (len(t.ViolationIDs) < 1 || len(t.ViolationIDs) > 25) {
+		return constraint("target.violationIds", strings.Join(t.ViolationIDs, ", "), "Member must have length between 1 and 25")
+	}
+	for i, id := range t.ViolationIDs {
+		if err := checkViolationID("target.violationIds", id); err != nil {
+			return err
+		}
+		if slices.Contains(t.ViolationIDs[:i], id) {
+			return invalidRequest(fmt.Sprintf("target.violationIds names %q twice", id))
+		}
+	}
+	if t.Profile != "" {
+		if err := checkName("target.securityProfileName", t.Profile); err != nil {
+			return err
+		}
+	}
+	if t.Behavior != "" {
+		if err := checkName("target.behaviorName", t.Behavior); err != nil {
+			return err
+		}
+	}
+	if t.ViolationIDs == nil && t.Profile == "" && t.Behavior == "" {
+		return invalidRequest("target names neither violationIds nor securityProfileName nor behaviorName")
+	}
+	return nil
+}
+
+func startDetectMitigationActionsTask(s *Service, r *request) (any, error) {
+	id := r.name("taskId")
+	if err := checkTaskID(id); err != nil {
+		return nil, err
+	}
+	var in taskStart
+	if err := r.decode(&in); err != nil {
+		return nil, err
+	}
+	if err := in.check(); err != nil {
+		return nil, err
+	}
+	task := &storedTask{
+		Token: *in.Token, Target: *in.Target, Range: in.Range,
+		OnlyActive: in.OnlyActive != nil && *in.OnlyActive,
+		Suppressed: in.Suppressed != nil && *in.Suppressed,
+		Status:     statusInProgress,
+	}
+	err := s.change(func(c *change) error {
+		task.Start = c.now
+		for _, name := range in.Actions {
+			action, err := get[storedAction](c.tx, bucketActions, name)
+			if err != nil {
+				return err
+			}
+			if action == nil {
+				return invalidRequest(fmt.Sprintf("Mitigation action %q does not exist", clip(name)))
+			}
+			task.Actions = append(task.Actions, actionDefinition{Name: name, ID: action.ID, RoleARN: action.RoleARN, Params: action.Params})
+		}
+		return c.startTask(id, task)
+	})
+	if err != nil && !errors.Is(err, errSameTask) {
+		return nil, err
+	}
+	s.wake(s.tasksReady)
+	return struct {
+		TaskID string `json:"taskId"`
+	}{id}, nil
+}
+
+// taskSummary is a task as the API shows it.
+type taskSummary struct {
+	ID         string             `json:"taskId"`
+	Status     string             `json:"taskStatus"`
+	Start      epoch              `json:"taskStartTime"`
+	End        *epoch             `json:"taskEndTime,omitempty"`
+	Target     taskTarget         `json:"target"`
+	Range      *eventRange        `json:"violationEventOccurrenceRange,omitempty"`
+	OnlyActive bool               `json:"onlyActiveViolationsIncluded"`
+	Suppressed bool               `json:"suppressedAlertsIncluded"`
+	Actions    []actionDefinition `json:"actionsDefinition"`
+	Statistics taskStatistics     `json:"taskStatistics"`
+}
+
+func (t *storedTask) summary(id string) taskSummary {
+	return taskSummary{
+		ID: id, Status: t.Status, Start: epoch(t.Start), End: epochOrNil(t.End), Target: t.Target, Range: t.Range,
+		OnlyActive: t.OnlyActive, Suppressed: t.Suppressed, Actions: t.Actions, Statistics: t.Statistics,
+	}
+}
+
+// epochOrNil leaves out the zero time.
+func epochOrNil(t time.Time) *epoch {
+	if t.IsZero() {
+		return nil
+	}
+	return new(epoch(t))
+}
+
+// task reads the task that the path names.
+func (r *request) task(tx *bbolt.Tx) (id string, task *storedTask, err error) {
+	id = r.name("taskId")
+	if err := checkTaskID(id); err != nil {
+		return "", nil, err
+	}
+	task, err = get[storedTask](tx, bucketTasks, id)
+	if err == nil && task == nil {
+		err = notFound(fmt.Sprintf("Task %s does not exist", id))
+	}
+	return id, task, err
+}
+
+func describeDetectMitigationActionsTask(s *Service, r *request) (any, error) {
+	var out struct {
+		Summary taskSummary `json:"taskSummary"`
+	}
+	err := s.read(func(tx *bbolt.Tx) error {
+		id, task, err := r.task(tx)
+		if err != nil {
+			return err
+		}
+		out.Summary = task.summary(id)
+		return nil
+	})
+	return out, err
+}
+
+// cancelDetectMitigationActionsTask ends a task; executions that it has not
+// come to stay undone and count as skipped.
+func cancelDetectMitigationActionsTask(s *Service, r *request) (any, error) {
+	return struct{}{}, s.change(func(c *change) error {
+		id, task, err := r.task(c.tx)
+		if err != nil {
+			return err
+		}
+		switch task.Status {
+		case statusCanceled:
+			return nil
+		case statusInProgress:
+		default:
+			return invalidRequest(fmt.Sprintf("Task %s is over: %s", id, task.Status))
+		}
+		for {
+			keys, err := c.pending(id, task, executionsPerStep)
+			if err != nil {
+				return err
+			}
+			if len(keys) == 0 {
+				break
+			}
+			for _, key := range keys {
+				execution, err := get[storedExecution](c.tx, bucketExecutions, key)
+				if err != nil {
+					return err
+				}
+				execution.Status, execution.End, execution.Message = statusSkipped, c.now, "The task was canceled"
+				if err := put(c.tx, bucketExecutions, key, execution); err != nil {
+					return err
+				}
+				task.Statistics.Skipped++
+				task.Done = []byte(key)
+			}
+		}
+		task.Status, task.End = statusCanceled, c.now
+		return put(c.tx, bucketTasks, id, task)
+	})
+}
+
+func listDetectMitigationActionsTasks(s *Service, r *request) (any, error) {
+	from, to, err := r.timeRange()
+	if err != nil {
+		return nil, err
+	}
+	p, err := r.page()
+	if err != nil {
+		return nil, err
+	}
+	var out struct {
+		Tasks []taskSummary `json:"tasks"`
+		Next  string        `json:"nextToken,omitempty"`
+	}
+	err = s.read(func(tx *bbolt.Tx) error {
+		var broken error
+		out.Tasks, out.Next = fill(p, func(yield func(string, taskSummary) bool) {
+			for id, record := range keysAfter(tx, bucketTasks, "", p.after) {
+				var task storedTask
+				if broken = json.Unmarshal(record, &task); broken != nil {
+					return
+				}
+				if within(task.Start, from, to) && !yield(id, task.summary(id)) {
+					return
+				}
+			}
+		})
+		return broken
+	})
+	return out, err
+}
+
+// executionSummary is an execution as the API shows it.
+type executionSummary struct {
+	Task      string `json:"taskId"`
+	Violation string `json:"violationId"`
+	Action    string `json:"actionName"`
+	Thing     string `json:"thingName"`
+	Start     epoch  `json:"executionStartDate"`
+	End       *epoch `json:"executionEndDate,omitempty"`
+	Status    string `json:"status"`
+	ErrorCode string `json:"errorCode,omitempty"`
+	Message   string `json:"message,omitempty"`
+}
+
+// executionFilter is what ListDetectMitigationActionsExecutions asks for.
+type executionFilter struct {
+	task, violation, thing string
+	from, to               time.Time
+}
+
+// executionFilter reads the query: either a task or a time.
+func (r *request) executionFilter() (f executionFilter, err error) {
+	f.task, f.violation, f.thing = r.query("taskId"), r.query("violationId"), r.query("thingName")
+	timed := r.values.Has("startTime") || r.values.Has("endTime")
+	switch {
+	case r.values.Has("taskId") == timed:
+		return f, invalidRequest("You must specify either the startTime and endTime or the taskId, but not both")
+	case timed:
+		if f.from, f.to, err = r.timeRange(); err != nil {
+			return f, err
+		}
+	default:
+		if err := checkTaskID(f.task); err != nil {
+			return f, err
+		}
+	}
+	if r.values.Has("violationId") {
+		if err := checkViolationID("violationId", f.violation); err != nil {
+			return f, err
+		}
+	}
+	return f, r.checkThingName()
+}
+
+// list yields the executions that the filter takes.
+func (f *executionFilter) list(tx *bbolt.Tx, after string, broken *error) iter.Seq2[string, executionSummary] {
+	prefix := ""
+	if f.task != "" {
+		prefix = f.task + "\x00"
+	}
+	return func(yield func(string, executionSummary) bool) {
+		for key, record := range keysAfter(tx, bucketExecutions, prefix, after) {
+			var e storedExecution
+			if *broken = json.Unmarshal(record, &e); *broken != nil {
+				return
+			}
+			parts := strings.Split(prefix+key, "\x00")
+			switch {
+			case f.violation != "" && f.violation != parts[1],
+				f.thing != "" && f.thing != e.Thing,
+				f.task == "" && !within(e.Start, f.from, f.to):
+				continue
+			}
+			summary := executionSummary{
+				Task: parts[0], Violation: parts[1], Action: parts[2], Thing: e.Thing,
+				Start: epoch(e.Start), End: epochOrNil(e.End), Status: e.Status, ErrorCode: e.ErrorCode, Message: e.Message,
+			}
+			if !yield(key, summary) {
+				return
+			}
+		}
+	}
+}
+
+func listDetectMitigationActionsExecutions(s *Service, r *request) (any, error) {
+	filter, err := r.executionFilter()
+	if err != nil {
+		return nil, err
+	}
+	p, err := r.page()
+	if err != nil {
+		return nil, err
+	}
+	var out struct {
+		Executions []executionSummary `json:"actionsExecutions"`
+		Next       string             `json:"nextToken,omitempty"`
+	}
+	err = s.read(func(tx *bbolt.Tx) error {
+		var broken error
+		out.Executions, out.Next = fill(p, filter.list(tx, p.after, &broken))
+		return broken
+	})
+	return out, err
+}

@@ -1,0 +1,110 @@
+package service
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"iter"
+	"strconv"
+	"strings"
+
+	"go.etcd.io/bbolt"
+)
+
+// page is what of a list a call asks for: up to max items, of those whose keys
+// are greater than after. It goes on where the last page ended, whatever has
+// been created or deleted in between.
+type page struct {
+	after string
+	max   int
+	scope []byte
+}
+
+// scopeSize is the length of what ties a token to its list.
+const scopeSize = 8
+
+// page reads maxResults and nextToken.
+func (r *request) page() (*page, error) {
+	p := &page{max: r.op.initial, scope: r.scope()}
+	if p.max == 0 {
+		p.max = r.op.page
+	}
+	if r.values.Has("maxResults") {
+		text := r.query("maxResults")
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 || n > r.op.page {
+			return nil, constraint("maxResults", text, fmt.Sprintf("Member must be an integer between 1 and %d", r.op.page))
+		}
+		p.max = n
+	}
+	if r.values.Has("nextToken") {
+		text := r.query("nextToken")
+		token, err := base64.RawURLEncoding.Strict().DecodeString(text)
+		if err != nil || strings.ContainsAny(text, "\r\n") || // which the decoder ignores
+			len(token) <= scopeSize || !bytes.Equal(token[:scopeSize], p.scope) {
+			return nil, invalidRequest("nextToken is not one that this operation answered for the same request")
+		}
+		p.after = string(token[scopeSize:])
+	}
+	return p, nil
+}
+
+// scope is a digest of the list that is asked for: the operation and all that
+// chooses items. A token is good for that list alone.
+func (r *request) scope() []byte {
+	h := sha256.New()
+	fmt.Fprintf(h, "%s %q", r.op.name, r.http.URL.Path)
+	for _, parameter := range r.op.query {
+		fmt.Fprintf(h, " %s %q", parameter, r.values[parameter])
+	}
+	return h.Sum(nil)[:scopeSize]
+}
+
+// token returns the nextToken of the page that begins after the key.
+func (p *page) token(after string) string {
+	return base64.RawURLEncoding.EncodeToString(append(bytes.Clone(p.scope), after...))
+}
+
+// fill takes items for the page from a list, whose keys are greater than
+// p.after and in the order of the list. It returns the nextToken, "" when the
+// list has no more.
+func fill[T any](p *page, list iter.Seq2[string, T]) (items []T, nextToken string) {
+	items = []T{} // an empty list is answered as one
+	last := ""
+	for key, item := range list {
+		if len(items) == p.max {
+			return items, p.token(last)
+		}
+		items, last = append(items, item), key
+	}
+	return items, ""
+}
+
+// keysAfter yields the records of a bucket whose keys begin with the prefix and
+// are greater than after. Keys are without the prefix, as after is.
+func keysAfter(tx *bbolt.Tx, bucket []byte, prefix, after string) iter.Seq2[string, []byte] {
+	return func(yield func(string, []byte) bool) {
+		cursor := tx.Bucket(bucket).Cursor()
+		start := prefix
+		if after != "" {
+			start += after + "\x00" // the least key that is greater
+		}
+		for key, value := cursor.Seek([]byte(start)); key != nil && bytes.HasPrefix(key, []byte(prefix)); key, value = cursor.Next() {
+			if !yield(string(key[len(prefix):]), value) {
+				return
+			}
+		}
+	}
+}
+
+// names yields the keys that keysAfter does, as items.
+func names(tx *bbolt.Tx, bucket []byte, prefix, after string) iter.Seq2[string, string] {
+	return func(yield func(string, string) bool) {
+		for key := range keysAfter(tx, bucket, prefix, after) {
+			if !yield(key, key) {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,452 @@
+package service
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/device-defender/device-defender/internal/defender/profile"
+)
+
+// storedProfile is a security profile without its targets and tags, which are
+// kept by themselves.
+type storedProfile struct {
+	Document profile.Profile `json:"document"`
+	Version  int64           `json:"version"`
+	Created  time.Time       `json:"created"`
+	Modified time.Time       `json:"modified"`
+}
+
+// profileInput is the body of CreateSecurityProfile and, without tags,
+// UpdateSecurityProfile. Nil members are absent.
+type profileInput struct {
+	Description                 *string                        `json:"securityProfileDescription"`
+	Behaviors                   []profile.Behavior             `json:"behaviors"`
+	AlertTargets                map[string]profile.AlertTarget `json:"alertTargets"`
+	AdditionalMetricsToRetain   []string                       `json:"additionalMetricsToRetain"`
+	AdditionalMetricsToRetainV2 []profile.MetricToRetain       `json:"additionalMetricsToRetainV2"`
+	MetricsExportConfig         *profile.MetricsExportConfig   `json:"metricsExportConfig"`
+
+	Tags []profile.Tag `json:"tags"`
+
+	DeleteBehaviors                 bool `json:"deleteBehaviors"`
+	DeleteAlertTargets              bool `json:"deleteAlertTargets"`
+	DeleteAdditionalMetricsToRetain bool `json:"deleteAdditionalMetricsToRetain"`
+	DeleteMetricsExportConfig       bool `json:"deleteMetricsExportConfig"`
+}
+
+// apply changes the document as UpdateSecurityProfile does: what is absent
+// stays, and an empty list counts as absent.
+func (in *profileInput) apply(p *profile.Profile) {
+	if in.Description != nil {
+		p.Description = *in.Description
+	}
+	if in.DeleteBehaviors || len(in.Behaviors) > 0 {
+		p.Behaviors = in.Behaviors
+	}
+	if in.DeleteAlertTargets || len(in.AlertTargets) > 0 {
+		p.AlertTargets = in.AlertTargets
+	}
+	if in.DeleteAdditionalMetricsToRetain || len(in.AdditionalMetricsToRetain) > 0 {
+		p.AdditionalMetricsToRetain = in.AdditionalMetricsToRetain
+	}
+	if in.DeleteAdditionalMetricsToRetain || len(in.AdditionalMetricsToRetainV2) > 0 {
+		p.AdditionalMetricsToRetainV2 = in.AdditionalMetricsToRetainV2
+	}
+	if in.DeleteMetricsExportConfig || in.MetricsExportConfig != nil {
+		p.MetricsExportConfig = in.MetricsExportConfig
+	}
+}
+
+// checkDeletes refuses a list that is given and deleted at once.
+func (in *profileInput) checkDeletes() error {
+	for _, d := range []struct {
+		flag   string
+		delete bool
+		given  bool
+	}{
+		{"deleteBehaviors", in.DeleteBehaviors, len(in.Behaviors) > 0},
+		{"deleteAlertTargets", in.DeleteAlertTargets, len(in.AlertTargets) > 0},
+		{"deleteAdditionalMetricsToRetain", in.DeleteAdditionalMetricsToRetain, len(in.AdditionalMetricsToRetain)+len(in.AdditionalMetricsToRetainV2) > 0},
+		{"deleteMetricsExportConfig", in.DeleteMetricsExportConfig, in.MetricsExportConfig != nil},
+	} {
+		if d.delete && d.given {
+			return invalidRequest(fmt.Sprintf("%s is true, and what it deletes is given in the same call", d.flag))
+		}
+	}
+	return nil
+}
+
+// profileAnswer is the answer of DescribeSecurityProfile and
+// UpdateSecurityProfile.
+type profileAnswer struct {
+	Name                        string                         `json:"securityProfileName"`
+	ARN                         string                         `json:"securityProfileArn"`
+	Description                 string                         `json:"securityProfileDescription,omitempty"`
+	Behaviors                   []profile.Behavior             `json:"behaviors,omitempty"`
+	AlertTargets                map[string]profile.AlertTarget `json:"alertTargets,omitempty"`
+	AdditionalMetricsToRetain   []string                       `json:"additionalMetricsToRetain,omitempty"`
+	AdditionalMetricsToRetainV2 []profile.MetricToRetain       `json:"additionalMetricsToRetainV2,omitempty"`
+	Version                     int64                          `json:"version"`
+	Created                     epoch                          `json:"creationDate"`
+	Modified                    epoch                          `json:"lastModifiedDate"`
+	MetricsExportConfig         *profile.MetricsExportConfig   `json:"metricsExportConfig,omitempty"`
+}
+
+func (s *Service) profileAnswer(stored *storedProfile) profileAnswer {
+	p := &stored.Document
+	return profileAnswer{
+		Name: p.Name, ARN: s.profileARN(p.Name), Description: p.Description, Behaviors: p.Behaviors,
+		AlertTargets: p.AlertTargets, AdditionalMetricsToRetain: p.AdditionalMetricsToRetain,
+		AdditionalMetricsToRetainV2: p.AdditionalMetricsToRetainV2, MetricsExportConfig: p.MetricsExportConfig,
+		Version: stored.Version, Created: epoch(stored.Created), Modified: epoch(stored.Modified),
+	}
+}
+
+// nameAndARN is a SecurityProfileIdentifier.
+type nameAndARN struct {
+	Name string `json:"name"`
+	ARN  string `json:"arn"`
+}
+
+func (s *Service) profileARN(name string) string {
+	return profile.ProfileARN(s.options.Region, s.options.Account, name)
+}
+
+// getProfile reads a profile that has to be there.
+func getProfile(tx *bbolt.Tx, name string) (*storedProfile, error) {
+	stored, err := get[storedProfile](tx, bucketProfiles, name)
+	if err == nil && stored == nil {
+		err = notFound(fmt.Sprintf("Security profile %s does not exist", name))
+	}
+	return stored, err
+}
+
+func createSecurityProfile(s *Service, r *request) (any, error) {
+	name, err := r.checkedName("securityProfileName")
+	if err != nil {
+		return nil, err
+	}
+	var in profileInput
+	if err := r.decode(&in); err != nil {
+		return nil, err
+	}
+	if in.DeleteBehaviors || in.DeleteAlertTargets || in.DeleteAdditionalMetricsToRetain || in.DeleteMetricsExportConfig {
+		return nil, invalidRequest("a profile that is created has nothing to delete")
+	}
+	arn := s.profileARN(name)
+	err = s.write(func(tx *bbolt.Tx) error {
+		if there, err := get[storedProfile](tx, bucketProfiles, name); err != nil {
+			return err
+		} else if there != nil {
+			return alreadyExists(fmt.Sprintf("Security profile %s already exists", name), name, arn)
+		}
+		now := s.now()
+		stored := storedProfile{Document: profile.Profile{Name: name}, Version: 1, Created: now, Modified: now}
+		in.apply(&stored.Document)
+		if err := checkProfile(tx, &stored.Document); err != nil {
+			return err
+		}
+		if err := put(tx, bucketProfiles, name, stored); err != nil {
+			return err
+		}
+		if err := createTags(tx, arn, in.Tags); err != nil {
+			return err
+		}
+		return s.profileChanged(tx, name)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return struct {
+		Name string `json:"securityProfileName"`
+		ARN  string `json:"securityProfileArn"`
+	}{name, arn}, nil
+}
+
+func describeSecurityProfile(s *Service, r *request) (any, error) {
+	name, err := r.checkedName("securityProfileName")
+	if err != nil {
+		return nil, err
+	}
+	var stored *storedProfile
+	err = s.read(func(tx *bbolt.Tx) (err error) {
+		stored, err = getProfile(tx, name)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s.profileAnswer(stored), nil
+}
+
+func updateSecurityProfile(s *Service, r *request) (any, error) {
+	name, err := r.checkedName("securityProfileName")
+	if err != nil {
+		return nil, err
+	}
+	expected, err := r.queryVersion()
+	if err != nil {
+		return nil, err
+	}
+	var in profileInput
+	if err := r.decode(&in); err != nil {
+		return nil, err
+	}
+	if in.Tags != nil {
+		return nil, invalidRequest("tags are given when a profile is created; later TagResource changes them")
+	}
+	if err := in.checkDeletes(); err != nil {
+		return nil, err
+	}
+	var stored *storedProfile
+	err = s.write(func(tx *bbolt.Tx) (err error) {
+		if stored, err = getProfile(tx, name); err != nil {
+			return err
+		}
+		if err := checkVersion("security profile "+name, expected, stored.Version); err != nil {
+			return err
+		}
+		in.apply(&stored.Document)
+		if err := checkProfile(tx, &stored.Document); err != nil {
+			return err
+		}
+		stored.Version++
+		stored.Modified = s.now()
+		if err := put(tx, bucketProfiles, name, stored); err != nil {
+			return err
+		}
+		return s.profileChanged(tx, name)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s.profileAnswer(stored), nil
+}
+
+// checkVersion compares the version that the caller expects, if any.
+func checkVersion(what string, expected *int64, version int64) error {
+	if expected != nil && *expected != version {
+		return versionConflict(fmt.Sprintf("The version of %s is %d, not the expected %d", what, version, *expected))
+	}
+	return nil
+}
+
+// deleteSecurityProfile deletes a profile with its targets. One that isn't
+// there is deleted already.
+func deleteSecurityProfile(s *Service, r *request) (any, error) {
+	name, err := r.checkedName("securityProfileName")
+	if err != nil {
+		return nil, err
+	}
+	expected, err := r.queryVersion()
+	if err != nil {
+		return nil, err
+	}
+	return struct{}{}, s.write(func(tx *bbolt.Tx) error {
+		stored, err := get[storedProfile](tx, bucketProfiles, name)
+		if err != nil || stored == nil {
+			return err
+		}
+		if err := checkVersion("security profile "+name, expected, stored.Version); err != nil {
+			return err
+		}
+		if err := tx.Bucket(bucketProfiles).Delete([]byte(name)); err != nil {
+			return err
+		}
+		if err := deletePrefix(tx, bucketTargets, name+"\x00"); err != nil {
+			return err
+		}
+		if err := deleteTags(tx, s.profileARN(name)); err != nil {
+			return err
+		}
+		return s.profileChanged(tx, name)
+	})
+}
+
+func listSecurityProfiles(s *Service, r *request) (any, error) {
+	metric, err := r.queryName("metricName")
+	if err != nil {
+		return nil, err
+	}
+	dimension, err := r.queryName("dimensionName")
+	if err != nil {
+		return nil, err
+	}
+	if metric != "" && dimension != "" {
+		return nil, invalidRequest("dimensionName and metricName cannot be used in the same request")
+	}
+	page, err := r.page()
+	if err != nil {
+		return nil, err
+	}
+	var out struct {
+		Identifiers []nameAndARN `json:"securityProfileIdentifiers"`
+		NextToken   string       `json:"nextToken,omitempty"`
+	}
+	err = s.read(func(tx *bbolt.Tx) error {
+		if metric != "" && !profile.IsAWS(metric) {
+			if _, err := getCustomMetric(tx, metric); err != nil {
+				return err
+			}
+		}
+		if dimension != "" {
+			if _, err := getDimension(tx, dimension); err != nil {
+				return err
+			}
+		}
+		var failed error
+		out.Identifiers, out.NextToken = fill(page, func(yield func(string, nameAndARN) bool) {
+			for name := range keysAfter(tx, bucketProfiles, "", page.after) {
+				if metric != "" || dimension != "" {
+					stored, err := get[storedProfile](tx, bucketProfiles, name)
+					if err != nil {
+						failed = err
+						return
+					}
+					if !uses(&stored.Document, metric, dimension) {
+						continue
+					}
+				}
+				if !yield(name, nameAndARN{name, s.profileARN(name)}) {
+					return
+				}
+			}
+		})
+		return failed
+	})
+	return out, err
+}
+
+// uses reports whether the profile uses the metric or the dimension, in a
+// behavior or among the metrics that it retains.
+func uses(p *profile.Profile, metric, dimension string) bool {
+	is := func(m string, d *profile.MetricDimension) bool {
+		return metric != "" && m == metric || dimension != "" && d != nil && d.DimensionName == dimension
+	}
+	return slices.ContainsFunc(p.Behaviors, func(b profile.Behavior) bool { return is(b.Metric, b.MetricDimension) }) ||
+		slices.ContainsFunc(p.AdditionalMetricsToRetain, func(m string) bool { return is(m, nil) }) ||
+		slices.ContainsFunc(p.AdditionalMetricsToRetainV2, func(m profile.MetricToRetain) bool { return is(m.Metric, m.MetricDimension) })
+}
+
+// profilesUsing returns the names of the profiles that use the metric or the
+// dimension.
+func profilesUsing(tx *bbolt.Tx, metric, dimension string) ([]string, error) {
+	var using []string
+	for name := range keysAfter(tx, bucketProfiles, "", "") {
+		stored, err := get[storedProfile](tx, bucketProfiles, name)
+		if err != nil {
+			return nil, err
+		}
+		if uses(&stored.Document, metric, dimension) {
+			using = append(using, name)
+		}
+	}
+	return using, nil
+}
+
+// registry returns what profiles may refer to.
+func registry(tx *bbolt.Tx) (profile.Registry, error) {
+	r := profile.Registry{CustomMetrics: map[string]string{}, Dimensions: map[string]bool{}}
+	for name := range keysAfter(tx, bucketMetrics, "", "") {
+		stored, err := get[storedCustomMetric](tx, bucketMetrics, name)
+		if err != nil {
+			return r, err
+		}
+		r.CustomMetrics[name] = stored.Type
+	}
+	for name := range keysAfter(tx, bucketDimensions, "", "") {
+		r.Dimensions[name] = true
+	}
+	return r, nil
+}
+
+func checkProfile(tx *bbolt.Tx, p *profile.Profile) error {
+	r, err := registry(tx)
+	if err != nil {
+		return err
+	}
+	return checkProblems(p.Check(r))
+}
+
+func validateSecurityProfileBehaviors(s *Service, r *request) (any, error) {
+	var in struct {
+		Behaviors []profile.Behavior `json:"behaviors"`
+	}
+	if err := r.decode(&in); err != nil {
+		return nil, err
+	}
+	if in.Behaviors == nil {
+		return nil, missing("behaviors")
+	}
+	if n := len(in.Behaviors); n > profile.MaxBehaviors {
+		return nil, constraint("behaviors", fmt.Sprintf("%d behaviors", n), fmt.Sprintf("Member must have length less than or equal to %d", profile.MaxBehaviors))
+	}
+	type validationError struct {
+		Message string `json:"errorMessage"`
+	}
+	var out struct {
+		Valid  bool              `json:"valid"`
+		Errors []validationError `json:"validationErrors"`
+	}
+	err := s.read(func(tx *bbolt.Tx) error {
+		registry, err := registry(tx)
+		if err != nil {
+			return err
+		}
+		out.Errors = []validationError{}
+		for _, p := range profile.CheckBehaviors(in.Behaviors, registry) {
+			if p.Severity == profile.Error {
+				out.Errors = append(out.Errors, validationError{behaviorProblem(in.Behaviors, p)})
+			}
+		}
+		out.Valid = len(out.Errors) == 0
+		return nil
+	})
+	return out, err
+}
+
+// behaviorProblem says a problem of one behavior as AWS does. The text for
+// consecutive datapoints is the one that AWS's documentation shows (AWS CLI,
+// examples/iot/validate-security-profile-behaviors.rst); others follow it.
+func behaviorProblem(behaviors []profile.Behavior, p profile.Problem) string {
+	var i int
+	if _, err := fmt.Sscanf(p.Path, "behaviors[%d]", &i); err != nil || i < 0 || i >= len(behaviors) {
+		return problemText(p)
+	}
+	b := behaviors[i]
+	_, p.Path, _ = strings.Cut(p.Path, "]")
+	p.Path = strings.TrimPrefix(p.Path, ".")
+	problem := problemText(p)
+	if c := b.Criteria; c != nil {
+		for _, limited := range []struct {
+			name  string
+			value *int32
+		}{
+			{"consecutiveDatapointsToAlarm", c.ConsecutiveDatapointsToAlarm},
+			{"consecutiveDatapointsToClear", c.ConsecutiveDatapointsToClear},
+		} {
+			if p.Path == "criteria."+limited.name && limited.value != nil {
+				problem = fmt.Sprintf("%s %d should be in range[1,10]", limited.name, *limited.value)
+			}
+		}
+	}
+	return fmt.Sprintf("Behavior %s is malformed. %s", clip(b.Name), problem)
+}
+
+// deletePrefix deletes the records whose keys begin with the prefix.
+func deletePrefix(tx *bbolt.Tx, bucket []byte, prefix string) error {
+	var keys []string // a cursor may skip records when they are deleted under it
+	for key := range keysAfter(tx, bucket, prefix, "") {
+		keys = append(keys, prefix+key)
+	}
+	for _, key := range keys {
+		if err := tx.Bucket(bucket).Delete([]byte(key)); err != nil {
+			return err
+		}
+	}
+	return nil
+}

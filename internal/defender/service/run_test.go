@@ -1,0 +1,71 @@
+package service
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/device-defender/device-defender/internal/defender/detect"
+	"github.com/device-defender/device-defender/internal/defender/profile"
+)
+
+// Time alone ends a window of the cloud's, and prunes.
+func TestRunFollowsTheClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := openService(t, Options{})
+		document := profile.Profile{Name: "Messages", AdditionalMetricsToRetain: []string{"aws:num-messages-sent"}}
+		err := s.write(func(tx *bbolt.Tx) error {
+			if err := put(tx, bucketProfiles, "Messages", storedProfile{Document: document}); err != nil {
+				return err
+			}
+			if err := tx.Bucket(bucketTargets).Put(targetKey("Messages", s.arn("all/things")), nil); err != nil {
+				return err
+			}
+			return s.profileChanged(tx, "Messages")
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- s.Run(ctx) }()
+		for range 3 {
+			s.Cloud(detect.CloudEvent{Thing: "thing-1", Type: detect.Publish, Topic: "data", Bytes: 10})
+		}
+		values := func() (sent []int64) {
+			err := s.read(func(tx *bbolt.Tx) error {
+				for _, v := range storedValues(t, tx, "thing-1", "aws:num-messages-sent") {
+					sent = append(sent, *v.Count)
+				}
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return sent
+		}
+		time.Sleep(7 * time.Minute)
+		if sent := values(); len(sent) != 1 || sent[0] != 3 {
+			t.Errorf("sent %v after the first window, want [3]", sent)
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		time.Sleep(16 * 24 * time.Hour)
+		ctx, cancel = context.WithCancel(t.Context())
+		go func() { ended <- s.Run(ctx) }()
+		synctest.Wait()
+		if sent := values(); len(sent) != 0 {
+			t.Errorf("sent %v after 16 days, want none", sent)
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		s.Close()
+	})
+}

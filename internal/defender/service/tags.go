@@ -1,0 +1,151 @@
+package service
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/device-defender/device-defender/internal/defender/profile"
+)
+
+// taggable are the types of resources that can have tags, as ARNs spell them,
+// and the buckets that they are in. AWS has no tags for things.
+var taggable = map[string][]byte{
+	"securityprofile":  bucketProfiles,
+	"custommetric":     bucketMetrics,
+	"dimension":        bucketDimensions,
+	"mitigationaction": bucketActions,
+	"thinggroup":       bucketGroups,
+}
+
+// resource returns the type and name of a resource of this account that can
+// have tags.
+func (s *Service) resource(arn string) (kind, name string, err error) {
+	prefix := s.arn("")
+	rest, ours := strings.CutPrefix(arn, prefix)
+	kind, name, found := strings.Cut(rest, "/")
+	if !ours || !found || taggable[kind] == nil || profile.CheckName(name) != nil {
+		return "", "", invalidRequest(fmt.Sprintf("resourceArn %q is not the ARN of a security profile, custom metric, dimension, mitigation action or thing group, as %ssecurityprofile/NAME", clip(arn), prefix))
+	}
+	return kind, name, nil
+}
+
+// resourceTags returns the tags of a resource that has to be there.
+func (s *Service) resourceTags(tx *bbolt.Tx, arn string) ([]profile.Tag, error) {
+	kind, name, err := s.resource(arn)
+	if err != nil {
+		return nil, err
+	}
+	if tx.Bucket(taggable[kind]).Get([]byte(name)) == nil {
+		return nil, notFound(fmt.Sprintf("Resource %s does not exist", arn))
+	}
+	tags, err := get[[]profile.Tag](tx, bucketTags, arn)
+	if err != nil || tags == nil {
+		return nil, err
+	}
+	return *tags, nil
+}
+
+// createTags stores the tags of a resource that is created. The caller has
+// checked nothing of them.
+func createTags(tx *bbolt.Tx, arn string, tags []profile.Tag) error {
+	if err := checkProblems(profile.CheckTags(tags)); err != nil {
+		return err
+	}
+	return putTags(tx, arn, tags)
+}
+
+// deleteTags forgets the tags of a resource that is deleted.
+func deleteTags(tx *bbolt.Tx, arn string) error { return putTags(tx, arn, nil) }
+
+func putTags(tx *bbolt.Tx, arn string, tags []profile.Tag) error {
+	if len(tags) == 0 {
+		return tx.Bucket(bucketTags).Delete([]byte(arn))
+	}
+	return put(tx, bucketTags, arn, tags)
+}
+
+// listTagsForResource answers all tags: there are 50 at most, so that there is
+// no second page and no token is good.
+func listTagsForResource(s *Service, r *request) (any, error) {
+	arn, err := r.queryRequired("resourceArn")
+	if err != nil {
+		return nil, err
+	}
+	if r.values.Has("nextToken") {
+		return nil, invalidRequest("nextToken is not one that this operation answered")
+	}
+	var out struct {
+		Tags []profile.Tag `json:"tags"`
+	}
+	err = s.read(func(tx *bbolt.Tx) (err error) {
+		out.Tags, err = s.resourceTags(tx, arn)
+		return err
+	})
+	if out.Tags == nil {
+		out.Tags = []profile.Tag{}
+	}
+	return out, err
+}
+
+func tagResource(s *Service, r *request) (any, error) {
+	var in struct {
+		ARN  *string       `json:"resourceArn"`
+		Tags []profile.Tag `json:"tags"`
+	}
+	if err := r.decode(&in); err != nil {
+		return nil, err
+	}
+	switch {
+	case in.ARN == nil:
+		return nil, missing("resourceArn")
+	case in.Tags == nil:
+		return nil, missing("tags")
+	}
+	return struct{}{}, s.write(func(tx *bbolt.Tx) error {
+		tags, err := s.resourceTags(tx, *in.ARN)
+		if err != nil {
+			return err
+		}
+		if err := checkProblems(profile.CheckTags(in.Tags)); err != nil {
+			return err
+		}
+		for _, tag := range in.Tags {
+			if i := slices.IndexFunc(tags, func(t profile.Tag) bool { return t.Key == tag.Key }); i >= 0 {
+				tags[i] = tag
+			} else {
+				tags = append(tags, tag)
+			}
+		}
+		if len(tags) > profile.MaxTags {
+			return limitExceeded(fmt.Sprintf("%s would have %d tags, and can have %d", *in.ARN, len(tags), profile.MaxTags))
+		}
+		return putTags(tx, *in.ARN, tags)
+	})
+}
+
+// untagResource removes tags, of which some may not be there.
+func untagResource(s *Service, r *request) (any, error) {
+	var in struct {
+		ARN  *string  `json:"resourceArn"`
+		Keys []string `json:"tagKeys"`
+	}
+	if err := r.decode(&in); err != nil {
+		return nil, err
+	}
+	switch {
+	case in.ARN == nil:
+		return nil, missing("resourceArn")
+	case in.Keys == nil:
+		return nil, missing("tagKeys")
+	}
+	return struct{}{}, s.write(func(tx *bbolt.Tx) error {
+		tags, err := s.resourceTags(tx, *in.ARN)
+		if err != nil {
+			return err
+		}
+		return putTags(tx, *in.ARN, slices.DeleteFunc(tags, func(t profile.Tag) bool { return slices.Contains(in.Keys, t.Key) }))
+	})
+}

@@ -1,0 +1,353 @@
+package service
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"strings"
+	"time"
+
+	"go.etcd.io/bbolt"
+)
+
+// maxThingAttributes is AWS's quota for a thing without a thing type; there
+// are no thing types here.
+const maxThingAttributes = 3
+
+type storedThing struct {
+	ID         string            `json:"id"`
+	Attributes map[string]string `json:"attributes,omitempty"`
+	Version    int64             `json:"version"`
+	Created    time.Time         `json:"created"`
+}
+
+// attributePayload is an AttributePayload of the API.
+type attributePayload struct {
+	Attributes map[string]string `json:"attributes"`
+	Merge      bool              `json:"merge,omitempty"`
+}
+
+func (s *Service) thingARN(name string) string { return s.arn("thing/" + name) }
+
+// getThing reads a thing that has to be in the registry.
+func getThing(tx *bbolt.Tx, name string) (*storedThing, error) {
+	stored, err := get[storedThing](tx, bucketThings, name)
+	if err == nil && stored == nil {
+		err = notFound(fmt.Sprintf("Thing %s not found", name))
+	}
+	return stored, err
+}
+
+var (
+	attributeName  = regexp.MustCompile(`^[a-zA-Z0-9_.,@/:#-]{1,128}$`)
+	attributeValue = regexp.MustCompile(`^[a-zA-Z0-9_.,@/:#-]{0,800}$`)
+)
+
+func checkAttributes(attributes map[string]string, most int) error {
+	for name, value := range attributes {
+		if !attributeName.MatchString(name) {
+			return constraint("attributePayload.attributes", name, "Map keys must have 1 to 128 characters and satisfy regular expression pattern: [a-zA-Z0-9_.,@/:#-]+")
+		}
+		if !attributeValue.MatchString(value) {
+			return constraint("attributePayload.attributes."+name, value, "Member must have 0 to 800 characters and satisfy regular expression pattern: [a-zA-Z0-9_.,@/:#-]*")
+		}
+	}
+	if len(attributes) > most {
+		return invalidRequest(fmt.Sprintf("%d attributes, and there can be %d", len(attributes), most))
+	}
+	return nil
+}
+
+// thingInput is the body of CreateThing and UpdateThing.
+type thingInput struct {
+	TypeName        *string           `json:"thingTypeName"`
+	BillingGroup    *string           `json:"billingGroupName"` // CreateThing
+	Payload         *attributePayload `json:"attributePayload"`
+	ExpectedVersion *int64            `json:"expectedVersion"` // UpdateThing
+	RemoveType      bool              `json:"removeThingType"` // UpdateThing; no thing has a type
+}
+
+// check refuses what the registry of this service doesn't have.
+func (in *thingInput) check() error {
+	if in.TypeName != nil {
+		if err := checkName("thingTypeName", *in.TypeName); err != nil {
+			return err
+		}
+		return notFound(fmt.Sprintf("Thing type %s not found: the service has no thing types", *in.TypeName))
+	}
+	if in.BillingGroup != nil {
+		if err := checkName("billingGroupName", *in.BillingGroup); err != nil {
+			return err
+		}
+		return notFound(fmt.Sprintf("Billing group %s not found: the service has no billing groups", *in.BillingGroup))
+	}
+	return nil
+}
+
+// createThing creates a thing. One that is there with the same attributes is
+// answered as if it were new.
+func createThing(s *Service, r *request) (any, error) {
+	name, err := r.checkedName("thingName")
+	if err != nil {
+		return nil, err
+	}
+	var in thingInput
+	if err := r.decode(&in); err != nil {
+		return nil, err
+	}
+	if err := in.check(); err != nil {
+		return nil, err
+	}
+	stored := &storedThing{ID: newID(), Version: 1, Created: s.now()}
+	if in.Payload != nil {
+		if in.Payload.Merge {
+			return nil, invalidRequest("merge is valid in UpdateThing alone")
+		}
+		stored.Attributes = in.Payload.Attributes
+	}
+	if err := checkAttributes(stored.Attributes, maxThingAttributes); err != nil {
+		return nil, err
+	}
+	err = s.write(func(tx *bbolt.Tx) error {
+		there, err := get[storedThing](tx, bucketThings, name)
+		if err != nil {
+			return err
+		}
+		if there != nil {
+			if !maps.Equal(there.Attributes, stored.Attributes) {
+				return alreadyExists(fmt.Sprintf("Thing %s already exists in account with different attributes", name), there.ID, s.thingARN(name))
+			}
+			stored = there
+			return nil
+		}
+		if err := put(tx, bucketThings, name, stored); err != nil {
+			return err
+		}
+		return s.thingChanged(tx, name)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return struct {
+		Name string `json:"thingName"`
+		ARN  string `json:"thingArn"`
+		ID   string `json:"thingId"`
+	}{name, s.thingARN(name), stored.ID}, nil
+}
+
+func describeThing(s *Service, r *request) (any, error) {
+	name, err := r.checkedName("thingName")
+	if err != nil {
+		return nil, err
+	}
+	var stored *storedThing
+	err = s.read(func(tx *bbolt.Tx) (err error) {
+		stored, err = getThing(tx, name)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return struct {
+		ClientID   string            `json:"defaultClientId"`
+		Name       string            `json:"thingName"`
+		ID         string            `json:"thingId"`
+		ARN        string            `json:"thingArn"`
+		Attributes map[string]string `json:"attributes"`
+		Version    int64             `json:"version"`
+	}{name, name, stored.ID, s.thingARN(name), orEmpty(stored.Attributes), stored.Version}, nil
+}
+
+// orEmpty returns the attributes as the API answers them when there are none.
+func orEmpty(attributes map[string]string) map[string]string {
+	if attributes == nil {
+		return map[string]string{}
+	}
+	return attributes
+}
+
+// updateThing replaces the attributes of a thing, or merges others into them,
+// where an empty value removes one.
+func updateThing(s *Service, r *request) (any, error) {
+	name, err := r.checkedName("thingName")
+	if err != nil {
+		return nil, err
+	}
+	var in thingInput
+	if err := r.decode(&in); err != nil {
+		return nil, err
+	}
+	if err := in.check(); err != nil {
+		return nil, err
+	}
+	return struct{}{}, s.write(func(tx *bbolt.Tx) error {
+		stored, err := getThing(tx, name)
+		if err != nil {
+			return err
+		}
+		if err := checkVersion("thing "+name, in.ExpectedVersion, stored.Version); err != nil {
+			return err
+		}
+		if in.Payload != nil {
+			attributes := map[string]string{}
+			if in.Payload.Merge {
+				maps.Copy(attributes, stored.Attributes)
+			}
+			maps.Copy(attributes, in.Payload.Attributes)
+			maps.DeleteFunc(attributes, func(_, value string) bool { return value == "" })
+			if err := checkAttributes(attributes, maxThingAttributes); err != nil {
+				return err
+			}
+			stored.Attributes = attributes
+		}
+		stored.Version++
+		return put(tx, bucketThings, name, stored)
+	})
+}
+
+// deleteThing takes a thing out of the registry and of its groups. One that
+// isn't there is deleted already.
+func deleteThing(s *Service, r *request) (any, error) {
+	name, err := r.checkedName("thingName")
+	if err != nil {
+		return nil, err
+	}
+	expected, err := r.queryVersion()
+	if err != nil {
+		return nil, err
+	}
+	return struct{}{}, s.write(func(tx *bbolt.Tx) error {
+		stored, err := get[storedThing](tx, bucketThings, name)
+		if err != nil || stored == nil {
+			return err
+		}
+		if err := checkVersion("thing "+name, expected, stored.Version); err != nil {
+			return err
+		}
+		for _, group := range groupsOf(tx, name) {
+			if err := tx.Bucket(bucketMembers).Delete(pairKey(group, name)); err != nil {
+				return err
+			}
+		}
+		if err := deletePrefix(tx, bucketMemberships, name+"\x00"); err != nil {
+			return err
+		}
+		if err := tx.Bucket(bucketThings).Delete([]byte(name)); err != nil {
+			return err
+		}
+		return s.thingChanged(tx, name)
+	})
+}
+
+// thingFilter is what ListThings looks for.
+type thingFilter struct {
+	name, value string // of an attribute; name "" is any thing
+	anyValue    bool
+	prefix      bool
+}
+
+func (f *thingFilter) matches(t *storedThing) bool {
+	if f.name == "" {
+		return true
+	}
+	value, found := t.Attributes[f.name]
+	return found && (f.anyValue || value == f.value || f.prefix && strings.HasPrefix(value, f.value))
+}
+
+func newThingFilter(r *request) (*thingFilter, error) {
+	f := &thingFilter{name: r.query("attributeName"), value: r.query("attributeValue"), anyValue: !r.values.Has("attributeValue")}
+	switch {
+	case r.values.Has("attributeName") && !attributeName.MatchString(f.name):
+		return nil, constraint("attributeName", f.name, "Member must have 1 to 128 characters and satisfy regular expression pattern: [a-zA-Z0-9_.,@/:#-]+")
+	case !attributeValue.MatchString(f.value):
+		return nil, constraint("attributeValue", f.value, "Member must have 0 to 800 characters and satisfy regular expression pattern: [a-zA-Z0-9_.,@/:#-]*")
+	case f.name == "" && !f.anyValue:
+		return nil, invalidRequest("attributeValue is given without attributeName")
+	}
+	prefix, err := r.queryBool("usePrefixAttributeValue")
+	f.prefix = prefix != nil && *prefix
+	return f, err
+}
+
+func listThings(s *Service, r *request) (any, error) {
+	filter, err := newThingFilter(r)
+	if err != nil {
+		return nil, err
+	}
+	thingType, err := r.queryName("thingTypeName")
+	if err != nil {
+		return nil, err
+	}
+	page, err := r.page()
+	if err != nil {
+		return nil, err
+	}
+	type thing struct {
+		Name       string            `json:"thingName"`
+		ARN        string            `json:"thingArn"`
+		Attributes map[string]string `json:"attributes"`
+		Version    int64             `json:"version"`
+	}
+	var out struct {
+		Things    []thing `json:"things"`
+		NextToken string  `json:"nextToken,omitempty"`
+	}
+	err = s.read(func(tx *bbolt.Tx) error {
+		var failed error
+		out.Things, out.NextToken = fill(page, func(yield func(string, thing) bool) {
+			if thingType != "" {
+				return // no thing has a type
+			}
+			for name := range keysAfter(tx, bucketThings, "", page.after) {
+				stored, err := get[storedThing](tx, bucketThings, name)
+				if err != nil {
+					failed = err
+					return
+				}
+				if filter.matches(stored) && !yield(name, thing{name, s.thingARN(name), orEmpty(stored.Attributes), stored.Version}) {
+					return
+				}
+			}
+		})
+		return failed
+	})
+	return out, err
+}
+
+// groupsOf returns the groups that a thing was put into, not their parents.
+func groupsOf(tx *bbolt.Tx, thing string) []string {
+	var groups []string
+	for group := range keysAfter(tx, bucketMemberships, thing+"\x00", "") {
+		groups = append(groups, group)
+	}
+	return groups
+}
+
+func listThingGroupsForThing(s *Service, r *request) (any, error) {
+	name, err := r.checkedName("thingName")
+	if err != nil {
+		return nil, err
+	}
+	page, err := r.page()
+	if err != nil {
+		return nil, err
+	}
+	var out struct {
+		Groups    []groupNameAndARN `json:"thingGroups"`
+		NextToken string            `json:"nextToken,omitempty"`
+	}
+	err = s.read(func(tx *bbolt.Tx) error {
+		if _, err := getThing(tx, name); err != nil {
+			return err
+		}
+		out.Groups, out.NextToken = fill(page, func(yield func(string, groupNameAndARN) bool) {
+			for group := range keysAfter(tx, bucketMemberships, name+"\x00", page.after) {
+				if !yield(group, groupNameAndARN{group, s.groupARN(group)}) {
+					return
+				}
+			}
+		})
+		return nil
+	})
+	return out, err
+}
