@@ -3,11 +3,14 @@ package cli
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,6 +18,7 @@ import (
 	"github.com/device-defender/device-defender/internal/agent"
 	"github.com/device-defender/device-defender/internal/agent/command"
 	"github.com/device-defender/device-defender/internal/defender/report"
+	"github.com/device-defender/device-defender/internal/defender/service"
 	"github.com/device-defender/device-defender/internal/greengrass"
 	"github.com/device-defender/device-defender/internal/greengrass/localcore"
 	"github.com/device-defender/device-defender/recipes"
@@ -27,6 +31,9 @@ type localOptions struct {
 	component string
 	data      string
 	thing     string
+	listen    string
+	webhook   string
+	forward   time.Duration
 }
 
 func newLocal() *cobra.Command {
@@ -38,11 +45,13 @@ func newLocal() *cobra.Command {
 show what happens: the configuration read over IPC, this host's reports, and
 the replies. It goes on until Ctrl-C and needs no AWS account.
 
-The core answers as AWS IoT Device Defender would: a valid report is accepted,
-a malformed one, or one too soon, is rejected.`,
+Behind the core's topics is the service of 'defenderctl serve': a valid report
+is accepted and evaluated against the security profiles, a malformed one, or one
+too soon, is rejected. The AWS IoT API of the service is at --listen.`,
 		Example: `  defenderctl local
   defenderctl local --as lite --interval 5s
-  defenderctl local --component ./device-defender --data ./core`,
+  defenderctl local --component ./device-defender --data ./core
+  defenderctl local --interval 5s --fast-forward 1h`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context(), cmd.OutOrStdout()) },
 	}
@@ -50,8 +59,11 @@ a malformed one, or one too soon, is rejected.`,
 	flags.DurationVar(&o.interval, "interval", agent.MinSampleInterval, "time between reports; AWS IoT takes one in 5m0s, here it may be shorter")
 	flags.StringVar(&o.as, "as", "nucleus", "which core to be: nucleus (the Java nucleus) or lite (nucleus lite)")
 	flags.StringVar(&o.component, "component", "", "path of a device-defender binary to start as the component; without it the agent runs in this process")
-	flags.StringVar(&o.data, "data", "", "folder for the core's socket and the component's work folder, kept afterwards (default a temporary folder)")
+	flags.StringVar(&o.data, "data", "", "folder for the core's socket, the component's work folder and the service's database, kept afterwards (default a temporary folder)")
 	flags.StringVar(&o.thing, "thing", "my-core", "name of the core device's thing")
+	flags.StringVar(&o.listen, "listen", defaultListen, "loopback address and port of the service; port 0 takes a free one")
+	flags.StringVar(&o.webhook, "webhook", "", "URL that every alert is posted to as well, as JSON")
+	flags.DurationVar(&o.forward, "fast-forward", 0, "begin this long ago, with the service's time running 60 times faster until now")
 	return cmd
 }
 
@@ -62,6 +74,9 @@ func (o *localOptions) check() (greengrass.Nucleus, error) {
 	}
 	if err := report.CheckThingName(o.thing); err != nil {
 		return 0, usageError{fmt.Errorf("--thing: %w", err)}
+	}
+	if o.forward < 0 || o.forward > 7*24*time.Hour {
+		return 0, usageError{fmt.Errorf("--fast-forward %v, want 0s to 168h", o.forward)}
 	}
 	switch o.as {
 	case "nucleus":
@@ -94,7 +109,7 @@ func (o *localOptions) run(ctx context.Context, out io.Writer) error {
 	output := console.writer("agent")
 	core, err := localcore.New(localcore.Options{
 		Nucleus: nucleus, ThingName: o.thing, Region: "local", Root: root,
-		Log: console.logger("core", slog.LevelWarn), MinReportInterval: o.least(),
+		Log:    console.logger("core", slog.LevelWarn),
 		Stdout: output, Stderr: output,
 	})
 	if err != nil {
@@ -106,14 +121,38 @@ func (o *localOptions) run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := core.Listen(); err != nil {
+	s, err := service.Open(service.Options{
+		Data: filepath.Join(root, "defender"), Webhook: o.webhook, MinReportInterval: o.least(),
+		Now: forwardClock(o.forward), Log: console.logger("serve", slog.LevelWarn),
+	})
+	if err != nil {
 		return err
 	}
-	console.line("core", fmt.Sprintf("stand-in %v is up: thing %s, component %s; Ctrl-C ends it", nucleus, o.thing, component.Name()))
-	if o.component != "" {
-		return o.startChild(ctx, core, component)
+	if err := s.Register(o.thing); err != nil {
+		return errors.Join(err, s.Close())
 	}
-	return o.runInside(ctx, component, console)
+	behind(core, o.thing, s)
+	if err := core.Listen(); err != nil {
+		return errors.Join(err, s.Close())
+	}
+	console.line("core", fmt.Sprintf("stand-in %v is up: thing %s, component %s; Ctrl-C ends it", nucleus, o.thing, component.Name()))
+
+	var wait sync.WaitGroup
+	var served error
+	wait.Go(func() {
+		defer cancel()
+		served = runService(ctx, s, o.listen, func(url string) { console.line("serve", "listening on "+url) })
+	})
+	if o.component != "" {
+		err = o.startChild(ctx, core, component)
+	} else {
+		err = o.runInside(ctx, component, console)
+	}
+	cancel()
+	// No message of the core may reach a service that is closed.
+	err = errors.Join(err, core.Close())
+	wait.Wait()
+	return errors.Join(err, served)
 }
 
 // least is the least time between two reports, here.

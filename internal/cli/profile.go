@@ -12,6 +12,7 @@ targets beside it. Custom metrics, dimensions and mitigation actions likewise.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newProfileLint(), newProfileCost())
+	cmd.AddCommand(newProfileLint(), newProfileCost(), newProfilePlan(), newProfileApply(), newProfileList(), newProfileShow(),
+		newProfileDelete(), newProfileExport())
 	return cmd
 }

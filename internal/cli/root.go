@@ -2,16 +2,20 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/device-defender/device-defender/internal/buildinfo"
+	"github.com/device-defender/device-defender/internal/render"
 )
 
 // Main runs defenderctl and returns its exit code: 0, 1 for a failure or for
-// the answer no, 2 for a wrong command line.
+// the answer no, 2 for a wrong command line, 3 for changes that 'profile plan
+// --exit-code' found.
 func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root := newRoot()
 	root.SetArgs(args)
@@ -22,7 +26,14 @@ func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 	if err == nil {
 		return 0
 	}
-	fmt.Fprintln(stderr, "defenderctl:", err)
+	var code exitCode
+	if errors.As(err, &code) {
+		return int(code)
+	}
+	// An error can quote a file or the answer of a service.
+	for line := range strings.Lines(err.Error()) {
+		fmt.Fprintln(stderr, "defenderctl:", render.Clean(strings.TrimSuffix(line, "\n"), mostOfError))
+	}
 	if isUsage(err) {
 		return 2
 	}
@@ -40,11 +51,18 @@ func newRoot() *cobra.Command {
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetVersionTemplate("defenderctl {{.Version}}\n")
-	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(newLocal(), newReport())
+	root.AddCommand(newDemo(), newProfile(), newViolation(), newMetric(), newAlert(), newMitigation(), newServe(), newLocal(), newReport())
 	wrapUsage(root)
 	return root
 }
+
+// mostOfError is how much of a line of an error is shown.
+const mostOfError = 4000
+
+// exitCode is an answer that is told by the exit code alone.
+type exitCode int
+
+func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
 
 // usageError is a wrong command line.
 type usageError struct{ error }

@@ -1,0 +1,45 @@
+package cli
+
+import (
+	"context"
+	"net/netip"
+
+	"github.com/device-defender/device-defender/internal/defender/detect"
+	"github.com/device-defender/device-defender/internal/defender/report"
+	"github.com/device-defender/device-defender/internal/defender/service"
+	"github.com/device-defender/device-defender/internal/greengrass/localcore"
+)
+
+// behind puts the service behind the topics of a thing's core: it answers the
+// reports, and hears of every message that the thing sends or receives.
+func behind(core *localcore.Core, thing string, s *service.Service) {
+	core.SetDefender(func(m localcore.Message) []localcore.Message {
+		thing, format, ok := report.ParseTopic(m.Topic)
+		if !ok {
+			return nil
+		}
+		reply := s.Report(context.Background(), thing, format, m.Payload)
+		payload, err := reply.Encode(format)
+		if err != nil {
+			return nil
+		}
+		topic := report.AcceptedTopic(thing, format)
+		if reply.Status == report.Rejected {
+			topic = report.RejectedTopic(thing, format)
+		}
+		return []localcore.Message{{Topic: topic, Payload: payload}}
+	})
+	core.Tap(func(m localcore.Message) { s.Cloud(cloudEvent(thing, m)) })
+}
+
+// cloudEvent is what AWS IoT counts of a message of this thing.
+func cloudEvent(thing string, m localcore.Message) detect.CloudEvent {
+	direction := detect.Deliver
+	if m.Component != "" {
+		direction = detect.Publish
+	}
+	return detect.CloudEvent{
+		Thing: thing, Type: direction, Topic: m.Topic, Bytes: len(m.Payload), ClientID: thing,
+		SourceIP: netip.AddrFrom4([4]byte{127, 0, 0, 1}),
+	}
+}

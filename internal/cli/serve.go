@@ -1,0 +1,128 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/device-defender/device-defender/internal/defender/service"
+)
+
+// defaultListen is where the service is unless told otherwise.
+const defaultListen = "127.0.0.1:8787"
+
+// serveOptions are the flags of serve.
+type serveOptions struct {
+	listen   string
+	data     string
+	webhook  string
+	interval time.Duration
+}
+
+func newServe() *cobra.Command {
+	var o serveOptions
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run a Detect-compatible service on this machine",
+		Long: `Serve the AWS IoT API of Device Defender Detect on this machine: security
+profiles, violations, metric values, mitigation, and the things and groups they
+need. Profiles are evaluated here, and nothing is sent to AWS but alerts to SNS
+topics that a profile names.
+
+The AWS CLI and SDKs work with it as they are:
+
+  export AWS_ENDPOINT_URL_IOT=http://` + defaultListen + `
+  aws iot list-security-profiles
+
+Reports come in by POST to /things/THING/defender/metrics/json (or /cbor), or
+from 'defenderctl local', which has the service in it.
+
+There is no authentication: it listens on loopback only, and refuses web pages
+of other origins.`,
+		Example: `  defenderctl serve
+  defenderctl serve --listen 127.0.0.1:9000 --data ./defender
+  defenderctl serve --webhook http://127.0.0.1:9001/alerts`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, cancel := context.WithCancel(cmd.Context())
+			defer cancel()
+			return o.run(ctx, &console{out: cmd.OutOrStdout(), gone: cancel})
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&o.listen, "listen", defaultListen, "loopback address and port to listen on; port 0 takes a free one")
+	flags.StringVar(&o.data, "data", "", "folder of the database (default $XDG_STATE_HOME/defenderctl, else ~/.local/state/defenderctl)")
+	flags.StringVar(&o.webhook, "webhook", "", "URL that every alert is posted to as well, as JSON")
+	flags.DurationVar(&o.interval, "interval", 0, "least time between two reports of a thing (default AWS's 5m0s)")
+	return cmd
+}
+
+func (o *serveOptions) run(ctx context.Context, console *console) error {
+	if o.interval < 0 {
+		return usageError{fmt.Errorf("--interval %v, want a positive duration", o.interval)}
+	}
+	if o.data == "" {
+		var err error
+		if o.data, err = stateFolder(); err != nil {
+			return err
+		}
+	}
+	s, err := service.Open(service.Options{
+		Data: o.data, Webhook: o.webhook, MinReportInterval: o.interval,
+		Log: console.logger("serve", slog.LevelInfo),
+	})
+	if err != nil {
+		return err
+	}
+	return runService(ctx, s, o.listen, func(url string) {
+		console.line("serve", "listening on "+url+", state in "+o.data+"; Ctrl-C ends it")
+	})
+}
+
+// stateFolder is where the XDG Base Directory Specification puts state.
+func stateFolder() (string, error) {
+	if base := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(base) {
+		return filepath.Join(base, "defenderctl"), nil
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", fmt.Errorf("no folder for the database, give one by --data: %w", err)
+	}
+	return filepath.Join(home, ".local", "state", "defenderctl"), nil
+}
+
+// runService serves until ctx ends, then closes the service. It calls ready
+// with the URL once it listens.
+func runService(ctx context.Context, s *service.Service, listen string, ready func(url string)) (err error) {
+	defer func() { err = errors.Join(err, s.Close()) }()
+	listener, err := service.Listen(ctx, listen)
+	if err != nil {
+		return fmt.Errorf("--listen: %w", err)
+	}
+	ready(serviceURL(listener))
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var wait sync.WaitGroup
+	errs := make([]error, 2)
+	for i, part := range []func() error{
+		func() error { return s.Run(ctx) },
+		func() error { return s.Serve(ctx, listener) },
+	} {
+		wait.Go(func() {
+			defer cancel() // one does not go on without the other
+			errs[i] = part()
+		})
+	}
+	wait.Wait()
+	return errors.Join(errs...)
+}
+
+func serviceURL(l net.Listener) string { return "http://" + l.Addr().String() }

@@ -1,0 +1,161 @@
+package cloud
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/device-defender/device-defender/internal/defender/profile"
+)
+
+// Alert is what Detect sends to an alert target.
+type Alert struct {
+	ViolationID  string
+	Thing        string
+	Profile      string
+	Behavior     profile.Behavior
+	Type         string         // InAlarm, AlarmCleared or AlarmInvalidated
+	Value        *profile.Value // nil in AlarmInvalidated
+	Time         time.Time
+	Verification string // newer messages carry it; may be empty
+}
+
+// alertMessage is the alert as it's written. AWS documents it nowhere; this is
+// what has been seen.
+type alertMessage struct {
+	ViolationID       string            `json:"violationId"`
+	ThingName         string            `json:"thingName"`
+	SecurityProfile   string            `json:"securityProfileName"`
+	Behavior          *profile.Behavior `json:"behavior"`
+	EventType         string            `json:"violationEventType"`
+	MetricValue       *profile.Value    `json:"metricValue"`
+	EventTime         json.Number       `json:"violationEventTime"`
+	VerificationState string            `json:"verificationState"`
+}
+
+// wrapping are the messages that an alert comes in: a notification of SNS by
+// HTTP or in a queue, the event of a Lambda function behind a topic or a queue,
+// and the answer of SQS ReceiveMessage. The alert is a string in them.
+type wrapping struct {
+	Message json.RawMessage `json:"Message"` // Type: Notification
+	Body    json.RawMessage `json:"Body"`    // SQS; encoding/json takes body as well
+	Sns     *wrapping       `json:"Sns"`     // of one of Records
+
+	Records  []json.RawMessage `json:"Records"`
+	Messages []json.RawMessage `json:"Messages"`
+}
+
+// Limits of what is decoded: an SNS or SQS message has at most 256 KB, and a
+// batch at most ten of SQS's; Lambda's events have at most 6 MB.
+const (
+	MaxAlerts   = 6 << 20
+	maxWrapping = 8
+)
+
+// ErrNoAlert says that a message is none of Detect's.
+var ErrNoAlert = errors.New("not an alert of Device Defender Detect")
+
+// DecodeAlerts reads alerts: as Detect writes them, or as they come from SNS,
+// Lambda or SQS. The data are one such message or several, one after another.
+func DecodeAlerts(data []byte) ([]Alert, error) {
+	var alerts []Alert
+	documents := json.NewDecoder(bytes.NewReader(data))
+	for n := 1; ; n++ {
+		var document json.RawMessage
+		if err := documents.Decode(&document); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			return nil, fmt.Errorf("message %d is not JSON: %w", n, err)
+		}
+		found, err := unwrap(document, maxWrapping)
+		if err != nil {
+			return nil, fmt.Errorf("message %d: %w", n, err)
+		}
+		alerts = append(alerts, found...)
+	}
+	if len(alerts) == 0 {
+		return nil, fmt.Errorf("%w: it is empty", ErrNoAlert)
+	}
+	return alerts, nil
+}
+
+// unwrap returns the alerts in a document, through at most so many wrappings.
+func unwrap(document []byte, depth int) ([]Alert, error) {
+	var text string
+	if json.Unmarshal(document, &text) == nil {
+		document = []byte(text)
+	}
+	if depth == 0 {
+		return nil, fmt.Errorf("%w: messages in messages", ErrNoAlert)
+	}
+	var w wrapping
+	if err := json.Unmarshal(document, &w); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNoAlert, err)
+	}
+	var inner []json.RawMessage
+	switch {
+	case w.Sns != nil:
+		inner = append(inner, w.Sns.Message)
+	case w.Message != nil:
+		inner = append(inner, w.Message)
+	case w.Body != nil:
+		inner = append(inner, w.Body)
+	case w.Records != nil:
+		inner = w.Records
+	case w.Messages != nil:
+		inner = w.Messages
+	default:
+		alert, err := decodeAlert(document)
+		if err != nil {
+			return nil, err
+		}
+		return []Alert{alert}, nil
+	}
+	var alerts []Alert
+	for _, d := range inner {
+		found, err := unwrap(d, depth-1)
+		if err != nil {
+			return nil, err
+		}
+		alerts = append(alerts, found...)
+	}
+	return alerts, nil
+}
+
+func decodeAlert(document []byte) (Alert, error) {
+	var m alertMessage
+	if err := json.Unmarshal(document, &m); err != nil {
+		return Alert{}, fmt.Errorf("%w: %w", ErrNoAlert, err)
+	}
+	if m.ViolationID == "" || m.EventType == "" || m.Behavior == nil {
+		return Alert{}, fmt.Errorf("%w: it has no violationId, violationEventType or behavior", ErrNoAlert)
+	}
+	at, err := alertTime(m.EventTime)
+	if err != nil {
+		return Alert{}, err
+	}
+	return Alert{
+		ViolationID: m.ViolationID, Thing: m.ThingName, Profile: m.SecurityProfile, Behavior: *m.Behavior,
+		Type: m.EventType, Value: m.MetricValue, Time: at, Verification: m.VerificationState,
+	}, nil
+}
+
+// alertTime reads violationEventTime. It is in milliseconds in an alert, though
+// in seconds in the API; whoever relays an event of the API as an alert may
+// leave the seconds, which as milliseconds would be early in 1970.
+func alertTime(n json.Number) (time.Time, error) {
+	if n == "" {
+		return time.Time{}, nil
+	}
+	v, err := n.Float64()
+	if err != nil || v < 0 || v > 1e14 {
+		return time.Time{}, fmt.Errorf("%w: violationEventTime %s", ErrNoAlert, n)
+	}
+	if v < 1e11 {
+		v *= 1000
+	}
+	return time.UnixMilli(int64(v)).UTC(), nil
+}

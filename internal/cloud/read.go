@@ -1,0 +1,202 @@
+package cloud
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iot"
+	"github.com/aws/aws-sdk-go-v2/service/iot/types"
+
+	"github.com/device-defender/device-defender/internal/defender/profile"
+)
+
+// AccountProfile is a security profile as the account has it.
+type AccountProfile struct {
+	profile.Profile // targets by short names, sorted; tags sorted
+	ARN             string
+	Version         int64
+	Created         time.Time
+	Modified        time.Time
+}
+
+// ProfileNames returns the names of the account's security profiles, sorted.
+func (c *Client) ProfileNames(ctx context.Context) ([]string, error) {
+	pages := iot.NewListSecurityProfilesPaginator(c.IoT, &iot.ListSecurityProfilesInput{MaxResults: aws.Int32(maxResults)})
+	var names []string
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, c.failed("list security profiles", err)
+		}
+		for _, id := range page.SecurityProfileIdentifiers {
+			names = append(names, aws.ToString(id.Name))
+		}
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+// Profile returns a security profile with its targets and tags. The error is
+// a ResourceNotFoundException when there is none of that name.
+func (c *Client) Profile(ctx context.Context, name string) (*AccountProfile, error) {
+	p, err := c.describeProfile(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	targets, err := c.targets(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	p.Targets = mapped(targets, shortTarget)
+	slices.Sort(p.Targets)
+	if p.Tags, err = c.tags(ctx, "security profile "+name, p.ARN); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// Profiles returns the security profiles of these names, or all of them when
+// there are none, in that order. One that is deleted meanwhile is left out of
+// all.
+func (c *Client) Profiles(ctx context.Context, names []string) ([]AccountProfile, error) {
+	all := len(names) == 0
+	if all {
+		var err error
+		if names, err = c.ProfileNames(ctx); err != nil {
+			return nil, err
+		}
+	}
+	var profiles []AccountProfile
+	for _, name := range names {
+		p, err := c.Profile(ctx, name)
+		if all && isNotFound(err) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		profiles = append(profiles, *p)
+	}
+	return profiles, nil
+}
+
+// describeProfile leaves out targets and tags.
+func (c *Client) describeProfile(ctx context.Context, name string) (*AccountProfile, error) {
+	out, err := c.IoT.DescribeSecurityProfile(ctx, &iot.DescribeSecurityProfileInput{SecurityProfileName: aws.String(name)})
+	if err != nil {
+		return nil, c.failed("describe security profile "+name, err)
+	}
+	return &AccountProfile{
+		Profile: profileOf(out), ARN: aws.ToString(out.SecurityProfileArn), Version: out.Version,
+		Created: aws.ToTime(out.CreationDate), Modified: aws.ToTime(out.LastModifiedDate),
+	}, nil
+}
+
+// targets returns the ARNs of what a profile is attached to.
+func (c *Client) targets(ctx context.Context, name string) ([]string, error) {
+	pages := iot.NewListTargetsForSecurityProfilePaginator(c.IoT, &iot.ListTargetsForSecurityProfileInput{
+		SecurityProfileName: aws.String(name), MaxResults: aws.Int32(maxResults),
+	})
+	var arns []string
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, c.failed("list the targets of security profile "+name, err)
+		}
+		for _, t := range page.SecurityProfileTargets {
+			arns = append(arns, aws.ToString(t.Arn))
+		}
+	}
+	return arns, nil
+}
+
+// attachedTo returns the names of the profiles attached to a target itself.
+func (c *Client) attachedTo(ctx context.Context, arn string) ([]string, error) {
+	pages := iot.NewListSecurityProfilesForTargetPaginator(c.IoT, &iot.ListSecurityProfilesForTargetInput{
+		SecurityProfileTargetArn: aws.String(arn), MaxResults: aws.Int32(maxResults),
+	})
+	var names []string
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, c.failed("list the security profiles of "+shortTarget(arn), err)
+		}
+		for _, m := range page.SecurityProfileTargetMappings {
+			if m.SecurityProfileIdentifier != nil && m.Target != nil && aws.ToString(m.Target.Arn) == arn {
+				names = append(names, aws.ToString(m.SecurityProfileIdentifier.Name))
+			}
+		}
+	}
+	return names, nil
+}
+
+// shortTarget returns a target's short name, or the ARN when it's of a kind
+// that is not known.
+func shortTarget(arn string) string {
+	t, err := profile.ParseTarget(arn)
+	if err != nil {
+		return arn
+	}
+	return t.Short()
+}
+
+// tags returns the tags of a resource, sorted, without AWS's own.
+func (c *Client) tags(ctx context.Context, what, arn string) ([]profile.Tag, error) {
+	pages := iot.NewListTagsForResourcePaginator(c.IoT, &iot.ListTagsForResourceInput{ResourceArn: aws.String(arn)})
+	var tags []types.Tag
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, c.failed("list the tags of "+what, err)
+		}
+		tags = append(tags, page.Tags...)
+	}
+	return tagsOf(tags), nil
+}
+
+// customMetric returns a custom metric with its ARN, without its tags.
+func (c *Client) customMetric(ctx context.Context, name string) (*profile.CustomMetric, string, error) {
+	out, err := c.IoT.DescribeCustomMetric(ctx, &iot.DescribeCustomMetricInput{MetricName: aws.String(name)})
+	if err != nil {
+		return nil, "", c.failed("describe custom metric "+name, err)
+	}
+	return &profile.CustomMetric{Name: name, Type: string(out.MetricType), DisplayName: aws.ToString(out.DisplayName)}, aws.ToString(out.MetricArn), nil
+}
+
+// dimension returns a dimension with its ARN, without its tags.
+func (c *Client) dimension(ctx context.Context, name string) (*profile.Dimension, string, error) {
+	out, err := c.IoT.DescribeDimension(ctx, &iot.DescribeDimensionInput{Name: aws.String(name)})
+	if err != nil {
+		return nil, "", c.failed("describe dimension "+name, err)
+	}
+	return &profile.Dimension{Name: name, Type: string(out.Type), StringValues: out.StringValues}, aws.ToString(out.Arn), nil
+}
+
+// references returns the custom metrics and dimensions that profiles use, each
+// once and sorted.
+func references(profiles []profile.Profile) (metrics, dimensions []string) {
+	use := func(metric string, d *profile.MetricDimension) {
+		if metric != "" && !profile.IsAWS(metric) {
+			metrics = append(metrics, metric)
+		}
+		if d != nil {
+			dimensions = append(dimensions, d.DimensionName)
+		}
+	}
+	for i := range profiles {
+		for _, b := range profiles[i].Behaviors {
+			use(b.Metric, b.MetricDimension)
+		}
+		for _, m := range profile.RetainedMetrics(&profiles[i]) {
+			use(m.Metric, m.MetricDimension)
+		}
+	}
+	unique := func(names []string) []string {
+		slices.SortFunc(names, strings.Compare)
+		return slices.Compact(names)
+	}
+	return unique(metrics), unique(dimensions)
+}

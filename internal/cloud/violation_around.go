@@ -1,0 +1,202 @@
+package cloud
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/iot/types"
+
+	"github.com/device-defender/device-defender/internal/defender/profile"
+)
+
+// Surroundings are a violation and what was measured around it.
+type Surroundings struct {
+	Violation *Violation
+	Metric    profile.Metric // of the behavior
+	From, To  time.Time      // the period that was read
+	Values    *MetricValues  // of the behavior's metric
+	// Context are the other metrics that have values: those that the profile
+	// uses or retains, then the counters beside them.
+	Context []*MetricValues
+	// NewSince is when the violation began to show: what a set metric reports
+	// from then on, and no report had before, is new. Zero when the start is
+	// not known.
+	NewSince time.Time
+	Notes    []string // what a reader must know of what is missing
+}
+
+// counters are the device-side metrics that explain one another. They are kept
+// only if a profile of the thing uses or retains them, and asked for in case
+// one does.
+var counters = []string{
+	"aws:destination-ip-addresses", "aws:all-packets-out", "aws:all-bytes-out", "aws:all-packets-in", "aws:all-bytes-in",
+	"aws:num-established-tcp-connections", "aws:listening-tcp-ports", "aws:listening-udp-ports",
+}
+
+// Around reads what was measured before, during and after a violation: three
+// hours or 36 windows on each side, as far as values are kept at the time now.
+func (c *Client) Around(ctx context.Context, v *Violation, now time.Time) (*Surroundings, error) {
+	s := &Surroundings{Violation: v}
+	var err error
+	if s.Metric, err = c.Metric(ctx, v.Behavior.Metric); err != nil {
+		var unknown *UnknownMetricError
+		if !errors.As(err, &unknown) {
+			return nil, err
+		}
+		s.Metric = profile.Metric{Name: v.Behavior.Metric, Title: v.Behavior.Metric}
+		s.Notes = append(s.Notes, err.Error())
+	}
+	if s.period(now); !s.From.Before(s.To) {
+		s.Notes = append(s.Notes, "the violation is older than the 14 days for which values are kept")
+		s.Values = &MetricValues{Metric: s.Metric}
+		return s, nil
+	}
+	if s.Values, err = c.MetricValues(ctx, v.Thing, s.Metric, v.Behavior.MetricDimension, s.From, s.To); err != nil {
+		if !isNotFound(err) {
+			return nil, err
+		}
+		s.Values = &MetricValues{Metric: s.Metric}
+		s.Notes = append(s.Notes, "no values are kept of thing "+v.Thing)
+		return s, nil
+	}
+	s.divide()
+	return s, c.readContext(ctx, s)
+}
+
+// windowOf is the behavior's duration, or the time between two reports.
+func windowOf(b profile.Behavior) time.Duration {
+	if b.Criteria != nil && b.Criteria.DurationSeconds != nil && *b.Criteria.DurationSeconds > 0 {
+		return time.Duration(*b.Criteria.DurationSeconds) * time.Second
+	}
+	return reportInterval
+}
+
+// reportInterval is the least time between two reports of a thing, and what
+// the agent does unless told otherwise.
+const reportInterval = 5 * time.Minute
+
+// period sets what to read: the margin around the violation's known times.
+func (s *Surroundings) period(now time.Time) {
+	v := s.Violation
+	margin := max(3*time.Hour, 36*windowOf(v.Behavior))
+	first, last := v.Started, v.Ended
+	if first.IsZero() {
+		first = v.LastSeen
+	}
+	if len(v.Events) > 0 && first.IsZero() {
+		first = v.Events[0].Time
+	}
+	if last.IsZero() { // it goes on
+		last = now
+	}
+	s.From, s.To = first.Add(-margin), last.Add(margin)
+	if kept := now.Add(-ValueRetention); s.From.Before(kept) {
+		s.From = kept
+	}
+	if s.To.After(now) {
+		s.To = now
+	}
+}
+
+// divide finds where the time before the violation ends. The datapoints that
+// made the alarm measured as many windows before its start as were needed in a
+// row; with the report at the beginning of those, in which a connection may
+// already show, the violation begins. Reports may be half an interval late.
+func (s *Surroundings) divide() {
+	v := s.Violation
+	if v.Started.IsZero() {
+		return
+	}
+	needed := 1
+	if c := v.Behavior.Criteria; c != nil && c.ConsecutiveDatapointsToAlarm != nil {
+		needed = max(needed, int(*c.ConsecutiveDatapointsToAlarm))
+	}
+	s.NewSince = v.Started.Add(-time.Duration(needed)*windowOf(v.Behavior) - reportInterval/2)
+	for _, value := range s.Values.Values {
+		if !value.Time.Before(s.NewSince) {
+			s.NewSince = value.Time
+			break
+		}
+	}
+}
+
+// readContext reads the other metrics of the profile and the counters. Those
+// without values are left out.
+func (c *Client) readContext(ctx context.Context, s *Surroundings) error {
+	v := s.Violation
+	type key struct{ metric, dimension, operator string }
+	keyOf := func(m string, d *profile.MetricDimension) key {
+		if d == nil {
+			return key{metric: m}
+		}
+		return key{m, d.DimensionName, d.Operator}
+	}
+	read := map[key]bool{keyOf(v.Behavior.Metric, v.Behavior.MetricDimension): true}
+	wanted, err := c.contextMetrics(ctx, s)
+	if err != nil {
+		return err
+	}
+	for _, w := range wanted {
+		if k := keyOf(w.Metric, w.MetricDimension); w.Metric == "" || read[k] {
+			continue
+		} else {
+			read[k] = true
+		}
+		metric, err := c.Metric(ctx, w.Metric)
+		var unknown *UnknownMetricError
+		if errors.As(err, &unknown) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		values, err := c.MetricValues(ctx, v.Thing, metric, w.MetricDimension, s.From, s.To)
+		if isNotFound(err) || isInvalid(err) {
+			continue // the dimension is gone, or AWS does not keep this metric of this thing
+		}
+		if err != nil {
+			return err
+		}
+		if len(values.Values) > 0 {
+			s.Context = append(s.Context, values)
+		}
+	}
+	return nil
+}
+
+// contextMetrics are what the profile retains and uses, and the counters.
+func (c *Client) contextMetrics(ctx context.Context, s *Surroundings) ([]profile.MetricToRetain, error) {
+	var wanted []profile.MetricToRetain
+	p, err := c.describeProfile(ctx, s.Violation.Profile)
+	switch {
+	case isNotFound(err):
+		s.Notes = append(s.Notes, "security profile "+s.Violation.Profile+" is gone")
+	case err != nil:
+		return nil, err
+	default:
+		wanted = append(wanted, p.AdditionalMetricsToRetainV2...)
+		for _, m := range p.AdditionalMetricsToRetain {
+			wanted = append(wanted, profile.MetricToRetain{Metric: m})
+		}
+		for _, b := range p.Behaviors {
+			wanted = append(wanted, profile.MetricToRetain{Metric: b.Metric, MetricDimension: b.MetricDimension})
+		}
+	}
+	for _, m := range counters {
+		wanted = append(wanted, profile.MetricToRetain{Metric: m})
+	}
+	return wanted, nil
+}
+
+// isNotFound reports whether AWS has no such thing, profile, metric or dimension.
+func isNotFound(err error) bool {
+	var notFound *types.ResourceNotFoundException
+	return errors.As(err, &notFound)
+}
+
+// isInvalid reports whether AWS does not take a request.
+func isInvalid(err error) bool {
+	var invalid *types.InvalidRequestException
+	return errors.As(err, &invalid)
+}

@@ -1,0 +1,341 @@
+package cloud
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iot"
+	"github.com/aws/aws-sdk-go-v2/service/iot/types"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/device-defender/device-defender/internal/cloud/cloudtest"
+	"github.com/device-defender/device-defender/internal/defender/profile"
+)
+
+// world is a world with a client of it.
+type world struct {
+	*cloudtest.World
+	t      *testing.T
+	client *Client
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{World: cloudtest.NewWorld(t, time.Date(2026, 11, 22, 6, 0, 0, 0, time.UTC)), t: t}
+	var err error
+	if w.client, err = Connect(t.Context(), Options{EndpointURL: w.URL}); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+func (w *world) active() []Violation {
+	w.t.Helper()
+	violations, err := w.client.ActiveViolations(w.t.Context(), ViolationFilter{})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return violations
+}
+
+func TestViolationFromStartToEnd(t *testing.T) {
+	w := newWorld(t)
+	w.Things("gateway-1", "gateway-2")
+	w.Profile("DataExfiltrationCheck", cloudtest.PacketExfiltration(1))
+	w.Exfiltrate()
+	if active := w.active(); len(active) != 0 {
+		t.Errorf("active: %+v", active)
+	}
+	got, err := w.client.Violations(t.Context(), ViolationFilter{}, w.At(0), w.Now())
+	if err != nil || len(got) != 1 {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	v := got[0]
+	if v.Thing != "gateway-2" || v.Profile != "DataExfiltrationCheck" || v.Behavior.Name != "PacketExfiltration" || v.State() != AlarmCleared ||
+		v.Verification != "UNKNOWN" || !v.Started.Equal(w.At(65)) || !v.Ended.Equal(w.At(80)) || *v.Value.Count != 5013 {
+		t.Errorf("%+v", v)
+	}
+	want := []ViolationEvent{
+		{Time: w.At(65), Type: InAlarm, Value: &profile.Value{Count: new(int64(5013))}},
+		{Time: w.At(80), Type: AlarmCleared, Value: &profile.Value{Count: new(int64(290))}},
+	}
+	if diff := cmp.Diff(want, v.Events); diff != "" {
+		t.Error(diff)
+	}
+	none, err := w.client.Violations(t.Context(), ViolationFilter{Behavior: "Other"}, w.At(0), w.Now())
+	if err != nil || len(none) != 0 {
+		t.Errorf("of another behavior: %+v, %v", none, err)
+	}
+	none, err = w.client.Violations(t.Context(), ViolationFilter{Thing: "gateway-1"}, w.At(0), w.Now())
+	if err != nil || len(none) != 0 {
+		t.Errorf("of another thing: %+v, %v", none, err)
+	}
+}
+
+func TestActiveViolation(t *testing.T) {
+	w := newWorld(t)
+	w.Things("gateway-1", "gateway-2")
+	w.Profile("DataExfiltrationCheck", cloudtest.PacketExfiltration(1))
+	for _, packets := range []int{10, 2000, 3000} {
+		w.Pass(5 * time.Minute)
+		w.Report("gateway-2", packets)
+	}
+	active := w.active()
+	if len(active) != 1 {
+		t.Fatalf("%+v", active)
+	}
+	v := active[0]
+	if v.State() != InAlarm || !v.Started.Equal(w.At(10)) || !v.LastSeen.Equal(w.At(15)) || *v.Value.Count != 3000 || !v.Ended.IsZero() {
+		t.Errorf("%+v", v)
+	}
+	found, err := w.client.FindViolation(t.Context(), v.ID, w.Now())
+	if err != nil || !found.Active || len(found.Events) != 1 || *found.Value.Count != 3000 {
+		t.Errorf("%+v, %v", found, err)
+	}
+	if found, err = w.client.FindViolation(t.Context(), v.ID[:6], w.Now()); err != nil || !found.Active || len(found.Events) != 1 {
+		t.Errorf("by its beginning: %+v, %v", found, err)
+	}
+}
+
+func TestFindViolation(t *testing.T) {
+	w := newWorld(t)
+	var names []string
+	for i := range 17 { // two of 17 ids begin with the same of 16 digits
+		names = append(names, fmt.Sprintf("thing-%d", i))
+	}
+	w.Things(names...)
+	w.Profile("P", cloudtest.PacketExfiltration(1))
+	w.Pass(5 * time.Minute)
+	for _, thing := range names {
+		w.Report(thing, 2000)
+	}
+	ids := map[byte][]string{}
+	for _, v := range w.active() {
+		ids[v.ID[0]] = append(ids[v.ID[0]], v.ID)
+	}
+	for first, all := range ids {
+		slices.Sort(all)
+		v, err := w.client.FindViolation(t.Context(), string(first), w.Now())
+		if len(all) == 1 && (err != nil || v.ID != all[0]) {
+			t.Errorf("%c: %v, %v", first, v, err)
+		}
+		if len(all) > 1 {
+			var ambiguous *AmbiguousError
+			if !errors.As(err, &ambiguous) || !slices.Equal(ambiguous.Matches, all) {
+				t.Errorf("%c: %v, want %v", first, err, all)
+			}
+		}
+	}
+	for _, id := range []string{"", "../x", "a b", strings.Repeat("a", 129), "zzz"} {
+		if v, err := w.client.FindViolation(t.Context(), id, w.Now()); err == nil {
+			t.Errorf("%q: %+v", id, v)
+		}
+	}
+}
+
+func TestMark(t *testing.T) {
+	w := newWorld(t)
+	w.Things("gateway-1", "gateway-2")
+	w.Profile("DataExfiltrationCheck", cloudtest.PacketExfiltration(1))
+	w.Exfiltrate()
+	find := func() *Violation {
+		t.Helper()
+		all, err := w.client.Violations(t.Context(), ViolationFilter{}, w.At(0), w.Now())
+		if err != nil || len(all) != 1 {
+			t.Fatal(all, err)
+		}
+		return &all[0]
+	}
+	id := find().ID
+	if err := w.client.Mark(t.Context(), id, types.VerificationStateTruePositive, "Größe passt nicht"); err != nil {
+		t.Fatal(err)
+	}
+	if v := find(); v.Verification != "TRUE_POSITIVE" || v.VerificationNote != "Größe passt nicht" {
+		t.Errorf("%+v", v)
+	}
+	if err := w.client.Mark(t.Context(), id, types.VerificationStateUnknown, ""); err != nil {
+		t.Fatal(err)
+	}
+	if v := find(); v.Verification != "UNKNOWN" || v.VerificationNote != "" {
+		t.Errorf("%+v", v)
+	}
+	if err := w.client.Mark(t.Context(), "0000", types.VerificationStateUnknown, ""); err == nil {
+		t.Error("a violation that is not there was marked")
+	}
+	for _, note := range []string{"two\nlines", "\x1b[31m", strings.Repeat("ä", 1001), "\xff"} {
+		if err := CheckVerificationNote(note); err == nil {
+			t.Errorf("%.20q is taken", note)
+		}
+	}
+	if err := CheckVerificationNote(strings.Repeat("ä", 1000)); err != nil {
+		t.Error(err)
+	}
+}
+
+// The tutorial finds the exfiltration's address by hand; here it's pointed at.
+func TestAround(t *testing.T) {
+	w := newWorld(t)
+	w.Things("gateway-1", "gateway-2")
+	w.Profile("DataExfiltrationCheck", cloudtest.PacketExfiltration(1))
+	w.Exfiltrate()
+	all, err := w.client.Violations(t.Context(), ViolationFilter{}, w.At(0), w.Now())
+	if err != nil || len(all) != 1 {
+		t.Fatal(all, err)
+	}
+	s, err := w.client.Around(t.Context(), &all[0], w.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	// 3 h before the start, and until now, as 3 h after the end are to come.
+	if !s.From.Equal(w.At(65-180)) || !s.To.Equal(w.Now()) {
+		t.Errorf("period %v to %v", s.From, s.To)
+	}
+	if len(s.Values.Values) != 18 || *s.Values.Values[12].Value.Count != 5013 || !s.Values.Values[12].Time.Equal(w.At(65)) {
+		t.Errorf("values: %+v", s.Values.Values)
+	}
+	var names []string
+	for _, c := range s.Context {
+		names = append(names, c.Metric.Name)
+	}
+	if want := []string{"aws:destination-ip-addresses", "aws:all-packets-in"}; !slices.Equal(names, want) {
+		t.Errorf("context %v, want %v", names, want)
+	}
+	// The report before the alarm's is where the connection shows first.
+	if !s.NewSince.Equal(w.At(60)) {
+		t.Errorf("new since %v, want %v", s.NewSince, w.At(60))
+	}
+	if len(s.Notes) != 0 {
+		t.Errorf("notes %q", s.Notes)
+	}
+}
+
+func TestAroundWhatIsGone(t *testing.T) {
+	w := newWorld(t)
+	w.Things("gateway-1", "gateway-2")
+	w.Profile("DataExfiltrationCheck", cloudtest.PacketExfiltration(3))
+	w.Exfiltrate()
+	all, err := w.client.Violations(t.Context(), ViolationFilter{}, w.At(0), w.Now())
+	if err != nil || len(all) != 1 {
+		t.Fatal(all, err)
+	}
+	v := &all[0]
+	if !v.Started.Equal(w.At(75)) {
+		t.Errorf("started %v: the third datapoint in a row is at %v", v.Started, w.At(75))
+	}
+	if _, err := w.IoT.DeleteSecurityProfile(t.Context(), &iot.DeleteSecurityProfileInput{SecurityProfileName: aws.String("DataExfiltrationCheck")}); err != nil {
+		t.Fatal(err)
+	}
+	s, err := w.client.Around(t.Context(), v, w.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.ContainsFunc(s.Notes, func(n string) bool { return strings.Contains(n, "DataExfiltrationCheck is gone") }) {
+		t.Errorf("notes %q", s.Notes)
+	}
+	// Three datapoints before the alarm, and the report before those.
+	if !s.NewSince.Equal(w.At(60)) {
+		t.Errorf("new since %v, want %v", s.NewSince, w.At(60))
+	}
+	s, err = w.client.Around(t.Context(), v, w.Now().Add(20*24*time.Hour))
+	if err != nil || len(s.Notes) != 1 || len(s.Values.Values) != 0 {
+		t.Errorf("after 20 days: %+v, %v", s, err)
+	}
+}
+
+func TestMetricValues(t *testing.T) {
+	w := newWorld(t)
+	w.Things("gateway-1", "gateway-2")
+	w.Profile("DataExfiltrationCheck", cloudtest.PacketExfiltration(1))
+	w.Exfiltrate()
+	metric, err := w.client.Metric(t.Context(), "aws:destination-ip-addresses")
+	if err != nil {
+		t.Fatal(err)
+	}
+	values, err := w.client.MetricValues(t.Context(), "gateway-2", metric, nil, w.At(58), w.At(66))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []TimedValue{
+		{w.At(60), profile.Value{CIDRs: []string{cloudtest.Broker, cloudtest.Unknown}}},
+		{w.At(65), profile.Value{CIDRs: []string{cloudtest.Broker, cloudtest.Unknown}}},
+	}
+	if diff := cmp.Diff(want, values.Values); diff != "" {
+		t.Error(diff)
+	}
+	var missing *UnknownMetricError
+	for _, name := range []string{"aws:no-such-metric", "fan_speed"} {
+		if _, err := w.client.Metric(t.Context(), name); !errors.As(err, &missing) || missing.Name != name {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	_, err = w.IoT.CreateCustomMetric(t.Context(), &iot.CreateCustomMetricInput{
+		MetricName: aws.String("fan_speed"), MetricType: types.CustomMetricTypeNumber, ClientRequestToken: aws.String("1"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m, err := w.client.Metric(t.Context(), "fan_speed"); err != nil || m.Kind != profile.Number || m.Side != profile.Custom {
+		t.Errorf("%+v, %v", m, err)
+	}
+}
+
+// More values than a page has: 300 five-minute values are read whole, in order.
+func TestMetricValuesOfSeveralPages(t *testing.T) {
+	w := newWorld(t)
+	w.Things("gateway-1")
+	w.Profile("P", cloudtest.PacketExfiltration(1))
+	for n := range 300 {
+		w.Pass(5 * time.Minute)
+		w.Report("gateway-1", n)
+	}
+	metric, _ := profile.FindMetric("aws:all-packets-out")
+	values, err := w.client.MetricValues(t.Context(), "gateway-1", metric, nil, w.At(0), w.Now())
+	if err != nil || len(values.Values) != 300 {
+		t.Fatalf("%d values, %v", len(values.Values), err)
+	}
+	for n, v := range values.Values {
+		if *v.Value.Count != int64(n) {
+			t.Fatalf("value %d is %d", n, *v.Value.Count)
+		}
+	}
+}
+
+func TestOffending(t *testing.T) {
+	cidrs := func(list ...string) profile.Value { return profile.Value{CIDRs: list} }
+	ports := func(list ...int32) profile.Value { return profile.Value{Ports: list} }
+	words := func(list ...string) profile.Value { return profile.Value{Strings: list} }
+	numbers := func(list ...float64) profile.Value { return profile.Value{Numbers: list} }
+	tests := []struct {
+		op             profile.Operator
+		set, all, want profile.Value
+	}{
+		{profile.InCIDRSet, cidrs("10.0.0.0/8", "fd00::/8"), cidrs("10.1.2.3", "203.0.113.7", "fd12::1", "2001:db8::1"), cidrs("203.0.113.7", "2001:db8::1")},
+		{profile.NotInCIDRSet, cidrs("12.8.0.0/16", "203.0.113.7"), cidrs("12.8.4.4", "12.9.0.1", "203.0.113.7"), cidrs("12.8.4.4", "203.0.113.7")},
+		{profile.InCIDRSet, cidrs("10.0.0.0/8"), cidrs("not an address", "10.0.0.0/7", "10.0.0.0/9"), cidrs("not an address", "10.0.0.0/7")},
+		{profile.InPortSet, ports(443, 80), ports(80, 22), ports(22)},
+		{profile.NotInPortSet, ports(23), ports(80, 23), ports(23)},
+		{profile.InSet, words("a", "b"), words("b", "c"), words("c")},
+		{profile.NotInSet, words("a"), words("b", "a"), words("a")},
+		{profile.InSet, numbers(1, 2), numbers(2, 3), numbers(3)},
+		{profile.InPortSet, ports(443), ports(443), ports()},
+	}
+	for _, test := range tests {
+		b := profile.Behavior{Criteria: &profile.Criteria{ComparisonOperator: test.op, Value: &test.set}}
+		got, ok := Offending(b, test.all)
+		if !ok {
+			t.Errorf("%s: is not about a list", test.op)
+		}
+		got.Ports = slices.Clip(got.Ports)
+		if diff := cmp.Diff(test.want, got, cmp.Comparer(func(a, b []int32) bool { return slices.Equal(a, b) })); diff != "" {
+			t.Errorf("%s: %s", test.op, diff)
+		}
+	}
+	if _, ok := Offending(profile.Behavior{Criteria: &profile.Criteria{ComparisonOperator: profile.LessThan, Value: &profile.Value{Count: new(int64(1))}}}, profile.Value{}); ok {
+		t.Error("a count is taken for a list")
+	}
+}
