@@ -150,6 +150,9 @@ func writePlan(w io.Writer, plan *cloud.Plan, c colors) {
 		}
 	}
 	fmt.Fprintf(w, "\n%s\n", planSummary(plan))
+	for _, name := range plan.Unattached {
+		fmt.Fprintf(w, "note: %s has no \"targets\" and is evaluated for no thing until it's attached\n", render.Clean(name, 128))
+	}
 }
 
 func planStepText(s cloud.Step) string { return render.Clean(s.String(), 500) }
@@ -176,7 +179,12 @@ func writeChange(w io.Writer, change profile.Change, c colors) {
 			return
 		}
 	}
-	fmt.Fprintf(w, "    %s: %s\n", line, value(change.New+change.Old))
+	text := change.New + change.Old
+	if strings.HasPrefix(text, `{"metric":`) && !strings.Contains(text, `,`) {
+		fmt.Fprintf(w, "    %s\n", line) // the path says it all
+		return
+	}
+	fmt.Fprintf(w, "    %s: %s\n", line, value(text))
 }
 
 // isBehavior reports whether the path is that of a whole behavior.

@@ -57,6 +57,9 @@ type Plan struct {
 	// Problems are why the account cannot be made as the files say, located in
 	// them. With any, the plan is not complete and cannot be applied.
 	Problems []profile.Problem
+	// Unattached are new profiles without a target: they are evaluated for no
+	// thing.
+	Unattached []string
 }
 
 // Plan finds out what has to be done so that the account has what the set
@@ -71,7 +74,10 @@ func (c *Client) Plan(ctx context.Context, set *profile.Set) (*Plan, error) {
 			return nil, err
 		}
 	}
-	return &Plan{Steps: slices.Concat(p.resources, p.documents, p.tagging, p.attaching), Problems: p.problems}, nil
+	return &Plan{
+		Steps:    slices.Concat(p.resources, p.documents, p.tagging, p.attaching),
+		Problems: p.problems, Unattached: p.unattached,
+	}, nil
 }
 
 // planner makes a plan.
@@ -85,6 +91,7 @@ type planner struct {
 
 	resources, documents, tagging, attaching []Step
 	problems                                 []profile.Problem
+	unattached                               []string
 }
 
 // problem reports what stands in the way, at the path of a document.

@@ -51,7 +51,10 @@ func (p *planner) profiles(ctx context.Context) error {
 // profile plans one profile, which is not there when there is nil.
 func (p *planner) profile(ctx context.Context, index int, want *profile.Profile, there *AccountProfile) error {
 	if there == nil {
-		changes := profile.Diff(nil, withoutTargets(want))
+		changes := slices.DeleteFunc(profile.Diff(nil, withoutTargets(want)), func(c profile.Change) bool { return c.Path == "securityProfileName" })
+		if len(want.Targets) == 0 {
+			p.unattached = append(p.unattached, want.Name)
+		}
 		p.documents = append(p.documents, Step{Action: Create, Kind: profile.ProfileDocument, Name: want.Name, Changes: changes, run: func(ctx context.Context) error {
 			return p.c.createProfile(ctx, want)
 		}})
