@@ -94,7 +94,9 @@ func local(t *testing.T, n int, args ...string) string {
 	defer cancel()
 	s := newScreen()
 	code := make(chan int, 1)
-	go func() { code <- Main(ctx, append([]string{"local"}, args...), strings.NewReader(""), s, s) }()
+	go func() {
+		code <- Main(ctx, append([]string{"local", "--listen", "127.0.0.1:0"}, args...), strings.NewReader(""), s, s)
+	}()
 	s.until(t, "ACCEPTED report", n)
 	cancel()
 	if c := <-code; c != 0 {
@@ -164,7 +166,7 @@ func TestLocalWithoutAReader(t *testing.T) {
 	t.Setenv("TMPDIR", temp)
 	reader, writer := io.Pipe()
 	reader.Close()
-	if code := Main(t.Context(), []string{"local"}, strings.NewReader(""), writer, io.Discard); code != 0 {
+	if code := Main(t.Context(), []string{"local", "--listen", "127.0.0.1:0"}, strings.NewReader(""), writer, io.Discard); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
 	if entries, _ := os.ReadDir(temp); len(entries) > 0 {

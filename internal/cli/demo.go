@@ -28,7 +28,7 @@ const (
 	demoInterval = 5 * time.Second
 	demoGateways = 4
 	demoCulprit  = 1 // index of the gateway that exfiltrates
-	demoBaseline = 4 // reports of each gateway before it does
+	demoBaseline = 6 // reports of each gateway before it does
 	demoPatience = 30 * time.Second
 )
 
@@ -82,6 +82,7 @@ var deviceCommand = demo.Command{"demo", "device"}
 type story struct {
 	out      io.Writer
 	folder   string // with the story's files
+	now      func() time.Time
 	url      string // of the service
 	client   *cloud.Client
 	alerts   *demo.Inbox
@@ -102,7 +103,7 @@ func (o *demoOptions) run(ctx context.Context, out io.Writer) (err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	console := &console{out: out, gone: cancel}
-	st := &story{out: out, folder: folder, log: slog.New(slog.DiscardHandler)}
+	st := &story{out: out, folder: folder, now: forwardClock(demoBehind), log: slog.New(slog.DiscardHandler)}
 	if o.verbose {
 		st.log = console.logger("demo", slog.LevelInfo)
 	}
@@ -112,7 +113,7 @@ func (o *demoOptions) run(ctx context.Context, out io.Writer) (err error) {
 	defer st.alerts.Close()
 	s, err := service.Open(service.Options{
 		Data: filepath.Join(folder, "data"), Webhook: st.alerts.URL(), MinReportInterval: demoInterval,
-		Now: forwardClock(demoBehind), Log: st.log,
+		Now: st.now, Log: st.log,
 	})
 	if err != nil {
 		return err

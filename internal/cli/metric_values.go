@@ -82,7 +82,8 @@ func (o *metricValuesOptions) run(cmd *cobra.Command, thing, name string) error 
 	} else if o.outside {
 		return usageError{errors.New("--outside needs --dimension")}
 	}
-	ctx, now := cmd.Context(), time.Now()
+	ctx := cmd.Context()
+	now := nowOf(ctx)
 	from, to, err := o.period.period(cmd.Flags(), now)
 	if err != nil {
 		return err

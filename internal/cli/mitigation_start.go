@@ -83,7 +83,8 @@ func (o *mitigationStartOptions) run(cmd *cobra.Command) error {
 	if err := o.check(); err != nil {
 		return usageError{err}
 	}
-	ctx, now := cmd.Context(), time.Now()
+	ctx := cmd.Context()
+	now := nowOf(ctx)
 	r := &o.request
 	if o.since != "" {
 		span, err := parseSpan(o.since)

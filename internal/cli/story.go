@@ -46,7 +46,7 @@ func (st *story) profiles(ctx context.Context) error {
 // baseline lets everybody report for a while.
 func (st *story) baseline(ctx context.Context, culprit string) error {
 	st.chapter("A quiet fleet")
-	st.say(fmt.Sprintf("%d gateways and this host report, every 5 seconds for every 5 minutes ...", len(st.devices)))
+	st.say(countOf(len(st.devices), "gateway", "gateways") + " and this host report, every 5 seconds for every 5 minutes ...")
 	if err := st.wait(ctx, "the baseline's reports", func() bool {
 		for _, g := range st.gateways {
 			if g.Accepted() < demoBaseline {
@@ -57,7 +57,7 @@ func (st *story) baseline(ctx context.Context, culprit string) error {
 	}); err != nil {
 		return err
 	}
-	return st.run(ctx, "metric", "values", culprit, "aws:all-packets-out", "--since", "1h")
+	return st.run(ctx, "metric", "values", culprit, "aws:all-packets-out", "--since", "30m")
 }
 
 // exfiltration is the crime, how it is found, and how it ends.
@@ -175,7 +175,7 @@ func (st *story) runWith(ctx context.Context, stdin []byte, args ...string) erro
 	if ctx.Err() != nil {
 		return nil
 	}
-	shown := strings.ReplaceAll(strings.Join(args, " "), st.folder+"/", "")
+	shown := strings.ReplaceAll(shellWords(args), st.folder+"/", "")
 	fmt.Fprintf(st.out, "\n  $ defenderctl %s\n", shown)
 	root := newRoot()
 	// Commands that talk to no service have no such flag.
@@ -187,7 +187,7 @@ func (st *story) runWith(ctx context.Context, stdin []byte, args ...string) erro
 	var shows bytes.Buffer
 	root.SetOut(&shows)
 	root.SetErr(&shows)
-	err := root.ExecuteContext(ctx)
+	err := root.ExecuteContext(withClock(ctx, st.now))
 	for line := range strings.Lines(shows.String()) {
 		fmt.Fprint(st.out, "  ", strings.ReplaceAll(line, st.folder+"/", ""))
 	}
@@ -195,6 +195,18 @@ func (st *story) runWith(ctx context.Context, stdin []byte, args ...string) erro
 		return fmt.Errorf("defenderctl %s: %w", shown, err)
 	}
 	return nil
+}
+
+// shellWords writes arguments as they would be typed.
+func shellWords(args []string) string {
+	words := make([]string, len(args))
+	for i, a := range args {
+		words[i] = a
+		if strings.ContainsAny(a, " \"'$") {
+			words[i] = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
+		}
+	}
+	return strings.Join(words, " ")
 }
 
 // chapter begins a part of the story.

@@ -78,7 +78,7 @@ func (o *violationListOptions) run(cmd *cobra.Command) error {
 	if len(o.states) > 0 && !o.period.given() {
 		return usageError{errors.New("--state needs a period: events are listed by --since or --from, and without them what is in alarm now")}
 	}
-	now := time.Now()
+	now := nowOf(cmd.Context())
 	var from, to time.Time
 	if o.period.given() {
 		var err error

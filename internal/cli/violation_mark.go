@@ -2,7 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -35,7 +34,8 @@ which every violation is at first. A note that was there is replaced.`,
 		if err := cloud.CheckVerificationNote(note); err != nil {
 			return usageError{fmt.Errorf("--note: %w", err)}
 		}
-		ctx, now := cmd.Context(), time.Now()
+		ctx := cmd.Context()
+		now := nowOf(ctx)
 		client, err := o.connect(ctx)
 		if err != nil {
 			return err

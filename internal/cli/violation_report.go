@@ -32,7 +32,8 @@ profile, behavior, thing and day, and which. AWS keeps events for 30 days.`,
 	cmd.Flags().StringVar(&filter.Behavior, "behavior", "", "only of this behavior")
 	completeFlag(cmd, "profile-name", o.completeProfileNames)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		ctx, now := cmd.Context(), time.Now()
+		ctx := cmd.Context()
+		now := nowOf(ctx)
 		from, to, err := period.period(cmd.Flags(), now)
 		if err != nil {
 			return err

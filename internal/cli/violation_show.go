@@ -40,7 +40,8 @@ alarm, or had an event in the last 30 days. Values are kept for 14 days.`,
 	page.add(cmd)
 	cmd.Flags().IntVar(&fleet, "fleet", 25, "most things to read the values of, to estimate what a percentile was")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		ctx, now := cmd.Context(), time.Now()
+		ctx := cmd.Context()
+		now := nowOf(ctx)
 		client, err := o.connect(ctx)
 		if err != nil {
 			return err
