@@ -10,9 +10,9 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 folder=$(mktemp -d)
-core=
+others=()
 end() {
-  [ -z "$core" ] || kill "$core" || true
+  [ ${#others[@]} -eq 0 ] || kill "${others[@]}" || true
   wait
   rm -rf "$folder"
 }
@@ -36,7 +36,7 @@ until_true() {
 
 CGO_ENABLED=0 go build -o "$folder/defenderctl" ./component/defenderctl
 "$folder/defenderctl" local --listen 127.0.0.1:0 --data "$folder/data" --interval 5s --fast-forward 2h >"$folder/core.log" &
-core=$!
+others+=($!)
 url() { grep -o 'http://127.0.0.1:[0-9]*' "$folder/core.log" | head -1; }
 listening() { url >/dev/null; }
 until_true 60 "the service's URL" listening
@@ -184,6 +184,23 @@ refused InvalidRequestException aws iot list-active-violations --next-token nons
 refused ResourceNotFoundException aws iot list-metric-values "${period[@]}" --thing-name nosuch --metric-name aws:all-packets-out
 refused ResourceAlreadyExistsException aws iot create-custom-metric --metric-name "$(aws iot create-custom-metric --metric-name battery --metric-type number | jq -r .metricName)" --metric-type string-list
 refused InvalidRequestException aws iot create-dimension --name d --type TOPIC_FILTER --string-values 'a/#/b'
+# With AWS's quotas of calls a second, and somebody else who uses them up.
+"$folder/defenderctl" serve --listen 127.0.0.1:0 --data "$folder/throttled" --throttle >"$folder/serve.log" &
+others+=($!)
+serving() { grep -q 'http://127.0.0.1:[0-9]*' "$folder/serve.log"; }
+until_true 60 "the second service's URL" serving
+endpoint=$(grep -o 'http://127.0.0.1:[0-9]*' "$folder/serve.log" | head -1)
+python3 - "$endpoint" <<'PYTHON' &
+import sys, urllib.error, urllib.request
+while True:
+    try:
+        urllib.request.urlopen(sys.argv[1] + "/security-profiles").read()
+    except urllib.error.HTTPError:
+        pass
+PYTHON
+others+=($!)
+throttled() { { AWS_MAX_ATTEMPTS=1 aws iot list-security-profiles 2>&1 || true; } | grep '(ThrottlingException)'; }
+until_true 60 "a call that is throttled" throttled
 
 echo
 echo "the AWS CLI's checks passed"

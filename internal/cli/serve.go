@@ -25,6 +25,7 @@ type serveOptions struct {
 	data     string
 	webhook  string
 	interval time.Duration
+	throttle bool
 }
 
 func newServe() *cobra.Command {
@@ -62,6 +63,7 @@ of other origins.`,
 	flags.StringVar(&o.data, "data", "", "folder of the database (default $XDG_STATE_HOME/defenderctl, else ~/.local/state/defenderctl)")
 	flags.StringVar(&o.webhook, "webhook", "", "URL that every alert is posted to as well, as JSON")
 	flags.DurationVar(&o.interval, "interval", 0, "least time between two reports of a thing (default AWS's 5m0s)")
+	flags.BoolVar(&o.throttle, "throttle", false, "answer no more calls a second than AWS IoT's quotas allow")
 	return cmd
 }
 
@@ -76,7 +78,7 @@ func (o *serveOptions) run(ctx context.Context, console *console) error {
 		}
 	}
 	s, err := service.Open(service.Options{
-		Data: o.data, Webhook: o.webhook, MinReportInterval: o.interval,
+		Data: o.data, Webhook: o.webhook, MinReportInterval: o.interval, Throttle: o.throttle,
 		Log: console.logger("serve", slog.LevelInfo),
 	})
 	if err != nil {
