@@ -31,6 +31,15 @@ func awsFlags(cmd *cobra.Command) *awsOptions {
 	return o
 }
 
+// now is the time where the command works.
+func (o *awsOptions) now(ctx context.Context) time.Time {
+	options := o.Options
+	if o.local {
+		options.EndpointURL = cloud.LocalEndpoint
+	}
+	return options.Now(ctx)
+}
+
 // connect makes the client.
 func (o *awsOptions) connect(ctx context.Context) (*cloud.Client, error) {
 	options := o.Options

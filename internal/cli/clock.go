@@ -1,9 +1,6 @@
 package cli
 
-import (
-	"context"
-	"time"
-)
+import "time"
 
 // forwardSpeed is how many times faster than real time a clock runs that was
 // set back: what takes five minutes on a device takes five seconds.
@@ -23,20 +20,4 @@ func forwardClock(behind time.Duration) func() time.Time {
 		}
 		return now
 	}
-}
-
-type clockKey struct{}
-
-// withClock lets the commands that run with the context have another time than
-// this machine's.
-func withClock(ctx context.Context, now func() time.Time) context.Context {
-	return context.WithValue(ctx, clockKey{}, now)
-}
-
-// nowOf is the time for a command.
-func nowOf(ctx context.Context) time.Time {
-	if now, ok := ctx.Value(clockKey{}).(func() time.Time); ok {
-		return now()
-	}
-	return time.Now()
 }

@@ -187,7 +187,7 @@ func (st *story) runWith(ctx context.Context, stdin []byte, args ...string) erro
 	var shows bytes.Buffer
 	root.SetOut(&shows)
 	root.SetErr(&shows)
-	err := root.ExecuteContext(withClock(ctx, st.now))
+	err := root.ExecuteContext(ctx)
 	for line := range strings.Lines(shows.String()) {
 		fmt.Fprint(st.out, "  ", strings.ReplaceAll(line, st.folder+"/", ""))
 	}

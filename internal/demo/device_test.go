@@ -139,3 +139,20 @@ func TestDeviceThatCannotStart(t *testing.T) {
 		t.Errorf("left behind %v", after)
 	}
 }
+
+func TestSendTraffic(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	began, ended := make(chan string, 1), make(chan error, 1)
+	go func() { ended <- SendTraffic(ctx, func(address string) { began <- address }) }()
+	address := netip.MustParseAddrPort(<-began).Addr()
+	host := &Device{ProcRoot: "/proc"}
+	before := see(t, host)
+	if !slices.Contains(before.destinations, address) {
+		t.Errorf("connected to %v, want %v among them", before.destinations, address)
+	}
+	until(t, "2,000 packets more are sent", func() bool { return see(t, host).sent > before.sent+2000 })
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}

@@ -38,10 +38,8 @@ const (
 // ServeDevice is a device's process: it lives on the network until the
 // requests end. The network is the argument that its [Command] was given.
 func ServeDevice(ctx context.Context, network string, requests io.Reader, answers io.Writer) {
-	ctx, cancel := context.WithCancel(ctx)
-	d := &traffic{ctx: ctx, ports: [2]string{"8883", "443"}}
-	defer d.wait.Wait()
-	defer cancel()
+	d, end := newTraffic(ctx)
+	defer end()
 	answer := func(err error) {
 		text := answerOK
 		if err != nil {
@@ -59,6 +57,33 @@ func ServeDevice(ctx context.Context, network string, requests io.Reader, answer
 		default:
 			answer(fmt.Errorf("unknown request %q", lines.Text()))
 		}
+	}
+}
+
+// SendTraffic does on this host's own network what a device does that
+// exfiltrates: it sends real bytes to another address of loopback, until ctx
+// ends. It calls began with the address.
+func SendTraffic(ctx context.Context, began func(address string)) error {
+	d, end := newTraffic(ctx)
+	defer end()
+	if err := d.begin(shared); err != nil {
+		return err
+	}
+	if err := d.exfiltrate(); err != nil {
+		return err
+	}
+	began(d.strange)
+	<-ctx.Done()
+	return nil
+}
+
+// newTraffic returns a device, and what ends it.
+func newTraffic(ctx context.Context) (*traffic, func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	d := &traffic{ctx: ctx, ports: [2]string{"8883", "443"}}
+	return d, func() {
+		cancel()
+		d.wait.Wait()
 	}
 }
 

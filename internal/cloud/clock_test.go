@@ -1,0 +1,26 @@
+package cloud_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/device-defender/device-defender/internal/cloud"
+	"github.com/device-defender/device-defender/internal/cloud/cloudtest"
+)
+
+// A service that began in the past is asked for its own "last hour".
+func TestNowIsTheServicesTime(t *testing.T) {
+	begin := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
+	w := cloudtest.NewWorld(t, begin)
+	got := cloud.Options{EndpointURL: w.URL}.Now(t.Context())
+	if d := got.Sub(begin); d < 0 || d > 2*time.Second {
+		t.Errorf("now is %v, want the service's %v", got, begin)
+	}
+	for name, endpoint := range map[string]string{
+		"nobody listens": "http://127.0.0.1:1", "not this machine": "http://192.0.2.1", "AWS": "",
+	} {
+		if d := time.Since(cloud.Options{EndpointURL: endpoint}.Now(t.Context())); d < 0 || d > time.Minute {
+			t.Errorf("%s: now is %v ago, want this machine's time", name, d)
+		}
+	}
+}
