@@ -9,6 +9,7 @@ import (
 
 	"github.com/device-defender/device-defender/internal/cloud"
 	"github.com/device-defender/device-defender/internal/defender/profile"
+	"github.com/device-defender/device-defender/internal/explore"
 	"github.com/device-defender/device-defender/internal/render"
 )
 
@@ -69,13 +70,13 @@ type alertDetail struct {
 }
 
 func alertDetails(a cloud.Alert) alertDetail {
-	metric := knownMetric(a.Behavior.Metric)
+	metric := explore.KnownMetric(a.Behavior.Metric)
 	d := alertDetail{
 		Time: a.Time, State: a.Type, Thing: a.Thing, Profile: a.Profile, Behavior: a.Behavior,
 		Expected: profile.Expectation(a.Behavior, metric), Value: a.Value, Verification: a.Verification, ViolationID: a.ViolationID,
 	}
 	if a.Value != nil {
-		d.Seen = valueText(a.Behavior, *a.Value, metric)
+		d.Seen = explore.ValueText(a.Behavior, *a.Value, metric)
 	}
 	return d
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 
 	"github.com/device-defender/device-defender/internal/cloud"
 	"github.com/device-defender/device-defender/internal/defender/profile"
+	"github.com/device-defender/device-defender/internal/explore"
 	"github.com/device-defender/device-defender/internal/render"
 )
 
@@ -83,7 +85,7 @@ func (o *metricValuesOptions) run(cmd *cobra.Command, thing, name string) error 
 		return usageError{errors.New("--outside needs --dimension")}
 	}
 	ctx := cmd.Context()
-	now := nowOf(ctx)
+	now := o.aws.now(ctx)
 	from, to, err := o.period.period(cmd.Flags(), now)
 	if err != nil {
 		return err
@@ -107,7 +109,7 @@ func (o *metricValuesOptions) run(cmd *cobra.Command, thing, name string) error 
 		return err
 	}
 	page := render.MetricPage{About: about(client, now), Thing: thing}
-	page.Plot, page.Set = metricViews(values, from, to)
+	page.Plot, page.Set = explore.Metric(values, from, to)
 	switch {
 	case o.page.asked():
 		return o.page.write(cmd, func(w io.Writer) error { return render.WriteMetricHTML(w, page) })
@@ -137,10 +139,10 @@ func writeCSV(w io.Writer, values []cloud.TimedValue) error {
 	out.Write([]string{"time", "value"})
 	for _, v := range values {
 		text := ""
-		if n, ok := number(v.Value); ok {
-			text = formatNumber(n)
+		if n, ok := explore.Number(v.Value); ok {
+			text = strconv.FormatFloat(n, 'f', -1, 64)
 		} else {
-			text = strings.Join(mapped(members(v.Value), plainField), " ")
+			text = strings.Join(mapped(explore.Members(v.Value), plainField), " ")
 		}
 		out.Write([]string{v.Time.UTC().Format(time.RFC3339), text})
 	}

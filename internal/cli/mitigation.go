@@ -104,7 +104,7 @@ func newMitigationList() *cobra.Command {
 	a, output := awsFlags(cmd), outputFlags(cmd)
 	period.add(cmd.Flags(), "30d", "tasks")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		now := nowOf(cmd.Context())
+		now := a.now(cmd.Context())
 		from, to, err := period.period(cmd.Flags(), now)
 		if err != nil {
 			return err

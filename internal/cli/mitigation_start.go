@@ -84,7 +84,7 @@ func (o *mitigationStartOptions) run(cmd *cobra.Command) error {
 		return usageError{err}
 	}
 	ctx := cmd.Context()
-	now := nowOf(ctx)
+	now := o.aws.now(ctx)
 	r := &o.request
 	if o.since != "" {
 		span, err := parseSpan(o.since)

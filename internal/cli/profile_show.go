@@ -11,6 +11,7 @@ import (
 
 	"github.com/device-defender/device-defender/internal/cloud"
 	"github.com/device-defender/device-defender/internal/defender/profile"
+	"github.com/device-defender/device-defender/internal/explore"
 	"github.com/device-defender/device-defender/internal/render"
 )
 
@@ -104,7 +105,7 @@ func behaviorTable(ctx context.Context, client *cloud.Client, behaviors []profil
 		metric, err := client.Metric(ctx, b.Metric)
 		var unknown *cloud.UnknownMetricError
 		if errors.As(err, &unknown) {
-			metric, err = knownMetric(b.Metric), nil
+			metric, err = explore.KnownMetric(b.Metric), nil
 		}
 		if err != nil {
 			return t, err

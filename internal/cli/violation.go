@@ -113,3 +113,11 @@ func countOf(n int, one, many string) string {
 	}
 	return fmt.Sprintf("%d %s", n, many)
 }
+
+func mapped[T, U any](list []T, of func(T) U) []U {
+	out := make([]U, len(list))
+	for i, e := range list {
+		out[i] = of(e)
+	}
+	return out
+}

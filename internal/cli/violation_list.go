@@ -12,6 +12,7 @@ import (
 
 	"github.com/device-defender/device-defender/internal/cloud"
 	"github.com/device-defender/device-defender/internal/defender/profile"
+	"github.com/device-defender/device-defender/internal/explore"
 	"github.com/device-defender/device-defender/internal/render"
 )
 
@@ -78,7 +79,7 @@ func (o *violationListOptions) run(cmd *cobra.Command) error {
 	if len(o.states) > 0 && !o.period.given() {
 		return usageError{errors.New("--state needs a period: events are listed by --since or --from, and without them what is in alarm now")}
 	}
-	now := nowOf(cmd.Context())
+	now := o.aws.now(ctx)
 	var from, to time.Time
 	if o.period.given() {
 		var err error
@@ -98,7 +99,7 @@ func (o *violationListOptions) run(cmd *cobra.Command) error {
 		return err
 	}
 	if o.page.asked() {
-		report := render.FleetReport{About: about(client, now), From: from, To: to, Violations: views(violations)}
+		report := render.FleetReport{About: about(client, now), From: from, To: to, Violations: explore.Violations(violations)}
 		return o.page.write(cmd, func(w io.Writer) error { return render.WriteFleetHTML(w, report) })
 	}
 	rows := eventRows(violations, o.states)
@@ -112,7 +113,7 @@ func (o *violationListOptions) active(ctx context.Context, cmd *cobra.Command, c
 		return err
 	}
 	if o.page.asked() {
-		report := render.FleetReport{About: about(client, now), From: now, To: now, Violations: views(violations)}
+		report := render.FleetReport{About: about(client, now), From: now, To: now, Violations: explore.Violations(violations)}
 		for _, v := range violations {
 			if v.Started.Before(report.From) {
 				report.From = v.Started
@@ -126,14 +127,6 @@ func (o *violationListOptions) active(ctx context.Context, cmd *cobra.Command, c
 		rows[i].LastSeen = v.LastSeen
 	}
 	return o.output.write(cmd, rows, o.table(rows, now.Location(), "nothing is in alarm"))
-}
-
-func views(violations []cloud.Violation) []render.Violation {
-	out := make([]render.Violation, len(violations))
-	for i := range violations {
-		out[i] = violationView(&violations[i], knownMetric(violations[i].Behavior.Metric))
-	}
-	return out
 }
 
 // eventRows are the events of violations, the latest first.
@@ -151,7 +144,7 @@ func eventRows(violations []cloud.Violation, states []string) []violationRow {
 }
 
 func rowOf(v cloud.Violation, at time.Time, state string, value *profile.Value) violationRow {
-	metric := knownMetric(v.Behavior.Metric)
+	metric := explore.KnownMetric(v.Behavior.Metric)
 	row := violationRow{
 		Time: at.UTC(), State: state, Thing: v.Thing, Profile: v.Profile, Behavior: v.Behavior.Name, Metric: v.Behavior.Metric,
 		Value: value, Expected: profile.Expectation(v.Behavior, metric),
@@ -160,7 +153,7 @@ func rowOf(v cloud.Violation, at time.Time, state string, value *profile.Value) 
 	if value != nil {
 		row.Seen = profile.FormatValue(*value, metric)
 		if state == cloud.InAlarm {
-			row.Seen = valueText(v.Behavior, *value, metric)
+			row.Seen = explore.ValueText(v.Behavior, *value, metric)
 		}
 	}
 	return row

@@ -35,7 +35,7 @@ which every violation is at first. A note that was there is replaced.`,
 			return usageError{fmt.Errorf("--note: %w", err)}
 		}
 		ctx := cmd.Context()
-		now := nowOf(ctx)
+		now := o.now(ctx)
 		client, err := o.connect(ctx)
 		if err != nil {
 			return err

@@ -2,12 +2,11 @@ package cli
 
 import (
 	"io"
-	"slices"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/device-defender/device-defender/internal/cloud"
+	"github.com/device-defender/device-defender/internal/explore"
 	"github.com/device-defender/device-defender/internal/render"
 )
 
@@ -33,7 +32,7 @@ profile, behavior, thing and day, and which. AWS keeps events for 30 days.`,
 	completeFlag(cmd, "profile-name", o.completeProfileNames)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		ctx := cmd.Context()
-		now := nowOf(ctx)
+		now := o.now(ctx)
 		from, to, err := period.period(cmd.Flags(), now)
 		if err != nil {
 			return err
@@ -42,11 +41,11 @@ profile, behavior, thing and day, and which. AWS keeps events for 30 days.`,
 		if err != nil {
 			return err
 		}
-		violations, err := violationsOf(cmd, client, filter, from, to)
+		violations, err := client.History(ctx, filter, from, to)
 		if err != nil {
 			return err
 		}
-		report := render.FleetReport{About: about(client, now), From: from, To: to, Violations: views(violations)}
+		report := render.FleetReport{About: about(client, now), From: from, To: to, Violations: explore.Violations(violations)}
 		if page.asked() {
 			return page.write(cmd, func(w io.Writer) error { return render.WriteFleetHTML(w, report) })
 		}
@@ -58,37 +57,13 @@ profile, behavior, thing and day, and which. AWS keeps events for 30 days.`,
 	return cmd
 }
 
-// violationsOf returns the violations with events in the period, and those
-// that began before it and are in alarm yet.
-func violationsOf(cmd *cobra.Command, client *cloud.Client, f cloud.ViolationFilter, from, to time.Time) ([]cloud.Violation, error) {
-	violations, err := client.Violations(cmd.Context(), f, from, to)
-	if err != nil {
-		return nil, err
-	}
-	active, err := client.ActiveViolations(cmd.Context(), f)
-	if err != nil {
-		return nil, err
-	}
-	for _, a := range active {
-		i := slices.IndexFunc(violations, func(v cloud.Violation) bool { return v.ID == a.ID })
-		switch {
-		case i >= 0:
-			a.Events = violations[i].Events
-			violations[i] = a
-		case a.Started.Before(to):
-			violations = append(violations, a)
-		}
-	}
-	return violations, nil
-}
-
 // fleetDetails are the violations for other programs.
 func fleetDetails(violations []cloud.Violation) []violationRow {
 	rows := make([]violationRow, len(violations))
 	for i := range violations {
 		v := &violations[i]
 		rows[i] = rowOf(*v, v.Started, v.State(), v.Value)
-		rows[i].Seen, rows[i].LastSeen = seen(v, knownMetric(v.Behavior.Metric)), v.LastSeen
+		rows[i].Seen, rows[i].LastSeen = explore.Seen(v, explore.KnownMetric(v.Behavior.Metric)), v.LastSeen
 	}
 	return rows
 }

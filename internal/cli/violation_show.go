@@ -8,6 +8,7 @@ import (
 
 	"github.com/device-defender/device-defender/internal/cloud"
 	"github.com/device-defender/device-defender/internal/defender/profile"
+	"github.com/device-defender/device-defender/internal/explore"
 	"github.com/device-defender/device-defender/internal/render"
 )
 
@@ -41,7 +42,7 @@ alarm, or had an event in the last 30 days. Values are kept for 14 days.`,
 	cmd.Flags().IntVar(&fleet, "fleet", 25, "most things to read the values of, to estimate what a percentile was")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		ctx := cmd.Context()
-		now := nowOf(ctx)
+		now := o.now(ctx)
 		client, err := o.connect(ctx)
 		if err != nil {
 			return err
@@ -61,7 +62,7 @@ alarm, or had an event in the last 30 days. Values are kept for 14 days.`,
 		if reason != "" {
 			s.Notes = append(s.Notes, reason)
 		}
-		view := violationPage(s, percentile, about(client, now))
+		view := explore.ViolationPage(s, percentile, about(client, now))
 		if page.asked() {
 			return page.write(cmd, func(w io.Writer) error { return render.WriteViolationHTML(w, view) })
 		}
@@ -106,13 +107,13 @@ func violationDetails(s *cloud.Surroundings) violationDetail {
 		violationRow: rowOf(*v, v.Started, v.State(), v.Value), Ended: v.Ended, Criteria: v.Behavior,
 		Events: []eventDetail{}, From: s.From.UTC(), To: s.To.UTC(), Metrics: []metricDetail{}, Notes: s.Notes,
 	}
-	d.Seen, d.LastSeen = seen(v, s.Metric), v.LastSeen
+	d.Seen, d.LastSeen = explore.Seen(v, s.Metric), v.LastSeen
 	for _, e := range v.Events {
 		d.Events = append(d.Events, eventDetail{e.Time.UTC(), e.Type, e.Value})
 	}
 	for _, values := range append([]*cloud.MetricValues{s.Values}, s.Context...) {
 		m := metricDetail{Metric: values.Metric.Name, Dimension: values.Dimension, Values: valueRows(values.Values)}
-		if _, set := metricViews(values, s.From, s.To); set != nil {
+		if _, set := explore.Metric(values, s.From, s.To); set != nil {
 			set.NewSince = s.NewSince
 			m.NewSince = s.NewSince.UTC()
 			for _, member := range set.Members() {

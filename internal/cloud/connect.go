@@ -66,7 +66,7 @@ func Connect(ctx context.Context, o Options) (*Client, error) {
 		return nil, err
 	}
 	if o.Profile == "" && isLoopback(o.EndpointURL) {
-		return connectLocal(ctx, o)
+		return connectLocal(o)
 	}
 	cfg, err := config.LoadDefaultConfig(ctx, o.load)
 	if err != nil {
@@ -75,7 +75,7 @@ func Connect(ctx context.Context, o Options) (*Client, error) {
 	endpoint := cmp.Or(o.EndpointURL, aws.ToString(iot.NewFromConfig(cfg).Options().BaseEndpoint))
 	if isLoopback(endpoint) && o.Profile == "" {
 		o.EndpointURL = endpoint
-		return connectLocal(ctx, o)
+		return connectLocal(o)
 	}
 	if cfg.Region == "" {
 		return nil, errors.New("no AWS region: give --region, or set AWS_REGION or the profile's region; --local is 'defenderctl serve' on this machine")
@@ -86,17 +86,18 @@ func Connect(ctx context.Context, o Options) (*Client, error) {
 	return newClient(cfg, o, endpoint), nil
 }
 
-// connectLocal leaves the shared configuration files alone, but for nothing in
-// them is needed, and what is wrong in them does not matter.
-func connectLocal(ctx context.Context, o Options) (*Client, error) {
-	cfg, err := config.LoadDefaultConfig(ctx, o.load,
-		config.WithRegion(cmp.Or(o.Region, localRegion)),
-		config.WithSharedConfigFiles([]string{}), config.WithSharedCredentialsFiles([]string{}),
-		config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider("local", "local", "")))
+// connectLocal takes endpoints from the environment and nothing else: the
+// shared configuration files may name accounts and ways to credentials that
+// have nothing to do with what listens here, or be wrong.
+func connectLocal(o Options) (*Client, error) {
+	env, err := config.NewEnvConfig()
 	if err != nil {
 		return nil, fmt.Errorf("reading the AWS configuration: %w", err)
 	}
-	return newClient(cfg, o, o.EndpointURL), nil
+	return newClient(aws.Config{
+		Region: cmp.Or(o.Region, localRegion), Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""),
+		ConfigSources: []any{env},
+	}, o, o.EndpointURL), nil
 }
 
 // Check returns what is wrong with the options by themselves.

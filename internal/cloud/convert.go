@@ -160,8 +160,9 @@ func tagsTo(tags []profile.Tag) []types.Tag {
 func profileOf(d *iot.DescribeSecurityProfileOutput) profile.Profile {
 	return profile.Profile{
 		Name: aws.ToString(d.SecurityProfileName), Description: aws.ToString(d.SecurityProfileDescription),
-		Behaviors:                   mapped(d.Behaviors, func(b types.Behavior) profile.Behavior { return behaviorOf(&b) }),
-		AlertTargets:                alertTargetsOf(d.AlertTargets),
+		Behaviors:    mapped(d.Behaviors, func(b types.Behavior) profile.Behavior { return behaviorOf(&b) }),
+		AlertTargets: alertTargetsOf(d.AlertTargets),
+		//lint:ignore SA1019 profiles have it all the same
 		AdditionalMetricsToRetain:   emptyIsNil(d.AdditionalMetricsToRetain),
 		AdditionalMetricsToRetainV2: mapped(d.AdditionalMetricsToRetainV2, retainedOf),
 		MetricsExportConfig:         exportConfigOf(d.MetricsExportConfig),

@@ -1,14 +1,14 @@
 // Package cloud is what defenderctl does with AWS IoT: it plans and applies
 // security profiles, exports them, reads violations and metric values, and
 // sees to alerts and mitigation. It speaks to AWS or to anything that answers
-// the same API, as 'defenderctl serve' does, and knows no difference between
-// the two but those of [Connect].
+// the same API, as 'defenderctl serve' does; only [Connect] treats the two
+// differently.
 //
 // # Plan and apply
 //
 // Files state what an account should have; they do not state all that it has,
 // and nothing is deleted because no file names it. [Client.Plan] reads what is
-// there and returns the steps that make it so; [Apply] takes them, in this
+// there and returns the steps that make it so; [Plan.Apply] takes them, in this
 // order:
 //
 //  1. custom metrics and dimensions, which profiles refer to;

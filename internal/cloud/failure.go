@@ -67,6 +67,9 @@ func explain(action string, err error) error {
 		return err
 	}
 	f := &failure{code: api.ErrorCode(), message: api.ErrorMessage(), err: err}
+	if f.message == "UnknownError" { // the SDK's word for none
+		f.message = ""
+	}
 	if slices.Contains(denials, f.code) {
 		f.missing = action
 		if m := deniedAction.FindStringSubmatch(f.message); m != nil {

@@ -127,21 +127,26 @@ func (c *Client) createProfile(ctx context.Context, p *profile.Profile) error {
 	_, err := c.IoT.CreateSecurityProfile(ctx, &iot.CreateSecurityProfileInput{
 		SecurityProfileName: aws.String(p.Name), SecurityProfileDescription: optional(p.Description),
 		Behaviors: mapped(p.Behaviors, behaviorTo), AlertTargets: alertTargetsTo(p.AlertTargets),
-		AdditionalMetricsToRetain: emptyIsNil(p.AdditionalMetricsToRetain), AdditionalMetricsToRetainV2: mapped(p.AdditionalMetricsToRetainV2, retainedTo),
-		MetricsExportConfig: exportConfigTo(p.MetricsExportConfig), Tags: tagsTo(p.Tags),
+		//lint:ignore SA1019 a file may say so, as the best-known profile does
+		AdditionalMetricsToRetain:   emptyIsNil(p.AdditionalMetricsToRetain),
+		AdditionalMetricsToRetainV2: mapped(p.AdditionalMetricsToRetainV2, retainedTo),
+		MetricsExportConfig:         exportConfigTo(p.MetricsExportConfig), Tags: tagsTo(p.Tags),
 	})
-	return c.settled(ctx, p, c.failed("create security profile "+p.Name, err))
+	_, err = c.settled(ctx, p, c.failed("create security profile "+p.Name, err))
+	return err
 }
 
-// settled forgives a conflict with what was wanted anyway.
-func (c *Client) settled(ctx context.Context, want *profile.Profile, err error) error {
+// settled forgives a conflict with what was wanted anyway, and returns its
+// version then.
+func (c *Client) settled(ctx context.Context, want *profile.Profile, err error) (version int64, _ error) {
 	if !isConflict(err) && !isThere(err) {
-		return err
+		return 0, err
 	}
-	if there, otherErr := c.describeProfile(ctx, want.Name); otherErr == nil && documentChanges(&there.Profile, want) == nil {
-		return nil
+	there, otherErr := c.describeProfile(ctx, want.Name)
+	if otherErr == nil && documentChanges(&there.Profile, want) == nil {
+		return there.Version, nil
 	}
-	return c.planned(err)
+	return 0, c.planned(err)
 }
 
 // updateProfile makes a profile what is wanted, unless it's no longer what it
@@ -167,26 +172,40 @@ func (c *Client) updateProfile(ctx context.Context, have *AccountProfile, want *
 		in.DeleteMetricsExportConfig = in.MetricsExportConfig == nil
 	}
 	if changed(changes, "additionalMetricsToRetainV2") {
-		in.AdditionalMetricsToRetain = emptyIsNil(want.AdditionalMetricsToRetain)
-		in.AdditionalMetricsToRetainV2 = mapped(want.AdditionalMetricsToRetainV2, retainedTo)
-		in.DeleteAdditionalMetricsToRetain = in.AdditionalMetricsToRetain == nil && in.AdditionalMetricsToRetainV2 == nil
+		names, metrics := emptyIsNil(want.AdditionalMetricsToRetain), mapped(want.AdditionalMetricsToRetainV2, retainedTo)
+		//lint:ignore SA1019 as in createProfile
+		in.AdditionalMetricsToRetain = names
+		in.AdditionalMetricsToRetainV2 = metrics
+		in.DeleteAdditionalMetricsToRetain = names == nil && metrics == nil
 		// There are two lists and one flag for both, so that one list cannot be
 		// emptied while the other is given.
-		stays := have.AdditionalMetricsToRetain != nil && in.AdditionalMetricsToRetain == nil ||
-			have.AdditionalMetricsToRetainV2 != nil && in.AdditionalMetricsToRetainV2 == nil
+		stays := have.AdditionalMetricsToRetain != nil && names == nil || have.AdditionalMetricsToRetainV2 != nil && metrics == nil
 		if stays && !in.DeleteAdditionalMetricsToRetain {
-			out, err := c.IoT.UpdateSecurityProfile(ctx, &iot.UpdateSecurityProfileInput{
-				SecurityProfileName: in.SecurityProfileName, ExpectedVersion: aws.Int64(version), DeleteAdditionalMetricsToRetain: true,
-			})
-			if err != nil {
-				return c.settled(ctx, want, c.failed("update security profile "+want.Name, err))
+			var err error
+			if version, err = c.retainNothing(ctx, have); err != nil {
+				return err
 			}
-			version = out.Version
 		}
 	}
 	in.ExpectedVersion = aws.Int64(version)
 	_, err := c.IoT.UpdateSecurityProfile(ctx, in)
-	return c.settled(ctx, want, c.failed("update security profile "+want.Name, err))
+	_, err = c.settled(ctx, want, c.failed("update security profile "+want.Name, err))
+	return err
+}
+
+// retainNothing empties both retain lists, and returns the version that has
+// nothing else changed.
+func (c *Client) retainNothing(ctx context.Context, have *AccountProfile) (version int64, err error) {
+	out, err := c.IoT.UpdateSecurityProfile(ctx, &iot.UpdateSecurityProfileInput{
+		SecurityProfileName: aws.String(have.Name), ExpectedVersion: aws.Int64(have.Version), DeleteAdditionalMetricsToRetain: true,
+	})
+	if err == nil {
+		return out.Version, nil
+	}
+	err = c.failed("update security profile "+have.Name, err)
+	emptied := have.Profile
+	emptied.AdditionalMetricsToRetain, emptied.AdditionalMetricsToRetainV2 = nil, nil
+	return c.settled(ctx, &emptied, err)
 }
 
 // changed reports whether a member of the document is among the changes.

@@ -147,6 +147,31 @@ func (c *Client) Violations(ctx context.Context, f ViolationFilter, from, to tim
 	return violations, nil
 }
 
+// History returns the violations with events in the period, as [Client.Violations]
+// does but with those that are in alarm as such, and those that began before
+// it and are in alarm yet.
+func (c *Client) History(ctx context.Context, f ViolationFilter, from, to time.Time) ([]Violation, error) {
+	violations, err := c.Violations(ctx, f, from, to)
+	if err != nil {
+		return nil, err
+	}
+	active, err := c.ActiveViolations(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range active {
+		i := slices.IndexFunc(violations, func(v Violation) bool { return v.ID == a.ID })
+		switch {
+		case i >= 0:
+			a.Events = violations[i].Events
+			violations[i] = a
+		case a.Started.Before(to):
+			violations = append(violations, a)
+		}
+	}
+	return violations, nil
+}
+
 // addEvent adds an event to its violation.
 func addEvent(byID map[string]*Violation, f ViolationFilter, e types.ViolationEvent) {
 	behavior := behaviorOf(e.Behavior)

@@ -36,12 +36,16 @@ type World struct {
 	id    int64     // of the last report
 }
 
-// NewWorld begins a world at a time.
-func NewWorld(t *testing.T, begin time.Time) *World {
+// NewWorld begins a world at a time. Options of its service may be set.
+func NewWorld(t *testing.T, begin time.Time, set ...func(*service.Options)) *World {
 	t.Helper()
 	w := &World{t: t, begin: begin, clock: begin}
+	options := service.Options{Data: t.TempDir(), Now: w.Now}
+	for _, set := range set {
+		set(&options)
+	}
 	var err error
-	if w.Service, err = service.Open(service.Options{Data: t.TempDir(), Now: w.Now}); err != nil {
+	if w.Service, err = service.Open(options); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
