@@ -184,6 +184,7 @@ func (e *Engine) closeWindow(t *thing, window int64, measured []Observation) []O
 	c.window = window + 1
 	at := c.window * int64(cloudWindow)
 	active := at <= c.last+int64(maxSilence)
+	lasting := c.disconnected != 0 && t.registered
 	o := Observation{Thing: t.name, Time: timeOf(at)}
 	for i := range c.tallies {
 		key, counted := &t.class.tallies[i], c.tallies[i]
@@ -201,7 +202,7 @@ func (e *Engine) closeWindow(t *thing, window int64, measured []Observation) []O
 			}
 			m.addrs, m.Value.CIDRs = counted.sources, addrTexts(counted.sources)
 		case disconnectDuration:
-			if !c.known || !active && c.disconnected == 0 {
+			if !c.known || !active && !lasting {
 				continue
 			}
 			d := c.longest
@@ -219,7 +220,7 @@ func (e *Engine) closeWindow(t *thing, window int64, measured []Observation) []O
 		e.measureTally(t, key, at, &m, counted.least)
 	}
 	c.longest = 0
-	if !active && (c.disconnected == 0 || !t.registered) {
+	if !active && !lasting {
 		e.dropCloud(t)
 	}
 	if len(o.Measurements) == 0 {

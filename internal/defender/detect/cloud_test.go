@@ -3,6 +3,7 @@ package detect
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -247,6 +248,42 @@ func TestDisconnectDuration(t *testing.T) {
 	happened(e, 5*day+1190, CloudEvent{Type: Connect})
 	if got := kinds(e.Advance(after(5*day + 1200)).Events); got != "in-alarm" {
 		t.Errorf("a disconnect of 9 minutes: %s", got)
+	}
+}
+
+// TestDisconnectEnds: an alarm on a disconnect ends once and for all, after
+// all that is told of it.
+func TestDisconnectEnds(t *testing.T) {
+	const day = 24 * 3600
+	for _, c := range []struct {
+		name    string
+		step    int // between two calls of Advance
+		removed int // from the registry; 0 is never in it
+		want    int // seconds
+	}{
+		{"never registered", 300, 0, 2*day + 60},
+		{"never registered, and time leaps", 5 * day, 0, 2*day + 60},
+		{"removed in time", 300, day, 2*day + 60},
+		{"removed after two days of silence", 300, 4 * day, 4*day - 300}, // its last window
+	} {
+		e := New()
+		attach(t, e, "p", static("b", disconnectDuration, profile.LessThanEquals, count(5)))
+		e.SetThing(Thing{Name: "thing", Registered: c.removed > 0})
+		happened(e, 60, CloudEvent{Type: Disconnect})
+		events := e.Advance(after(600)).Events
+		for seconds := 600; seconds <= 6*day; seconds += c.step {
+			if seconds == c.removed {
+				e.RemoveThing("thing")
+			}
+			events = append(events, e.Advance(after(seconds)).Events...)
+		}
+		last := events[len(events)-1]
+		if last.Type != AlarmInvalidated || !last.Time.Equal(after(c.want)) || strings.Count(kinds(events), string(AlarmInvalidated)) != 1 {
+			t.Errorf("%s: the last of %d events is %s at %v, want alarm-invalidated at %v", c.name, len(events), last.Type, last.Time, after(c.want))
+		}
+		if !slices.IsSortedFunc(events, func(a, b Event) int { return a.Time.Compare(b.Time) }) {
+			t.Errorf("%s: events are not in order", c.name)
+		}
 	}
 }
 

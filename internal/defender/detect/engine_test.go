@@ -132,6 +132,8 @@ func TestNormal(t *testing.T) {
 		{"an empty list conforms", static("b", tcpPorts, profile.InPortSet, ports(1)), ports(), "-"},
 
 		{"a value of another kind is none", static("b", sent, profile.LessThan, count(10)), number(54), "-"},
+		{"an address with its length", static("b", "peers", profile.InCIDRSet, cidrs("10.0.0.0/8")), cidrs("192.0.2.1/32"), "in-alarm"},
+		{"a range is no address", static("b", "peers", profile.NotInCIDRSet, cidrs("2001:db8::")), cidrs("2001:db8::/32"), "-"},
 		{"nor is what is no address", static("b", destIPs, profile.InCIDRSet, cidrs("10.0.0.0/8")), cidrs("example.org"), "-"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -440,6 +442,27 @@ func TestSilence(t *testing.T) {
 			t.Errorf("%d things, %d of them watched, want none", len(e.things), len(e.alarmed))
 		}
 	})
+}
+
+// TestClassesAreForgotten: things that change groups leave nothing behind.
+func TestClassesAreForgotten(t *testing.T) {
+	e := New()
+	var groups []string
+	for i := range 8 {
+		groups = append(groups, fmt.Sprint("g", i))
+		set(t, e, fmt.Sprint("p", i), []profile.Target{{Kind: profile.ThingGroup, Group: groups[i]}}, static("b", tcpCount, profile.LessThan, count(3)))
+	}
+	for i := range groups {
+		e.SetThing(Thing{Name: "thing", Registered: true, Groups: groups[:i]})
+		at(e, "thing", 300*(i+1), of(tcpCount, count(1)))
+	}
+	e.Advance(after(3600))
+	if len(e.classes) != 1 {
+		t.Errorf("%d classes for one thing", len(e.classes))
+	}
+	if got := kinds(at(e, "thing", 3900, of(tcpCount, count(5)))); got != strings.TrimSpace(strings.Repeat("in-alarm ", 7)) {
+		t.Errorf("in seven groups: %s", got)
+	}
 }
 
 // TestTargets: a profile applies to the things of its targets.

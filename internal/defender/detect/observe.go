@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
+	"maps"
 	"math"
 	"net/netip"
 	"slices"
@@ -330,7 +331,8 @@ func (e *Engine) silence(t *thing, now int64) {
 			continue
 		}
 		if s.alarm {
-			e.tell(t, b, AlarmInvalidated, s.since, end, nil, nil)
+			// It may have outlived the silence until now.
+			e.tell(t, b, AlarmInvalidated, s.since, max(end, s.last), nil, nil)
 		}
 		*s = state{}
 	}
@@ -338,9 +340,12 @@ func (e *Engine) silence(t *thing, now int64) {
 	t.history = nil
 }
 
-// forgetSilent frees what is kept of things that are silent.
+// forgetSilent frees what is kept of things that are silent, and the classes
+// that no thing is in any more.
 func (e *Engine) forgetSilent(now int64) {
+	classes := map[*class]bool{}
 	for name, t := range e.things {
+		classes[t.class] = true
 		e.silence(t, now)
 		if t.seen == 0 || now <= t.seen+int64(maxSilence) {
 			continue
@@ -357,4 +362,5 @@ func (e *Engine) forgetSilent(now int64) {
 			delete(e.things, name)
 		}
 	}
+	maps.DeleteFunc(e.classes, func(_ string, c *class) bool { return !classes[c] })
 }

@@ -63,11 +63,11 @@ func parseRange(text string) (addrRange, error) {
 // parseAddr reads one measured address, which a metric value may spell as a
 // CIDR block that holds nothing else.
 func parseAddr(text string) (netip.Addr, error) {
-	text = strings.TrimSuffix(text, "/32")
+	whole := "/32"
 	if strings.Contains(text, ":") {
-		text = strings.TrimSuffix(text, "/128")
+		whole = "/128"
 	}
-	addr, err := netip.ParseAddr(text)
+	addr, err := netip.ParseAddr(strings.TrimSuffix(text, whole))
 	if err != nil {
 		return netip.Addr{}, fmt.Errorf("IP address %.64q is not one: %w", text, err)
 	}

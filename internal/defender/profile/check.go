@@ -105,17 +105,16 @@ func (c *checker) name(path, name string) {
 	}
 }
 
-// printable is AWS's [\p{Graph}\x20]*, which is Java's and of ASCII.
-var printable = regexp.MustCompile(`^[\x20-\x7e]*$`)
-
-// description checks text for people.
+// description checks text for people. AWS's pattern is [\p{Graph}\x20]*, which
+// is Java's and of ASCII.
 func (c *checker) description(path, text string, most int) {
 	key := lastKey(path)
 	if n := utf8.RuneCountInString(text); n > most {
 		c.fail(path, "text", fmt.Sprintf("%s has %d characters", key, n), fmt.Sprintf("%d at most", most))
 	}
-	if !printable.MatchString(text) {
-		c.fail(path, "text", key+" has line breaks or characters outside ASCII", "printable ASCII in one line")
+	if i := strings.IndexFunc(text, func(r rune) bool { return r < ' ' || r > '~' }); i >= 0 {
+		r, _ := utf8.DecodeRuneInString(text[i:])
+		c.fail(path, "text", fmt.Sprintf("%s has %q in it", key, r), "printable ASCII in one line")
 	}
 }
 

@@ -13,7 +13,8 @@ import (
 type decoder struct {
 	file     string
 	problems []Problem
-	broken   []string // paths of what did not fit
+	unread   int             // how much did not fit
+	broken   map[string]bool // where, as in source
 }
 
 // report notes a problem at a place of the file.
@@ -26,7 +27,7 @@ func (d *decoder) report(line, column int, path, rule, message, want string) {
 
 // unfit reports a value of the wrong type.
 func (d *decoder) unfit(n *node, path, want string) {
-	d.broken = append(d.broken, path)
+	d.breaks(path)
 	if n.kind == badNode {
 		return
 	}
@@ -40,6 +41,14 @@ func (d *decoder) unfit(n *node, path, want string) {
 		what = lastKey(path) + " is " + what
 	}
 	d.report(n.line, n.column, path, "wrong-type", what, want)
+}
+
+// breaks notes that the value at a path is not read.
+func (d *decoder) breaks(path string) {
+	d.unread++
+	for around := range enclosing(path) {
+		d.broken[around] = d.broken[around] || around == path
+	}
 }
 
 // lastKey returns the last key of a path.
@@ -56,11 +65,11 @@ func (d *decoder) decode(n *node, path string, v reflect.Value) {
 			return
 		}
 		into := reflect.New(v.Type().Elem())
-		before := len(d.broken)
+		before := d.unread
 		d.decode(n, path, into.Elem())
 		// A scalar that could not be read is absent; an object is there with
 		// the members that could.
-		if len(d.broken) == before || n.kind == objectNode {
+		if d.unread == before || n.kind == objectNode {
 			v.Set(into)
 		}
 	case reflect.Struct:
@@ -186,7 +195,7 @@ func (d *decoder) object(n *node, path string, v reflect.Value) {
 		case suggestion != "":
 			want = strconv.Quote(suggestion)
 			// What is said of the misspelt key is enough.
-			d.broken = append(d.broken, join(path, suggestion))
+			d.breaks(join(path, suggestion))
 		default:
 			want = "one of " + strings.Join(known, ", ")
 		}

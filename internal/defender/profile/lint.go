@@ -90,7 +90,7 @@ func Lint(s *Set, o LintContext) []Problem {
 	slices.SortStableFunc(kept, func(a, b finding) int { return a.index - b.index })
 	var problems []Problem
 	for _, f := range kept {
-		if !slices.Contains(o.Ignore, f.Rule) {
+		if !slices.Contains(o.Ignore, f.Rule) && !s.unread(f.kind, f.index, f.Path, true) {
 			problems = append(problems, s.located(f.kind, f.index, f.Problem))
 		}
 	}

@@ -204,7 +204,7 @@ func durationBelowInterval(l *linter, b subject) {
 			break
 		}
 	}
-	l.warn(b.path+".criteria.durationSeconds", fmt.Sprintf("durationSeconds %d is less than the %s between two reports: most periods have no data", *d, durationWords(int32(interval/time.Second))), want)
+	l.warn(b.path+".criteria.durationSeconds", fmt.Sprintf("durationSeconds %d is less than the time between two reports, %s: most periods have no data", *d, durationWords(int32(interval/time.Second))), want)
 }
 
 const destinations = "aws:destination-ip-addresses"

@@ -54,6 +54,9 @@ func prefixes(cidrs []string) []netip.Prefix {
 	var out []netip.Prefix
 	for _, text := range cidrs {
 		if p, err := netip.ParsePrefix(text); err == nil {
+			if p.Addr().Is4In6() && p.Bits() >= 96 {
+				p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
+			}
 			out = append(out, p.Masked())
 		} else if a, err := netip.ParseAddr(text); err == nil {
 			a = a.Unmap().WithZone("")
@@ -80,7 +83,7 @@ func sampleViolates(l *linter, b subject) {
 		if n, path, ok := b.threshold(); ok && !b.metric.Delta {
 			measured, ok := v.number()
 			if ok && !compare(measured, b.criteria.ComparisonOperator, n) {
-				l.warn(path, fmt.Sprintf("%s: %s has %s, and normal is %s", sample.Name, b.metric.Title, FormatValue(v, b.metric), Expectation(*b.Behavior, b.metric)),
+				l.warn(path, fmt.Sprintf("%s: %s, and normal is %s", sample.Name, quantity(v, b.metric), Expectation(*b.Behavior, b.metric)),
 					"a threshold that this thing keeps")
 			}
 		}

@@ -47,6 +47,28 @@ func briefly(problems []Problem) []string {
 	return brief
 }
 
+func TestDurationBelowInterval(t *testing.T) {
+	set, _ := Parse("a.yaml", []byte(behaving("aws:all-bytes-out comparisonOperator: less-than, value: {count: 2}, durationSeconds: 300")))
+	const want = "durationSeconds 300 is less than the time between two reports, an hour: most periods have no data"
+	if got := Lint(set, LintContext{Interval: time.Hour}); len(got) != 1 || got[0].Message != want || got[0].Want != "3600 or more, or an interval of 5 minutes or less" {
+		t.Errorf("%v", got)
+	}
+}
+
+// TestLintOfWhatIsNotRead checks that nothing is said to be missing that is
+// there and could not be read.
+func TestLintOfWhatIsNotRead(t *testing.T) {
+	for _, text := range []string{
+		`{"securityProfileName":"P","Behaviors":[{"name":"B"}],"alertTarget":{}}`,
+		`{"securityProfileName":"P","behaviors":{"name":"B"}}`,
+	} {
+		set, problems := Parse("a.json", []byte(text))
+		if got := Lint(set, LintContext{}); len(problems) == 0 || got != nil {
+			t.Errorf("%s: problems %v, lint %v", text, problems, got)
+		}
+	}
+}
+
 // lintBehaviorTests are behaviors and what is said of them. Most are from the
 // reference of Detect's grammar, its errors in the documentation's examples
 // and its list of what is probably not meant.
@@ -239,11 +261,12 @@ func TestLintWithSamples(t *testing.T) {
 		{"aws:listening-tcp-ports comparisonOperator: not-in-port-set, value: {ports: [21, 22]}", "sample-violates", "gateway.json: the host listens on TCP 22, which the behavior forbids"},
 		{"aws:listening-udp-ports comparisonOperator: in-port-set, value: {ports: []}", "", ""},
 		{"aws:destination-ip-addresses comparisonOperator: in-cidr-set, value: {cidrs: [127.0.0.0/8, '::1', 10.0.0.0/8, 52.94.0.0/16]}", "sample-violates", "gateway.json: there are connections to 2600:1f18::1, which the behavior forbids"},
-		{"aws:num-listening-tcp-ports comparisonOperator: less-than, value: {count: 2}", "sample-violates", "gateway.json: listening TCP ports, count has 2 listening TCP ports, and normal is fewer than 2 listening TCP ports"},
+		{"aws:destination-ip-addresses comparisonOperator: in-cidr-set, value: {cidrs: ['::ffff:127.0.0.0/104', '::1', '2600::/16', 10.0.0.0/8, '::ffff:52.94.0.0/112']}", "", ""},
+		{"aws:num-listening-tcp-ports comparisonOperator: less-than, value: {count: 2}", "sample-violates", "gateway.json: 2 listening TCP ports, and normal is fewer than 2 listening TCP ports"},
 		{"aws:num-listening-tcp-ports comparisonOperator: less-than-equals, value: {count: 2}", "", ""},
 		// The time that the sample's bytes are of is not known.
 		{"aws:all-bytes-out comparisonOperator: less-than-equals, value: {count: 2}, durationSeconds: 300", "", ""},
-		{"cpu_usage comparisonOperator: less-than, value: {number: 50}", "sample-violates", "gateway.json: cpu_usage has 60, and normal is less than 50 of cpu_usage"},
+		{"cpu_usage comparisonOperator: less-than, value: {number: 50}", "sample-violates", "gateway.json: 60 of cpu_usage, and normal is less than 50 of cpu_usage"},
 		{"states comparisonOperator: not-in-set, value: {strings: [idle]}", "sample-violates", "gateway.json: states has idle, which the behavior forbids"},
 		{"memory_usage comparisonOperator: less-than, value: {number: 50}", "unreported-metric", "memory_usage is not in gateway.json"},
 		{"aws:num-disconnects comparisonOperator: less-than, value: {count: 50}, durationSeconds: 300", "", ""},

@@ -108,7 +108,7 @@ func (d *decoder) document(set *Set, n *node) {
 			"securityProfileName, metricName (a custom metric), name with stringValues (a dimension) or actionName (a mitigation action)")
 		return
 	}
-	d.broken = nil
+	d.broken = map[string]bool{}
 	switch kind {
 	case ProfileDocument:
 		set.Profiles = append(set.Profiles, decodeAs[Profile](d, n))
@@ -119,7 +119,7 @@ func (d *decoder) document(set *Set, n *node) {
 	case MitigationActionDocument:
 		set.MitigationActions = append(set.MitigationActions, decodeAs[MitigationAction](d, n))
 	}
-	set.sources[kind] = append(set.sources[kind], source{d.file, n, slices.Clone(d.broken)})
+	set.sources[kind] = append(set.sources[kind], source{d.file, n, d.broken})
 }
 
 func decodeAs[T any](d *decoder, n *node) T {

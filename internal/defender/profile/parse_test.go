@@ -237,6 +237,11 @@ func TestSyntax(t *testing.T) {
 		{"-", ` {"metricName": }`, `-:1:17: error: invalid character '}' looking for beginning of value (syntax)`},
 		{"a.yaml", "metricName: m\nmetricType: number\nmetricName: n\n", `a.yaml:3:1: error: key "metricName" is there twice, first in line 1; want one of them (syntax)`},
 		{"a.yaml", "metricName: m\n\tmetricType: number\n", `a.yaml:2:1: error: found a tab character that violates indentation; want spaces: YAML is not indented by tabs (syntax)`},
+		{"a.yaml", "metricName: m\ntags:\n  - {Key: a}\n    Value: b\nmetricType: number\n", `a.yaml:4:5: error: did not find expected '-' indicator (syntax)`},
+		{"a.yaml", "metricName: m\nmetricType: *number\ntags: []\n", `a.yaml:2:1: error: unknown anchor 'number' referenced (syntax)`},
+		{"a.yaml", "metricName: m\nmetricType: [number\ntags: []\n", `a.yaml:2:1: error: did not find expected ',' or ']' (syntax)`},
+		{"a.yaml", "metricName: m\nmetricType: \"number\ntags: []\n", `a.yaml:2:1: error: found unexpected end of stream (syntax)`},
+		{"a.yaml", "metricName: m\n---\nmetricName: a: b\n---\nmetricName: n\n", `a.yaml:3:1: error: mapping values are not allowed in this context (syntax)`},
 		{"a.yaml", "# nothing\n", `a.yaml:1:1: error: the file holds no document; want a document (syntax)`},
 		{"a.yaml", "metricName: m\nmetricType: !Ref Type\n", `a.yaml:2:13: error: tag !Ref is not understood; want plain YAML (syntax)`},
 		{"a.yaml", "metricName: m\nmetricType: !!binary bg==\n", `a.yaml:2:13: error: tag !!binary is not understood; want plain YAML (syntax)`},
@@ -260,12 +265,29 @@ func TestSyntax(t *testing.T) {
 			t.Errorf("message %s", p.Message)
 		}
 	}
-	var keys strings.Builder
+	var keys, merged strings.Builder
 	for i := range 101 {
 		fmt.Fprintf(&keys, "k%d: 1\n", i)
+		fmt.Fprintf(&merged, "- {k%d: 1}\n", i)
 	}
-	if _, problems := Parse("a.yaml", []byte(keys.String())); len(problems) != 1 || problems[0].Message != "an object of more than 100 keys" {
-		t.Errorf("problems %v", problems)
+	for _, text := range []string{keys.String(), "<<:\n" + merged.String()} {
+		_, problems := Parse("a.yaml", []byte(text))
+		if len(problems) != 1 || problems[0].Message != "an object of more than 100 keys" {
+			t.Errorf("problems %v", problems)
+		}
+	}
+}
+
+// TestManyFaults checks that a file as full of faults as its size allows is
+// validated at all: each fault was once compared with each.
+func TestManyFaults(t *testing.T) {
+	set, problems := Parse("a.json", []byte(`{"securityProfileName":"P","behaviors":[`+strings.Repeat(`{"name":1},`, 80_000)+`{}]}`))
+	if len(problems) != 80_000 {
+		t.Errorf("Parse found %d problems, want the type of each name", len(problems))
+	}
+	// The number of behaviors, metric and criteria of each, the last one's name.
+	if n := len(set.Validate()); n != 1+2*80_001+1 {
+		t.Errorf("Validate found %d problems", n)
 	}
 }
 

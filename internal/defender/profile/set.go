@@ -1,5 +1,10 @@
 package profile
 
+import (
+	"iter"
+	"strings"
+)
+
 // DocumentKind is one of the four kinds of documents.
 type DocumentKind int
 
@@ -46,8 +51,9 @@ type source struct {
 	file string
 	root *node
 	// broken are the paths whose values could not be read, and which are
-	// therefore absent from the document though not from the file.
-	broken []string
+	// therefore absent from the document though not from the file: true for
+	// these, false for the paths around them.
+	broken map[string]bool
 }
 
 // Locate returns where in the files the value at the path of a document is:
@@ -61,6 +67,29 @@ func (s *Set) Locate(kind DocumentKind, index int, path string) (file string, li
 	from := s.sources[kind][index]
 	at := from.root.find(path)
 	return from.file, at.line, at.column
+}
+
+// unread reports whether what is at the path could not be read or, if inside
+// is true, something in it.
+func (s *Set) unread(kind DocumentKind, index int, path string, inside bool) bool {
+	if index >= len(s.sources[kind]) {
+		return false
+	}
+	for around := range enclosing(path) {
+		if whole, noted := s.sources[kind][index].broken[around]; whole || noted && inside && around == path {
+			return true
+		}
+	}
+	return false
+}
+
+// enclosing yields the path and those of the values around it, inside out.
+func enclosing(path string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for end := len(path); end > 0 && yield(path[:end]); {
+			end = strings.LastIndexAny(path[:end], ".[")
+		}
+	}
 }
 
 // located fills in where the problem's path is in the files.

@@ -3,7 +3,6 @@ package profile
 import (
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // Validate returns everything in the set that AWS would refuse or that would
@@ -36,21 +35,10 @@ type validation struct {
 
 // report adds a problem of a document, unless Parse has said why.
 func (v *validation) report(kind DocumentKind, index int, p Problem) {
-	if index < len(v.set.sources[kind]) {
-		missing := p.Rule == "required" || p.Rule == "threshold"
-		for _, broken := range v.set.sources[kind][index].broken {
-			if within(p.Path, broken) || missing && within(broken, p.Path) {
-				return
-			}
-		}
+	missing := p.Rule == "required" || p.Rule == "threshold"
+	if !v.set.unread(kind, index, p.Path, missing) {
+		v.problems = append(v.problems, v.set.located(kind, index, p))
 	}
-	v.problems = append(v.problems, v.set.located(kind, index, p))
-}
-
-// within reports whether the path is the other one or inside of it.
-func within(path, other string) bool {
-	rest, ok := strings.CutPrefix(path, other)
-	return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
 }
 
 // validateAll checks the documents of one kind; most is 0 for no limit.

@@ -40,10 +40,7 @@ func Expectation(b Behavior, m Metric) string {
 	case setWords[c.ComparisonOperator] != "":
 		text = m.Title + ": " + setExpectation(c.ComparisonOperator, *c.Value, m)
 	default:
-		text = comparison(c.ComparisonOperator, m) + " " + FormatValue(*c.Value, m)
-		if measured := measuredOf(m); measured != "" {
-			text += " " + measured
-		}
+		text = comparison(c.ComparisonOperator, m) + " " + quantity(*c.Value, m)
 	}
 	if c.DurationSeconds != nil {
 		text += " in " + durationWords(*c.DurationSeconds)
@@ -86,6 +83,11 @@ func setExpectation(op Operator, v Value, m Metric) string {
 		return "any"
 	}
 	return words + " " + values
+}
+
+// quantity returns a number with its unit and what it is of.
+func quantity(v Value, m Metric) string {
+	return strings.TrimSpace(FormatValue(v, m) + " " + measuredOf(m))
 }
 
 // measuredOf says what a number with its unit is of, unless the unit says it.

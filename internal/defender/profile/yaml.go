@@ -7,14 +7,16 @@ import (
 	"io"
 	"math"
 	"regexp"
+	"sort"
 	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
 
-// yamlError is an error of the yaml package, which knows lines only.
-var yamlError = regexp.MustCompile(`^yaml: (?:line ([0-9]+): )?(.*)$`)
+// yamlError is an error of the yaml package. Its line is left out: it's that
+// of something around the fault, one off, or not there.
+var yamlError = regexp.MustCompile(`^yaml: (?:line [0-9]+: )?(.*)$`)
 
 // readYAML reads the documents of a YAML text. Documents that are empty are
 // left out.
@@ -43,20 +45,36 @@ func (b *builder) readYAML(data []byte) ([]*node, error) {
 	}
 }
 
-func yamlSyntax(err error, data []byte) error {
-	parts := yamlError.FindStringSubmatch(strings.ReplaceAll(err.Error(), "\n", " "))
-	if parts == nil {
-		return &syntaxError{line: 1, column: 1, message: err.Error()}
+// yamlSyntax finds the line of a fault: the first with which the text fails as
+// all of it does.
+func yamlSyntax(fault error, data []byte) error {
+	message := yamlMessage(fault)
+	lines := bytes.SplitAfter(data, []byte("\n"))
+	ends := make([]int, len(lines))
+	for i, line := range lines {
+		ends[i] = len(line)
+		if i > 0 {
+			ends[i] += ends[i-1]
+		}
 	}
-	e := &syntaxError{line: 1, column: 1, message: parts[2]}
-	if line, err := strconv.Atoi(parts[1]); err == nil {
-		e.line = line
-	}
-	lines := bytes.Split(data, []byte("\n"))
-	if e.line <= len(lines) && bytes.HasPrefix(bytes.TrimLeft(lines[e.line-1], " "), []byte("\t")) {
+	i := sort.Search(len(lines)-1, func(i int) bool {
+		decoder := yaml.NewDecoder(bytes.NewReader(data[:ends[i]]))
+		for {
+			if err := decoder.Decode(new(yaml.Node)); err != nil {
+				return !errors.Is(err, io.EOF) && yamlMessage(err) == message
+			}
+		}
+	})
+	rest := bytes.TrimLeft(lines[i], " ")
+	e := &syntaxError{line: i + 1, column: len(lines[i]) - len(rest) + 1, message: message}
+	if bytes.HasPrefix(rest, []byte("\t")) {
 		e.want = "spaces: YAML is not indented by tabs"
 	}
 	return e
+}
+
+func yamlMessage(err error) string {
+	return yamlError.ReplaceAllString(strings.ReplaceAll(err.Error(), "\n", " "), "$1")
 }
 
 // yamlReader turns the yaml package's nodes into ours.
@@ -144,8 +162,11 @@ func (r *yamlReader) fields(n *node, y *yaml.Node, depth int) error {
 				return &syntaxError{from.line, from.column, "<< merges " + source.kind.String(), "an object"}
 			}
 			for _, f := range source.fields {
-				if n.get(f.key) == nil {
-					n.fields = append(n.fields, f)
+				if n.get(f.key) != nil {
+					continue
+				}
+				if err := r.add(n, f); err != nil {
+					return err
 				}
 			}
 		}
