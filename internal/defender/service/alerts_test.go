@@ -198,7 +198,7 @@ func TestDeliveryIsGivenUp(t *testing.T) {
 		s.log = newTextLog(&log)
 		ctx, cancel := context.WithTimeout(t.Context(), 4*24*time.Hour)
 		defer cancel()
-		s.newCourier(transport(func(*http.Request) (*http.Response, error) { return answered(http.StatusGone) })).run(ctx)
+		s.newCourier(transport(func(*http.Request) (*http.Response, error) { return answered(http.StatusForbidden) })).run(ctx)
 		err := s.read(func(tx *bbolt.Tx) error {
 			if key, _ := tx.Bucket(bucketOutbox).Bucket([]byte(webhookTarget)).Cursor().First(); key != nil {
 				t.Error("still in the outbox after four days")
@@ -213,6 +213,88 @@ func TestDeliveryIsGivenUp(t *testing.T) {
 		}
 		s.Close()
 	})
+}
+
+// An alert that is refused for what it is doesn't hold up the next.
+func TestRefusedAlertIsGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := outage(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		began := time.Now()
+		s.newCourier(transport(func(r *http.Request) (*http.Response, error) {
+			if body, _ := io.ReadAll(r.Body); eventOf(body) == "thing-1 in-alarm" {
+				return answered(http.StatusRequestEntityTooLarge)
+			}
+			cancel()
+			return answered(http.StatusOK)
+		})).run(ctx)
+		if waited := time.Since(began); waited != 0 {
+			t.Errorf("the second alert waited %v for the first", waited)
+		}
+		s.Close()
+	})
+}
+
+// A webhook's path is its secret.
+func TestWebhookIsNotLogged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log strings.Builder
+		s := outage(t)
+		s.log = newTextLog(&log)
+		ctx, cancel := context.WithCancel(t.Context())
+		attempts := 0
+		s.newCourier(transport(func(*http.Request) (*http.Response, error) {
+			if attempts++; attempts == 2 {
+				cancel()
+			}
+			return nil, errors.New("connection refused")
+		})).run(ctx)
+		if text := log.String(); !strings.Contains(text, "connection refused") || strings.Contains(text, "/alarms") {
+			t.Errorf("log: %s", text)
+		}
+		s.Close()
+	})
+}
+
+// A FIFO topic takes no message without a group, and one without content-based
+// deduplication none without an id of its own.
+func TestFIFOTopic(t *testing.T) {
+	for name, value := range map[string]string{
+		"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
+		"AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+	} {
+		t.Setenv(name, value)
+	}
+	ids := map[string]bool{}
+	refuse := false
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := r.ParseForm(); err != nil || r.Form.Get("MessageGroupId") == "" {
+			t.Error(err, r.Form)
+		}
+		ids[r.Form.Get("MessageDeduplicationId")] = true
+		w.Header().Set("Content-Type", "text/xml")
+		if refuse {
+			w.WriteHeader(http.StatusBadRequest)
+			io.WriteString(w, `<ErrorResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/"><Error><Type>Sender</Type><Code>InvalidParameter</Code><Message>Invalid parameter: Message too long</Message></Error><RequestId>9d3a9c2b-6c40-5b87-9f2e-fb0e1f0b4f6a</RequestId></ErrorResponse>`)
+			return
+		}
+		io.WriteString(w, `<PublishResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/"><PublishResult><MessageId>567910cd-659e-55d4-8ccb-5aaf14679dc0</MessageId></PublishResult></PublishResponse>`)
+	}))
+	defer server.Close()
+	t.Setenv("AWS_ENDPOINT_URL_SNS", server.URL)
+	c := openService(t, Options{}).newCourier(nil)
+	for _, message := range []string{`{"violationId":"1"}`, `{"violationId":"2"}`, `{"violationId":"1"}`} {
+		if err := c.send(t.Context(), topic+".fifo", []byte(message)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(ids) != 2 || ids[""] {
+		t.Errorf("%d deduplication ids for two alerts: %v", len(ids), ids)
+	}
+	refuse = true
+	if err := c.send(t.Context(), topic+".fifo", []byte(`{}`)); !errors.Is(err, errRefused) {
+		t.Errorf("a message that is too long: %v", err)
+	}
 }
 
 func TestOutboxIsBounded(t *testing.T) {

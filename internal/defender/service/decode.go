@@ -117,7 +117,11 @@ func (c *bodyChecker) list(path string, t reflect.Type, depth int) error {
 		element = t.Elem()
 	}
 	for i := 0; c.d.More(); i++ {
-		if err := c.value(fmt.Sprintf("%s[%d]", path, i), element, depth+1); err != nil {
+		elementPath := path // where anything is taken, no error needs the way to it
+		if t != nil {
+			elementPath = fmt.Sprintf("%s[%d]", path, i)
+		}
+		if err := c.value(elementPath, element, depth+1); err != nil {
 			return err
 		}
 	}
@@ -138,9 +142,12 @@ func (c *bodyChecker) object(path string, t reflect.Type, depth int) error {
 			return syntaxError(err)
 		}
 		name := token.(string) // the decoder takes nothing else for a name
-		memberPath := name
+		memberPath := clip(name)
 		if path != "" {
-			memberPath = path + "." + name
+			memberPath = path + "." + memberPath
+		}
+		if t == nil {
+			memberPath = path
 		}
 		if seen[name] {
 			return malformedBody(fmt.Sprintf("member %q is given twice", memberPath))

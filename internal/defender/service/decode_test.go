@@ -2,6 +2,7 @@ package service
 
 import (
 	"encoding/json"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -33,6 +34,30 @@ func TestDecodeDepth(t *testing.T) {
 
 // TestEpoch reads and writes times as the API does (AWS CLI,
 // examples/iot/list-violation-events.rst has 1560279000.0).
+// The path of a member is not written out for each of many elements below a
+// long name, which would be 90 GB here.
+func TestDecodeLongNames(t *testing.T) {
+	name, list := strings.Repeat("n", 300_000), "["+strings.Repeat("1,", 300_000)+"1]"
+	for _, body := range []string{
+		`{"time":{"` + name + `":` + list + `}}`,
+		`{"any":{"` + name + `":` + list + `}}`,
+		`{"lists":{"` + name + `":` + list + `}}`,
+	} {
+		var into struct {
+			Time  epoch               `json:"time"`
+			Any   any                 `json:"any"`
+			Lists map[string][]string `json:"lists"`
+		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		decodeStrict([]byte(body), &into)
+		runtime.ReadMemStats(&after)
+		if n := (after.TotalAlloc - before.TotalAlloc) >> 20; n > 1000 {
+			t.Errorf("%.10s: allocated %d MB", body, n)
+		}
+	}
+}
+
 func TestEpoch(t *testing.T) {
 	for text, want := range map[string]string{
 		"1560279000.0":  "2019-06-11T18:50:00Z",

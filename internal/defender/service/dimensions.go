@@ -186,6 +186,8 @@ func deleteDimension(s *Service, r *request) (any, error) {
 		if err := tx.Bucket(bucketDimensions).Delete([]byte(name)); err != nil {
 			return err
 		}
+		s.touch()
+		s.engine.RemoveDimension(name)
 		return deleteTags(tx, s.dimensionARN(name))
 	})
 }

@@ -127,7 +127,9 @@
 //     origin AccessDeniedException (403).
 //   - A report whose id does not grow is InvalidPayload, as a malformed one is;
 //     one that comes before nine tenths of the least interval are over is
-//     Throttled. Neither is evaluated.
+//     Throttled. Neither is evaluated. While the clock is behind a thing's last
+//     report, having been set back, the thing's time goes on by that interval
+//     with each report, and is met by the clock later.
 //   - Events and values are listed from the latest to the earliest, both ends of
 //     the range included. Without listSuppressedAlerts all are listed; true
 //     asks for those of suppressed behaviors, false for the others.
@@ -141,7 +143,9 @@
 //   - Alerts go to SNS topics with the credentials of this process; the role of
 //     an alert target is kept and not assumed. Delivery is tried for three
 //     days, with pauses of up to five minutes, and the latest 10,000 alerts
-//     of a target wait for it.
+//     of a target wait for it. One that a webhook answers with 400, 410, 413,
+//     415 or 422, or SNS with InvalidParameter, is given up at once, as it would
+//     hold up the others.
 //   - A cloud event is on disk a second after it happened: a process that is
 //     killed loses the counts of that second, and nothing else.
 //

@@ -18,6 +18,7 @@ type mirror struct {
 	things       map[string]detect.Thing // those that are registered
 	coverage     map[string]*coverage    // by profile
 	unregistered int                     // things that reported and are not registered
+	lost         []string                // things whose stored state the engine didn't take
 }
 
 // coverage is what a profile keeps of the things that it applies to.
@@ -57,9 +58,37 @@ func (s *Service) rebuild() error {
 		for name, state := range keysAfter(tx, bucketEngine, "", "") {
 			if err := s.engine.RestoreThing(state); err != nil {
 				s.log.Error("state of a thing is lost, it is evaluated afresh", "thing", name, "error", err)
+				s.lost = append(s.lost, name)
 			}
 		}
+		s.sayUnevaluated("")
 		return nil
+	})
+}
+
+// endLost invalidates the alarms of things whose state is lost: the engine
+// doesn't know of them, so that nothing else would end them.
+func (s *Service) endLost() error {
+	if len(s.lost) == 0 {
+		return nil
+	}
+	return s.change(func(c *change) error {
+		for _, thing := range s.lost {
+			c.touched[thing] = true
+		}
+		var events []detect.Event
+		for id := range keysAfter(c.tx, bucketActive, "", "") {
+			v, err := get[storedViolation](c.tx, bucketViolations, id)
+			if err != nil {
+				return err
+			}
+			if v != nil && c.touched[v.Thing] {
+				events = append(events, detect.Event{
+					Type: detect.AlarmInvalidated, ViolationID: id, Thing: v.Thing, Profile: v.Profile, Behavior: v.Behavior, Time: c.now,
+				})
+			}
+		}
+		return c.events(events)
 	})
 }
 
@@ -84,7 +113,19 @@ func (s *Service) profileChanged(tx *bbolt.Tx, name string) error {
 	if tx.Bucket(bucketProfiles).Get([]byte(name)) == nil {
 		delete(s.coverage, name)
 	}
+	s.sayUnevaluated(name)
 	return c.finish()
+}
+
+// sayUnevaluated logs which behaviors of the profile, or of all when it is
+// empty, are kept and have no effect: nothing in the API tells of it but the
+// status of their models.
+func (s *Service) sayUnevaluated(name string) {
+	for _, u := range s.engine.Unevaluated() {
+		if name == "" || name == u.Profile {
+			s.log.Warn("behavior is not evaluated", "profile", u.Profile, "behavior", u.Behavior, "reason", u.Reason)
+		}
+	}
 }
 
 // thingChanged tells the engine that a thing was created or deleted, or its

@@ -359,6 +359,11 @@ func TestErrors(t *testing.T) {
 			return err
 		}, isNotFound, "nosuch"},
 
+		{"untag: key", func(ctx context.Context) error {
+			_, err := c.UntagResource(ctx, &iot.UntagResourceInput{ResourceArn: str(account + "securityprofile/P"), TagKeys: []string{long}})
+			return err
+		}, isInvalid, "'tagKeys'"},
+
 		{"endpoint: type", func(ctx context.Context) error {
 			_, err := c.DescribeEndpoint(ctx, &iot.DescribeEndpointInput{EndpointType: str("iot:Nonsense")})
 			return err

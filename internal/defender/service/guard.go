@@ -142,6 +142,7 @@ func (s *Service) guard(mux *http.ServeMux) http.Handler {
 		header.Set("X-Amzn-RequestId", newID())
 		header.Set("X-Content-Type-Options", "nosniff")
 		header.Set("Cache-Control", "no-store")
+		header.Set("Date", s.now().Format(http.TimeFormat)) // the service's time, which may be another
 		if err := checkCaller(r); err != nil {
 			s.log.Warn("request refused", "host", clip(r.Host), "origin", clip(r.Header.Get("Origin")), "reason", err)
 			writeError(w, &apiError{Type: "AccessDeniedException", Status: http.StatusForbidden, Message: err.Error()})

@@ -1,7 +1,9 @@
 package service
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"strings"
@@ -91,6 +93,7 @@ func (s *Service) Report(ctx context.Context, thing string, format report.Format
 	reply := s.report(ctx, thing, format, payload)
 	reply.ThingName, reply.Timestamp = strings.ToValidUTF8(thing, "\uFFFD"), s.now()
 	s.log.Info("report", "thing", thing, "status", reply.Status, "report_id", reply.ReportID, "code", reply.ErrorCode, "bytes", len(payload))
+	s.watch.took(TakenReport{Time: reply.Timestamp, Thing: thing, Format: format, Bytes: len(payload), Reply: reply})
 	return reply
 }
 
@@ -122,11 +125,11 @@ func (s *Service) report(ctx context.Context, thing string, format report.Format
 	case <-ctx.Done():
 		return unavailable
 	}
+	// From here on it will be stored, whether the caller still waits or not.
 	select {
 	case reply := <-p.answer:
 		return reply
 	case <-s.intake.done:
-	case <-ctx.Done():
 	}
 	select { // it may have been the last before the end
 	case reply := <-p.answer:
@@ -194,8 +197,9 @@ func (s *Service) waiting(reports []*pendingReport) []*pendingReport {
 }
 
 // commit evaluates and stores reports and events in one transaction, and then
-// answers. When it fails, each goes into a transaction of its own, so that one
-// doesn't spoil the others.
+// answers. When one of them can't be evaluated, each goes into a transaction of
+// its own, so that one doesn't spoil the others. Where the disk fails that would
+// be of no use, and every attempt costs a rebuild of the engine.
 func (s *Service) commit(reports []*pendingReport, events []detect.CloudEvent) {
 	err := s.evaluate(reports, events)
 	switch {
@@ -203,11 +207,11 @@ func (s *Service) commit(reports []*pendingReport, events []detect.CloudEvent) {
 		for _, p := range reports {
 			p.answer <- p.reply
 		}
-	case len(reports) == 1 && len(events) == 0:
-		s.log.Error("storing a report failed", "thing", reports[0].thing, "error", err)
-		reports[0].answer <- rejected(codeUnavailable, "The report could not be stored")
-	case len(reports) == 0 && len(events) == 1:
-		s.log.Error("storing a cloud event failed", "thing", events[0].Thing, "error", err)
+	case len(reports)+len(events) == 1, errors.Is(err, errStoring):
+		s.log.Error("storing failed", "reports", len(reports), "events", len(events), "error", err)
+		for _, p := range reports {
+			p.answer <- rejected(codeUnavailable, "The report could not be stored")
+		}
 	default:
 		s.log.Warn("storing a batch failed, taking it one by one", "reports", len(reports), "events", len(events), "error", err)
 		for i := range events {
@@ -255,10 +259,14 @@ func (s *Service) newChange(tx *bbolt.Tx) *change {
 	return &change{s: s, tx: tx, now: s.now(), touched: map[string]bool{}, models: map[string]uint64{}}
 }
 
+// errStoring says that a transaction could not be written to the disk.
+var errStoring = errors.New("writing the database")
+
 // change runs fn in a transaction and stores the engine's state with what fn
 // has stored.
 func (s *Service) change(fn func(*change) error) error {
-	return s.write(func(tx *bbolt.Tx) (err error) {
+	ready := false
+	err := s.write(func(tx *bbolt.Tx) (err error) {
 		// Whatever a report holds, the service stays up; and as nothing of the
 		// transaction remains, neither does what the panic left half done.
 		defer func() {
@@ -271,8 +279,14 @@ func (s *Service) change(fn func(*change) error) error {
 		if err := fn(c); err != nil {
 			return err
 		}
-		return c.finish()
+		err = c.finish()
+		ready = err == nil
+		return err
 	})
+	if ready && err != nil {
+		return fmt.Errorf("%w: %w", errStoring, err)
+	}
+	return err
 }
 
 // finish stores the state of the things that were touched.
@@ -298,16 +312,18 @@ func (c *change) saveThing(thing string) error {
 
 // storedReporter is a thing's last accepted report.
 type storedReporter struct {
-	ID   int64     `json:"id"`
-	Time time.Time `json:"time"`
+	ID    int64     `json:"id"`
+	Time  time.Time `json:"time"`
+	Clock time.Time `json:"clock,omitzero"` // the service's, when it was behind Time
 }
 
 // report judges one report and, unless it's rejected, evaluates and stores it.
 // Two rules are ours, for AWS's documentation is silent: an id that does not
 // grow makes a malformed report, and one too soon after the last is throttled,
 // where a tenth of the interval is forgiven for the jitter of a schedule and of
-// the way here. After the clock was set back the interval is unknown, and not
-// held against the thing.
+// the way here. When the clock was set back, the interval is unknown, and the
+// report not too soon. While the clock is behind, intervals are taken for the
+// least, so that evaluation goes on, and the clock slowly meets the thing's time.
 func (c *change) report(p *pendingReport) (report.Reply, error) {
 	last, err := get[storedReporter](c.tx, bucketReporters, p.thing)
 	if err != nil {
@@ -315,16 +331,17 @@ func (c *change) report(p *pendingReport) (report.Reply, error) {
 	}
 	at := c.now
 	if last != nil {
-		since, least := c.now.Sub(last.Time), c.s.minReportInterval()
+		least := c.s.minReportInterval()
+		least -= least / 10
+		since := c.now.Sub(cmp.Or(last.Clock, last.Time))
 		switch {
 		case p.id <= last.ID:
 			c.s.log.Warn("report_id does not grow", "thing", p.thing, "report_id", p.id, "last", last.ID)
 			return malformed(), nil
-		case since >= 0 && since < least-least/10:
+		case since >= 0 && since < least:
 			return rejected(codeThrottled, "Too many metrics reports"), nil
-		case since <= 0: // a thing's time always grows
-			at = last.Time.Add(time.Millisecond)
 		}
+		at = later(at, last.Time.Add(max(time.Millisecond, least))) // a thing's time always grows
 	} else if !c.s.thing(p.thing).Registered {
 		if c.s.unregistered >= maxUnregistered {
 			c.s.log.Warn("too many things that are not registered", "thing", p.thing, "limit", maxUnregistered)
@@ -332,7 +349,11 @@ func (c *change) report(p *pendingReport) (report.Reply, error) {
 		}
 		c.s.unregistered++
 	}
-	if err := put(c.tx, bucketReporters, p.thing, storedReporter{ID: p.id, Time: at}); err != nil {
+	reporter := storedReporter{ID: p.id, Time: at}
+	if !at.Equal(c.now) {
+		reporter.Clock = c.now
+	}
+	if err := put(c.tx, bucketReporters, p.thing, reporter); err != nil {
 		return report.Reply{}, err
 	}
 	observation := detect.Observation{Thing: p.thing, Time: at, Measurements: p.measurements}

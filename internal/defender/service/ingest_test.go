@@ -1,6 +1,7 @@
 package service
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -17,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iot/types"
 	"github.com/fxamacker/cbor/v2"
 	"github.com/google/go-cmp/cmp"
+	"go.etcd.io/bbolt"
 
 	"github.com/device-defender/device-defender/internal/defender/detect"
 	"github.com/device-defender/device-defender/internal/defender/profile"
@@ -399,6 +401,90 @@ func TestOneReportFails(t *testing.T) {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 	b.wantHistory("0s good-1 PacketsOut in-alarm 500")
+}
+
+// What an earlier version stored of a thing may be unreadable to this one. The
+// alarm that it was in has to end, and the thing is evaluated afresh.
+func TestLostState(t *testing.T) {
+	b := newBench(t, Options{})
+	b.attach(profileOf("Traffic", atMost(100)))
+	for _, thing := range []string{"lost", "kept"} {
+		b.reports(thing, packets(500))
+	}
+	ok(b, 0, b.write(func(tx *bbolt.Tx) error {
+		return tx.Bucket(bucketEngine).Put([]byte("lost"), []byte("another version"))
+	}))
+	b.after(time.Hour)
+	for range 2 {
+		b.restart()
+	}
+	b.reports("lost", packets(500))
+	b.wantHistory("1h0m0s lost PacketsOut in-alarm 500", "1h0m0s lost PacketsOut alarm-invalidated",
+		"0s lost PacketsOut in-alarm 500", "0s kept PacketsOut in-alarm 500")
+	if n := len(b.active()); n != 2 {
+		t.Errorf("%d active violations, want 2", n)
+	}
+}
+
+// Where the disk fails, it fails for all: the batch isn't taken apart.
+func TestDiskFails(t *testing.T) {
+	var log strings.Builder
+	b := newBench(t, Options{Log: newTextLog(&log)})
+	b.attach(profileOf("Traffic", atMost(100)))
+	path := b.db.Path()
+	ok(b, 0, b.db.Close())
+	full, err := bbolt.Open(path, 0o600, &bbolt.Options{MaxSize: 1 << 17})
+	b.db = ok(b, full, err)
+	var batch []*pendingReport
+	for i := range maxBatch {
+		batch = append(batch, &pendingReport{
+			thing: fmt.Sprintf("thing-%d", i), id: 1, answer: make(chan report.Reply, 1),
+			measurements: []detect.Measurement{{Metric: "aws:all-packets-out", Value: profile.Value{Count: new(int64(500))}}},
+		})
+	}
+	b.commit(batch, nil)
+	for _, p := range batch {
+		if reply := <-p.answer; reply.ErrorCode != "ServiceUnavailable" {
+			t.Fatalf("%s: %+v", p.thing, reply)
+		}
+	}
+	if n := strings.Count(log.String(), "storing"); n != 1 {
+		t.Errorf("%d attempts, want 1", n)
+	}
+	b.wantHistory()
+	b.reports("thing-1", packets(1)) // which has room
+}
+
+// A report that will be stored is accepted, though its caller has gone.
+func TestReportOutlivesItsCaller(t *testing.T) {
+	taken, goOn := make(chan bool), make(chan bool)
+	asked := sync.OnceFunc(func() { taken <- true; <-goOn })
+	s := openService(t, Options{Now: func() time.Time { asked(); return start }}) // by the transaction
+	ctx, cancel := context.WithCancel(t.Context())
+	replies := make(chan report.Reply)
+	go func() { replies <- s.Report(ctx, "thing-1", report.JSON, reportOf(1, packets(1))) }()
+	<-taken
+	cancel()
+	goOn <- true
+	if reply := <-replies; reply.Status != report.Accepted {
+		t.Errorf("%+v", reply)
+	}
+}
+
+// A clock that was set back doesn't end evaluation until it's where it was.
+func TestClockSetBack(t *testing.T) {
+	b := newBench(t, Options{})
+	b.attach(profileOf("Traffic", atMost(100)))
+	b.reports("thing-1", packets(1))
+	b.after(-24 * time.Hour)
+	for _, n := range []int{500, 500, 1, 1} {
+		b.after(5 * time.Minute)
+		b.reports("thing-1", packets(n))
+		if reply := b.Report(t.Context(), "thing-1", report.JSON, reportOf(100, packets(1))); reply.ErrorCode != "Throttled" {
+			t.Errorf("a second report at once: %+v", reply)
+		}
+	}
+	b.wantHistory("13m30s thing-1 PacketsOut alarm-cleared 1", "4m30s thing-1 PacketsOut in-alarm 500")
 }
 
 func TestReportAfterClose(t *testing.T) {

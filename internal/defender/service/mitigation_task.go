@@ -39,8 +39,8 @@ const (
 // name.
 type taskTarget struct {
 	ViolationIDs []string `json:"violationIds,omitempty"`
-	Profile      string   `json:"securityProfileName,omitempty"`
-	Behavior     string   `json:"behaviorName,omitempty"`
+	Profile      *string  `json:"securityProfileName,omitempty"`
+	Behavior     *string  `json:"behaviorName,omitempty"`
 }
 
 // eventRange is a time in which an event of the violation happened.
@@ -175,8 +175,8 @@ type selectedViolation struct{ id, thing string }
 func selectViolations(tx *bbolt.Tx, task *storedTask) (list []selectedViolation, err error) {
 	take := func(id string, v *storedViolation) error {
 		switch named := len(task.Target.ViolationIDs) > 0; {
-		case task.Target.Profile != "" && task.Target.Profile != v.Profile,
-			task.Target.Behavior != "" && task.Target.Behavior != v.Behavior.Name,
+		case task.Target.Profile != nil && *task.Target.Profile != v.Profile,
+			task.Target.Behavior != nil && *task.Target.Behavior != v.Behavior.Name,
 			task.OnlyActive && !v.End.IsZero(),
 			!named && !task.Suppressed && v.suppressed(),
 			!task.Range.includes(v):

@@ -70,17 +70,17 @@ func (t *taskTarget) check() error {
 			return invalidRequest(fmt.Sprintf("target.violationIds names %q twice", id))
 		}
 	}
-	if t.Profile != "" {
-		if err := checkName("target.securityProfileName", t.Profile); err != nil {
+	if t.Profile != nil {
+		if err := checkName("target.securityProfileName", *t.Profile); err != nil {
 			return err
 		}
 	}
-	if t.Behavior != "" {
-		if err := checkName("target.behaviorName", t.Behavior); err != nil {
+	if t.Behavior != nil {
+		if err := checkName("target.behaviorName", *t.Behavior); err != nil {
 			return err
 		}
 	}
-	if t.ViolationIDs == nil && t.Profile == "" && t.Behavior == "" {
+	if t.ViolationIDs == nil && t.Profile == nil && t.Behavior == nil {
 		return invalidRequest("target names neither violationIds nor securityProfileName nor behaviorName")
 	}
 	return nil
@@ -104,7 +104,8 @@ func startDetectMitigationActionsTask(s *Service, r *request) (any, error) {
 		Suppressed: in.Suppressed != nil && *in.Suppressed,
 		Status:     statusInProgress,
 	}
-	err := s.change(func(c *change) error {
+	err := s.write(func(tx *bbolt.Tx) error { // not change: what is refused doesn't touch the engine
+		c := s.newChange(tx)
 		task.Start = c.now
 		for _, name := range in.Actions {
 			action, err := get[storedAction](c.tx, bucketActions, name)
@@ -187,8 +188,9 @@ func describeDetectMitigationActionsTask(s *Service, r *request) (any, error) {
 // cancelDetectMitigationActionsTask ends a task; executions that it has not
 // come to stay undone and count as skipped.
 func cancelDetectMitigationActionsTask(s *Service, r *request) (any, error) {
-	return struct{}{}, s.change(func(c *change) error {
-		id, task, err := r.task(c.tx)
+	return struct{}{}, s.write(func(tx *bbolt.Tx) error {
+		c := s.newChange(tx)
+		id, task, err := r.task(tx)
 		if err != nil {
 			return err
 		}

@@ -355,6 +355,7 @@ func TestTaskErrors(t *testing.T) {
 		return err
 	}
 	isTaskExists := is[*types.TaskAlreadyExistsException]
+	engine := b.engine // which takes a second to make with 100,000 things
 	for what, change := range map[string]func(*iot.StartDetectMitigationActionsTaskInput){
 		"id":    func(in *iot.StartDetectMitigationActionsTaskInput) { in.TaskId = aws.String("task") },
 		"token": func(in *iot.StartDetectMitigationActionsTaskInput) { in.ClientRequestToken = aws.String("token-task") },
@@ -378,6 +379,7 @@ func TestTaskErrors(t *testing.T) {
 		"empty target": func(in *iot.StartDetectMitigationActionsTaskInput) {
 			in.Target = &types.DetectMitigationActionsTaskTarget{}
 		},
+		"empty name":      func(in *iot.StartDetectMitigationActionsTaskInput) { in.Target.SecurityProfileName = aws.String("") },
 		"behavior's name": func(in *iot.StartDetectMitigationActionsTaskInput) { in.Target.BehaviorName = aws.String("a b") },
 		"profile's name":  func(in *iot.StartDetectMitigationActionsTaskInput) { in.Target.SecurityProfileName = aws.String("a b") },
 		"no actions":      func(in *iot.StartDetectMitigationActionsTaskInput) { in.Actions = []string{} },
@@ -391,6 +393,9 @@ func TestTaskErrors(t *testing.T) {
 		if err := start(change); !isInvalid(err) {
 			t.Errorf("%s: %v", what, err)
 		}
+	}
+	if b.engine != engine {
+		t.Error("the engine was made anew for a call that was refused")
 	}
 	for i := range 4 {
 		ok(b, 0, b.startTask(fmt.Sprintf("more-%d", i), target, "Quarantine"))

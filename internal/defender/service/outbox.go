@@ -3,13 +3,16 @@ package service
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -17,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
+	"github.com/aws/smithy-go"
 	"go.etcd.io/bbolt"
 )
 
@@ -199,16 +203,26 @@ func (c *courier) serve(ctx context.Context, target string) {
 	}
 }
 
-// step delivers the target's oldest alert, or gives it up. It is done when
-// there is none.
+// errRefused says that a target will not take an alert, however often it is
+// tried. Other refusals, as of credentials, the operator can mend, and the
+// alert then still arrives.
+var errRefused = errors.New("the alert itself is refused")
+
+// step delivers the target's oldest alert, or gives it up: one that is refused
+// would hold up those behind it for days. It is done when there is none.
 func (c *courier) step(ctx context.Context, target string) (done bool, err error) {
 	key, alert, err := c.next(target)
 	if err != nil || alert == nil {
 		return err == nil, err
 	}
-	if c.s.now().Sub(alert.Time) >= alertLife {
-		c.s.log.Error("alert given up", "target", c.s.targetName(target), "after", alertLife, "alert", string(alert.Message))
-	} else if err := c.send(ctx, target, alert.Message); err != nil {
+	waited := c.s.now().Sub(alert.Time)
+	if waited < alertLife {
+		err = c.send(ctx, target, alert.Message)
+	}
+	switch {
+	case waited >= alertLife || errors.Is(err, errRefused):
+		c.s.log.Error("alert given up", "target", c.s.targetName(target), "after", waited.Round(time.Second), "error", err, "alert", string(alert.Message))
+	case err != nil:
 		return false, err
 	}
 	return false, c.s.write(func(tx *bbolt.Tx) error {
@@ -261,15 +275,28 @@ func (c *courier) post(ctx context.Context, message []byte) error {
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("User-Agent", "defenderctl")
 	response, err := c.http.Do(request)
-	if err != nil {
+	if failed, ok := errors.AsType[*url.Error](err); ok {
+		return failed.Err // without the URL, see targetName
+	} else if err != nil {
 		return err
 	}
 	defer response.Body.Close()
 	io.Copy(io.Discard, io.LimitReader(response.Body, maxWebhookAnswer))
-	if response.StatusCode < 200 || response.StatusCode > 299 {
+	switch code := response.StatusCode; {
+	case code >= 200 && code <= 299:
+		return nil
+	case slices.Contains(refusals, code):
+		return fmt.Errorf("webhook answered %s: %w", response.Status, errRefused)
+	default:
 		return fmt.Errorf("webhook answered %s", response.Status)
 	}
-	return nil
+}
+
+// refusals are answers of a webhook that are about the alert itself or for
+// ever.
+var refusals = []int{
+	http.StatusBadRequest, http.StatusGone, http.StatusRequestEntityTooLarge,
+	http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity,
 }
 
 // publish sends the message to an SNS topic with the credentials of AWS's
@@ -280,7 +307,15 @@ func (c *courier) publish(ctx context.Context, topic string, message []byte) err
 	if err != nil {
 		return err
 	}
-	_, err = client.Publish(ctx, &sns.PublishInput{TopicArn: &topic, Message: aws.String(string(message))})
+	in := &sns.PublishInput{TopicArn: &topic, Message: aws.String(string(message))}
+	if strings.HasSuffix(topic, ".fifo") { // which takes nothing without these
+		in.MessageGroupId = aws.String("defender") // one, as alerts are in one order
+		in.MessageDeduplicationId = aws.String(fmt.Sprintf("%x", sha256.Sum256(message)))
+	}
+	_, err = client.Publish(ctx, in)
+	if refused, ok := errors.AsType[smithy.APIError](err); ok && slices.Contains([]string{"InvalidParameter", "ParameterValueInvalid"}, refused.ErrorCode()) {
+		return fmt.Errorf("%w: %w", errRefused, err)
+	}
 	return err
 }
 

@@ -50,6 +50,7 @@ type Service struct {
 	intake      intake
 	outboxReady chan struct{} // wakes the delivery of alerts
 	tasksReady  chan struct{} // wakes the mitigation tasks
+	watch       watch
 }
 
 // Open opens the state in the folder and takes up where it was left.
@@ -85,8 +86,12 @@ func Open(o Options) (*Service, error) {
 		return nil, err
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := s.rebuild(); err != nil {
+	err = s.rebuild()
+	s.mu.Unlock()
+	if err == nil {
+		err = s.endLost()
+	}
+	if err != nil {
 		db.Close()
 		return nil, err
 	}
@@ -128,7 +133,9 @@ func (s *Service) write(fn func(tx *bbolt.Tx) error) error {
 		s.stale = false
 	}()
 	err := s.db.Update(fn)
-	committed = err == nil
+	if committed = err == nil; committed {
+		s.watch.changed()
+	}
 	return err
 }
 

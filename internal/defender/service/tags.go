@@ -141,6 +141,11 @@ func untagResource(s *Service, r *request) (any, error) {
 	case in.Keys == nil:
 		return nil, missing("tagKeys")
 	}
+	for _, key := range in.Keys {
+		if len(profile.CheckTags([]profile.Tag{{Key: key}})) > 0 {
+			return nil, constraint("tagKeys", key, `Member must have 1 to 128 characters, satisfy regular expression pattern ^([\p{L}\p{Z}\p{N}_.:/=+\-@]*)$ and not begin with aws:`)
+		}
+	}
 	return struct{}{}, s.write(func(tx *bbolt.Tx) error {
 		tags, err := s.resourceTags(tx, *in.ARN)
 		if err != nil {

@@ -199,7 +199,8 @@ func TestViolationErrors(t *testing.T) {
 
 // A model that isn't built is said to be pending, with what was collected.
 func TestModelsArePending(t *testing.T) {
-	b := newBench(t, Options{})
+	var log strings.Builder
+	b := newBench(t, Options{Log: newTextLog(&log)})
 	var behaviors []types.Behavior
 	for i := range 12 {
 		behaviors = append(behaviors, types.Behavior{
@@ -209,6 +210,9 @@ func TestModelsArePending(t *testing.T) {
 	}
 	behaviors[1].Metric = aws.String("aws:all-bytes-in") // never reported
 	b.attach(profileOf("Learning", behaviors...))
+	if text := log.String(); !strings.Contains(text, `"behavior is not evaluated" profile=Learning behavior=Model11`) {
+		t.Errorf("log: %s", text)
+	}
 	for range 50 {
 		b.reports("thing-1", packets(3))
 		b.after(12 * time.Hour)

@@ -1,0 +1,179 @@
+package service
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/device-defender/device-defender/internal/defender/report"
+)
+
+const (
+	// maxWatchers leaves most of maxConnections to callers of the API.
+	maxWatchers = 64
+	// keepReports is how many of the latest reports are remembered.
+	keepReports = 512
+)
+
+// watch is what pages are told that the API does not tell: that something
+// changed, and which reports came. It is in memory alone.
+type watch struct {
+	sync.Mutex
+	watchers map[chan struct{}]bool
+	reports  []TakenReport // a ring once it is full
+	next     int           // where the next is put
+}
+
+// TakenReport is a report that came in since the service was opened.
+type TakenReport struct {
+	Time   time.Time
+	Thing  string
+	Format report.Format
+	Bytes  int
+	Reply  report.Reply
+}
+
+// Subscribe returns a channel that has a value when something changed since
+// the last one was taken, and a function that ends the subscription. ok is
+// false when there are too many.
+func (s *Service) Subscribe() (changes <-chan struct{}, cancel func(), ok bool) {
+	s.watch.Lock()
+	defer s.watch.Unlock()
+	if len(s.watch.watchers) >= maxWatchers {
+		return nil, nil, false
+	}
+	if s.watch.watchers == nil {
+		s.watch.watchers = map[chan struct{}]bool{}
+	}
+	c := make(chan struct{}, 1)
+	s.watch.watchers[c] = true
+	return c, func() {
+		s.watch.Lock()
+		defer s.watch.Unlock()
+		delete(s.watch.watchers, c)
+	}, true
+}
+
+// changed tells those who subscribed. It waits for nobody.
+func (w *watch) changed() {
+	w.Lock()
+	defer w.Unlock()
+	for c := range w.watchers {
+		select {
+		case c <- struct{}{}:
+		default: // it has not looked yet
+		}
+	}
+}
+
+// took remembers a report.
+func (w *watch) took(r TakenReport) {
+	// Of one that no thing can have, any amount may have come.
+	const mostName = 128
+	if len(r.Thing) > mostName {
+		r.Thing = r.Thing[:mostName]
+	}
+	r.Thing = strings.ToValidUTF8(r.Thing, "\uFFFD")
+	r.Reply.ThingName = ""
+	w.Lock()
+	if len(w.reports) < keepReports {
+		w.reports = append(w.reports, r)
+	} else {
+		w.reports[w.next] = r
+	}
+	w.next = (w.next + 1) % keepReports
+	w.Unlock()
+	w.changed()
+}
+
+// Reports returns the latest reports of a thing, or of all when it is empty,
+// newest first, at most so many. Those from before the service was opened are
+// not known.
+func (s *Service) Reports(thing string, most int) []TakenReport {
+	s.watch.Lock()
+	defer s.watch.Unlock()
+	var reports []TakenReport
+	for i := range s.watch.reports {
+		r := s.watch.reports[(s.watch.next-1-i+2*keepReports)%keepReports]
+		if thing == "" || r.Thing == thing {
+			reports = append(reports, r)
+		}
+		if len(reports) == most {
+			break
+		}
+	}
+	return reports
+}
+
+// ThingState is what is known of a thing.
+type ThingState struct {
+	Name       string
+	Registered bool
+	Groups     []string
+	LastReport time.Time // zero when none was accepted
+}
+
+// Things returns the things that are registered or have reported: first those
+// that did so last, at most so many. total is how many there are.
+func (s *Service) Things(most int) (things []ThingState, total int, err error) {
+	err = s.read(func(tx *bbolt.Tx) error {
+		reported := tx.Bucket(bucketReporters)
+		for name, record := range keysAfter(tx, bucketReporters, "", "") {
+			var last storedReporter
+			if err := json.Unmarshal(record, &last); err != nil {
+				return fmt.Errorf("last report of %q: %w", name, err)
+			}
+			things = append(things, ThingState{Name: name, LastReport: last.Time})
+		}
+		for name := range keysAfter(tx, bucketThings, "", "") {
+			if reported.Get([]byte(name)) == nil {
+				things = append(things, ThingState{Name: name})
+			}
+		}
+		slices.SortStableFunc(things, func(a, b ThingState) int { return b.LastReport.Compare(a.LastReport) })
+		total = len(things)
+		things = slices.Clip(things[:min(most, total)])
+		for i := range things {
+			things[i].register(tx)
+		}
+		return nil
+	})
+	return things, total, err
+}
+
+// Thing returns what is known of one thing; ok is false when there is none of
+// that name.
+func (s *Service) Thing(name string) (state ThingState, ok bool, err error) {
+	err = s.read(func(tx *bbolt.Tx) error {
+		if ok = thingKnown(tx, name); !ok {
+			return nil
+		}
+		last, err := get[storedReporter](tx, bucketReporters, name)
+		if err != nil {
+			return err
+		}
+		state.Name = name
+		if last != nil {
+			state.LastReport = last.Time
+		}
+		state.register(tx)
+		return nil
+	})
+	return state, ok, err
+}
+
+func (t *ThingState) register(tx *bbolt.Tx) {
+	t.Registered = tx.Bucket(bucketThings).Get([]byte(t.Name)) != nil
+	t.Groups = groupsOf(tx, t.Name)
+}
+
+// Now is the service's time.
+func (s *Service) Now() time.Time { return s.now() }
+
+// ReportInterval is the least time between two reports of a thing: 0 is none.
+func (s *Service) ReportInterval() time.Duration { return s.minReportInterval() }
