@@ -18,6 +18,7 @@ import (
 	"github.com/device-defender/device-defender/internal/cloud"
 	"github.com/device-defender/device-defender/internal/defender/service"
 	"github.com/device-defender/device-defender/internal/demo"
+	"github.com/device-defender/device-defender/internal/web"
 )
 
 // The story runs 60 times faster than real time: a report every 5 seconds is
@@ -138,7 +139,7 @@ func (o *demoOptions) run(ctx context.Context, out io.Writer) (err error) {
 	defer st.alerts.Close()
 	s, err := service.Open(service.Options{
 		Data: filepath.Join(folder, "data"), Webhook: st.alerts.URL(), MinReportInterval: demoInterval,
-		Now: st.now, Log: st.log,
+		Now: st.now, Log: st.log, Pages: web.Pages(st.log),
 	})
 	if err != nil {
 		return err

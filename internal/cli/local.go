@@ -21,6 +21,7 @@ import (
 	"github.com/device-defender/device-defender/internal/defender/service"
 	"github.com/device-defender/device-defender/internal/greengrass"
 	"github.com/device-defender/device-defender/internal/greengrass/localcore"
+	"github.com/device-defender/device-defender/internal/web"
 	"github.com/device-defender/device-defender/recipes"
 )
 
@@ -47,7 +48,8 @@ the replies. It goes on until Ctrl-C and needs no AWS account.
 
 Behind the core's topics is the service of 'defenderctl serve': a valid report
 is accepted and evaluated against the security profiles, a malformed one, or one
-too soon, is rejected. The AWS IoT API of the service is at --listen.`,
+too soon, is rejected. The AWS IoT API of the service is at --listen, and pages
+that show live what it knows at / there.`,
 		Example: `  defenderctl local
   defenderctl local --as lite --interval 5s
   defenderctl local --component ./device-defender --data ./core
@@ -121,9 +123,10 @@ func (o *localOptions) run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	log := console.logger("serve", slog.LevelWarn)
 	s, err := service.Open(service.Options{
 		Data: filepath.Join(root, "defender"), Webhook: o.webhook, MinReportInterval: o.least(),
-		Now: forwardClock(o.forward), Log: console.logger("serve", slog.LevelWarn),
+		Now: forwardClock(o.forward), Log: log, Pages: web.Pages(log),
 	})
 	if err != nil {
 		return err

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/device-defender/device-defender/internal/defender/service"
+	"github.com/device-defender/device-defender/internal/web"
 )
 
 // defaultListen is where the service is unless told otherwise.
@@ -46,6 +47,9 @@ The AWS CLI and SDKs work with it as they are:
 Reports come in by POST to /things/THING/defender/metrics/json (or /cbor), or
 from 'defenderctl local', which has the service in it.
 
+What it knows is shown live at /, in a browser: things, their metrics, profiles
+and violations.
+
 There is no authentication: it listens on loopback only, and refuses web pages
 of other origins.`,
 		Example: `  defenderctl serve
@@ -77,9 +81,10 @@ func (o *serveOptions) run(ctx context.Context, console *console) error {
 			return err
 		}
 	}
+	log := console.logger("serve", slog.LevelInfo)
 	s, err := service.Open(service.Options{
 		Data: o.data, Webhook: o.webhook, MinReportInterval: o.interval, Throttle: o.throttle,
-		Log: console.logger("serve", slog.LevelInfo),
+		Log: log, Pages: web.Pages(log),
 	})
 	if err != nil {
 		return err

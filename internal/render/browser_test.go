@@ -2,123 +2,22 @@ package render
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
+
+	"github.com/device-defender/device-defender/internal/browsertest"
 )
-
-// missing skips a test for want of a tool, except in CI, where none may be
-// missing.
-func missing(t *testing.T, format string, args ...any) {
-	t.Helper()
-	if os.Getenv("CI") != "" {
-		t.Fatalf(format, args...)
-	}
-	t.Skipf(format, args...)
-}
-
-// newBrowser starts Debian's Chromium.
-func newBrowser(t *testing.T) context.Context {
-	t.Helper()
-	path, err := exec.LookPath("chromium")
-	if err != nil {
-		missing(t, "no browser (apt-get install chromium): %v", err)
-	}
-	allocator, stop := chromedp.NewExecAllocator(t.Context(),
-		chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()), chromedp.Headless, chromedp.NoSandbox, chromedp.NoFirstRun,
-		chromedp.DisableGPU, chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
-		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true), chromedp.Flag("hide-scrollbars", true))
-	t.Cleanup(stop)
-	browser, stop := chromedp.NewContext(allocator)
-	t.Cleanup(stop)
-	if err := chromedp.Do(browser); err != nil {
-		t.Fatalf("starting %s: %v", path, err)
-	}
-	return browser
-}
-
-// tab is one page in the browser; whatever its console complains of fails the
-// test: a script's exception, and what the page's policy refused.
-type tab struct {
-	*testing.T
-	ctx context.Context
-}
-
-func newTab(t *testing.T, browser context.Context) tab {
-	t.Helper()
-	ctx, stop := chromedp.NewContext(browser)
-	messages := chromedp.Console(ctx)
-	reading := make(chan struct{})
-	go func() {
-		defer close(reading)
-		for m, err := range messages {
-			if err == nil {
-				t.Errorf("the console says: %v", m)
-			}
-		}
-	}()
-	t.Cleanup(func() { stop(); <-reading })
-	return tab{t, ctx}
-}
-
-func (tb tab) run(steps ...chromedp.Action[chromedp.Void]) {
-	tb.Helper()
-	ctx, cancel := context.WithTimeout(tb.ctx, 30*time.Second)
-	defer cancel()
-	if err := chromedp.Do(ctx, steps...); err != nil {
-		tb.Fatal(err)
-	}
-}
-
-// eval returns the value of an expression, or of its promise.
-func eval[T any](tb tab, expression string) T {
-	tb.Helper()
-	ctx, cancel := context.WithTimeout(tb.ctx, 30*time.Second)
-	defer cancel()
-	value, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
-	if err != nil {
-		tb.Fatalf("%s: %v", expression, err)
-	}
-	return value
-}
-
-// until waits for a condition.
-func (tb tab) until(condition string) {
-	tb.Helper()
-	eval[bool](tb, `new Promise((resolve) => {
-		const look = () => `+condition+` ? resolve(true) : requestAnimationFrame(look);
-		look();
-	})`)
-}
-
-// screen sets the page's width in pixels, and the colour scheme.
-func (tb tab) screen(width int, scheme string) {
-	tb.Helper()
-	tb.run(chromedp.EmulateViewport(int64(width), 900))
-	media := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}}
-	if _, err := chromedp.Call(tb.ctx, emulation.SetEmulatedMedia, media); err != nil {
-		tb.Fatal(err)
-	}
-}
-
-// open loads a page and reports what its policy refuses.
-func (tb tab) open(url string) {
-	tb.Helper()
-	tb.run(chromedp.Navigate(url), chromedp.WaitReady(chromedp.CSS("main")))
-}
 
 // file writes a page to a file, as a user of --html has it.
 func file(t *testing.T, write func(io.Writer) error) string {
@@ -153,8 +52,8 @@ func hostilePage() ViolationPage {
 // TestPagesInBrowser looks at each page as a reader would: wide and narrow,
 // light and dark, and with the eyes of axe-core.
 func TestPagesInBrowser(t *testing.T) {
-	browser := newBrowser(t)
-	axe := axeCore(t)
+	browser := browsertest.Start(t)
+	axe := browsertest.AxeCore(t)
 	_, live := newSite(t)
 	set := examplePage().Sets[0]
 	for name, url := range map[string]string{
@@ -168,108 +67,71 @@ func TestPagesInBrowser(t *testing.T) {
 		}),
 		"fleet":          file(t, func(w io.Writer) error { return WriteFleetHTML(w, exampleFleet()) }),
 		"overview":       live + OverviewPath,
-		"thing":          live + ThingPath("sensor-07"),
-		"profile":        live + ProfilePath("DataExfiltrationCheck"),
-		"live-violation": live + ViolationPath(exampleViolation().ID),
+		"thing":          live + ThingLink("sensor-07"),
+		"profile":        live + ProfileLink("DataExfiltrationCheck"),
+		"live-violation": live + ViolationLink(exampleViolation().ID),
 	} {
 		t.Run(name, func(t *testing.T) {
-			tb := newTab(t, browser)
+			tb := browsertest.NewTab(t, browser)
 			for _, view := range []struct {
 				width  int
 				scheme string
 			}{{1100, "light"}, {1100, "dark"}, {360, "light"}, {360, "dark"}} {
-				tb.screen(view.width, view.scheme)
-				tb.open(url)
-				if got := eval[int](tb, "document.documentElement.scrollWidth"); got > view.width {
+				tb.Screen(view.width, view.scheme)
+				tb.Open(url)
+				if got := browsertest.Eval[int](tb, "document.documentElement.scrollWidth"); got > view.width {
 					t.Errorf("the page is %d pixels wide on a screen of %d", got, view.width)
 				}
 				fetched := "performance.getEntriesByType('resource').filter((r) => !r.name.startsWith('data:')).length"
-				if n := eval[int](tb, fetched); n != 0 && strings.HasPrefix(url, "file:") {
+				if n := browsertest.Eval[int](tb, fetched); n != 0 && strings.HasPrefix(url, "file:") {
 					t.Errorf("the page fetched %d things", n)
 				}
-				if eval[bool](tb, "'taken' in window") {
+				if browsertest.Eval[bool](tb, "'taken' in window") {
 					t.Error("a name ran as a script")
 				}
-				for _, fault := range tb.faults(axe) {
+				for _, fault := range tb.Faults(axe) {
 					t.Errorf("%d pixels, %s: %s", view.width, view.scheme, fault)
 				}
-				tb.keepScreenshot(fmt.Sprintf("%s-%d-%s", name, view.width, view.scheme))
+				tb.Screenshot(fmt.Sprintf("%s-%d-%s", name, view.width, view.scheme))
 			}
 		})
 	}
 }
 
-// axeCore returns axe-core's script, from npm.
-func axeCore(t *testing.T) string {
-	t.Helper()
-	folder := t.TempDir()
-	install := exec.CommandContext(t.Context(), "npm", "install", "--no-audit", "--no-fund", "--prefix", folder, "axe-core@4.14.1")
-	if out, err := install.CombinedOutput(); err != nil {
-		missing(t, "installing axe-core: %v\n%s", err, out)
-	}
-	script, err := os.ReadFile(filepath.Join(folder, "node_modules", "axe-core", "axe.min.js"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(script)
-}
-
-// faults are what axe-core finds, be it serious or not.
-func (tb tab) faults(axe string) []string {
-	tb.Helper()
-	eval[bool](tb, axe+"; true")
-	return eval[[]string](tb, `axe.run(document, {resultTypes: ['violations']}).then((r) => r.violations.map((v) =>
-		v.impact + ' ' + v.id + ': ' + v.help + ': ' + v.nodes.map((n) => n.html).slice(0, 3).join(' ')))`)
-}
-
-// keepScreenshot writes a picture of the page to the folder that the
-// environment names.
-func (tb tab) keepScreenshot(name string) {
-	tb.Helper()
-	folder := os.Getenv("RENDER_SCREENSHOTS")
-	if folder == "" {
-		return
-	}
-	picture, err := chromedp.Run(tb.ctx, chromedp.FullScreenshot(100))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(folder, name+".png"), picture, 0o644); err != nil {
-		tb.Fatal(err)
-	}
-}
-
 // TestHostileNamesStayText reads what a device called itself off the page.
 func TestHostileNamesStayText(t *testing.T) {
-	tb := newTab(t, newBrowser(t))
-	tb.open(file(t, func(w io.Writer) error { return WriteViolationHTML(w, hostilePage()) }))
+	tb := browsertest.NewTab(t, browsertest.Start(t))
+	tb.Open(file(t, func(w io.Writer) error { return WriteViolationHTML(w, hostilePage()) }))
 	const visible = `<script>window.taken=1</script>"'><img src=x onerror=window.taken=1>\u{202e}gpj.exe\u{1b}[31m\u{0}`
-	if got, want := eval[string](tb, "document.querySelector('h1').textContent"), visible+" on "+visible; got != want {
+	if got, want := browsertest.Eval[string](tb, "document.querySelector('h1').textContent"), visible+" on "+visible; got != want {
 		t.Errorf("heading %q, want %q", got, want)
 	}
-	if n := eval[int](tb, "document.querySelectorAll('main script, main img').length"); n != 0 {
+	if n := browsertest.Eval[int](tb, "document.querySelectorAll('main script, main img').length"); n != 0 {
 		t.Errorf("%d elements came out of names", n)
 	}
 }
 
 // TestPlotInBrowser reads values with the pointer and the keys, and zooms.
 func TestPlotInBrowser(t *testing.T) {
-	tb := newTab(t, newBrowser(t))
+	tb := browsertest.NewTab(t, browsertest.Start(t))
 	at := func(minute int) time.Time { return exampleFrom.Add(time.Duration(minute) * time.Minute) }
 	page := MetricPage{About: exampleAbout(), Thing: "sensor-07", Plot: &Plot{
 		Title: "packets out", Metric: "aws:all-packets-out", Unit: "packets", From: at(0), To: at(60),
 		Series: []Series{{Points: []Point{{at(0), 1200}, {at(10), 1300}, {at(20), 1250}, {at(30), 8412}, {at(40), 1100}, {at(50), 1150}, {at(60), 1234}}}},
 		Alarms: []Span{{at(30), at(40)}},
 	}}
-	tb.screen(1100, "light")
-	tb.open(file(t, func(w io.Writer) error { return WriteMetricHTML(w, page) }))
+	tb.Screen(1100, "light")
+	tb.Open(file(t, func(w io.Writer) error { return WriteMetricHTML(w, page) }))
 
 	type box struct{ X, Y, Width, Height float64 }
-	area := eval[box](tb, `(() => { const r = document.querySelector('.chart.wide .line').getBoundingClientRect(); return {x: r.x, y: r.y, width: r.width, height: r.height}; })()`)
+	area := browsertest.Eval[box](tb, `(() => { const r = document.querySelector('.chart.wide .line').getBoundingClientRect(); return {x: r.x, y: r.y, width: r.width, height: r.height}; })()`)
 	if area.Width < 500 || area.Height < 100 {
 		t.Fatalf("the line's box is %+v", area)
 	}
-	readout := func() string { t.Helper(); return eval[string](tb, "document.querySelector('.readout').textContent") }
+	readout := func() string {
+		t.Helper()
+		return browsertest.Eval[string](tb, "document.querySelector('.readout').textContent")
+	}
 	expect := func(what, want string) {
 		t.Helper()
 		if got := readout(); got != want {
@@ -282,28 +144,28 @@ func TestPlotInBrowser(t *testing.T) {
 	move := func(minute float64) chromedp.Action[chromedp.Void] {
 		return chromedp.MouseEvent("mouseMoved", area.X+area.Width*minute/60, area.Y+area.Height/2)
 	}
-	tb.run(move(31))
+	tb.Do(move(31))
 	expect("hovering", "09:30: 8,412 packets, in alarm")
-	tb.run(move(11))
+	tb.Do(move(11))
 	expect("moving on", "09:10: 1,300 packets")
-	tb.run(chromedp.MouseEvent("mouseMoved", 5, 5))
+	tb.Do(chromedp.MouseEvent("mouseMoved", 5, 5))
 	expect("leaving", "highest 8,412 packets, 09:30")
 
-	tb.run(chromedp.Focus(chromedp.CSS(".canvas")), chromedp.KeyEvent(kb.Home))
+	tb.Do(chromedp.Focus(chromedp.CSS(".canvas")), chromedp.KeyEvent(kb.Home))
 	expect("Home", "09:00: 1,200 packets")
-	tb.run(chromedp.KeyEvent(kb.ArrowRight), chromedp.KeyEvent(kb.ArrowRight))
+	tb.Do(chromedp.KeyEvent(kb.ArrowRight), chromedp.KeyEvent(kb.ArrowRight))
 	expect("two steps to the right", "09:20: 1,250 packets")
-	if got := eval[string](tb, "document.querySelector('[role=slider]').getAttribute('aria-valuetext')"); got != "09:20: 1,250 packets" {
+	if got := browsertest.Eval[string](tb, "document.querySelector('[role=slider]').getAttribute('aria-valuetext')"); got != "09:20: 1,250 packets" {
 		t.Errorf("a screen reader hears %q", got)
 	}
 
-	hidden := func() bool { t.Helper(); return eval[bool](tb, "document.querySelector('.reset').hidden") }
+	hidden := func() bool { t.Helper(); return browsertest.Eval[bool](tb, "document.querySelector('.reset').hidden") }
 	labels := `[...document.querySelectorAll('.chart.wide .x-label')].filter((e) => e.getClientRects().length).map((e) => e.textContent).join(' ')`
-	whole := eval[string](tb, labels)
+	whole := browsertest.Eval[string](tb, labels)
 	drag := func(from, to float64) {
 		t.Helper()
 		y := area.Y + area.Height/2
-		tb.run(chromedp.MouseEvent("mousePressed", area.X+area.Width*from/60, y, chromedp.Button("left"), chromedp.ClickCount(1)),
+		tb.Do(chromedp.MouseEvent("mousePressed", area.X+area.Width*from/60, y, chromedp.Button("left"), chromedp.ClickCount(1)),
 			chromedp.MouseEvent("mouseMoved", area.X+area.Width*to/60, y, chromedp.Button("left")),
 			chromedp.MouseEvent("mouseReleased", area.X+area.Width*to/60, y, chromedp.Button("left"), chromedp.ClickCount(1)))
 	}
@@ -311,15 +173,15 @@ func TestPlotInBrowser(t *testing.T) {
 	if hidden() {
 		t.Error("dragging did not zoom")
 	}
-	if got, want := eval[string](tb, labels), "09:25 09:30 09:35 09:40"; got != want {
+	if got, want := browsertest.Eval[string](tb, labels), "09:25 09:30 09:35 09:40"; got != want {
 		t.Errorf("zoomed to 09:24 to 09:44, the axis reads %q, want %q", got, want)
 	}
 	// 09:30 is now at (30-24)/20 of the width.
-	tb.run(move(60 * 6 / 20.0))
+	tb.Do(move(60 * 6 / 20.0))
 	expect("hovering in the zoom", "09:30: 8,412 packets, in alarm")
-	tb.run(chromedp.Focus(chromedp.CSS(".canvas")), chromedp.KeyEvent(kb.Escape))
-	if !hidden() || eval[string](tb, labels) != whole {
-		t.Errorf("Escape leaves the axis at %q, want %q", eval[string](tb, labels), whole)
+	tb.Do(chromedp.Focus(chromedp.CSS(".canvas")), chromedp.KeyEvent(kb.Escape))
+	if !hidden() || browsertest.Eval[string](tb, labels) != whole {
+		t.Errorf("Escape leaves the axis at %q, want %q", browsertest.Eval[string](tb, labels), whole)
 	}
 }
 
@@ -375,16 +237,16 @@ func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Content-Security-Policy", Policy())
 	var err error
-	switch r.URL.Path {
+	switch r.URL.RequestURI() {
 	case OverviewPath:
 		err = WriteOverviewHTML(w, s.overview)
-	case ThingPath("sensor-07"):
+	case ThingLink("sensor-07"):
 		page := exampleThing()
 		page.Thing.Active = s.overview.Things[0].Active
 		err = WriteThingHTML(w, page)
-	case ProfilePath("DataExfiltrationCheck"):
+	case ProfileLink("DataExfiltrationCheck"):
 		err = WriteProfileHTML(w, exampleProfile())
-	case ViolationPath(exampleViolation().ID):
+	case ViolationLink(exampleViolation().ID):
 		page := examplePage()
 		page.About.Live = true
 		err = WriteViolationHTML(w, page)
@@ -399,24 +261,24 @@ func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // TestLivePage follows an event, and keeps what the reader has open.
 func TestLivePage(t *testing.T) {
 	s, url := newSite(t)
-	tb := newTab(t, newBrowser(t))
-	tb.screen(1100, "light")
-	tb.open(url + OverviewPath)
-	tb.until("document.querySelector('.live').textContent === 'live'")
+	tb := browsertest.NewTab(t, browsertest.Start(t))
+	tb.Screen(1100, "light")
+	tb.Open(url + OverviewPath)
+	tb.Until("document.querySelector('.live').textContent === 'live'")
 	s.change(func() {
 		v := exampleViolation()
 		v.State, v.Ended, v.Thing, v.ID = InAlarm, time.Time{}, "sensor-new", "1"
 		s.overview.Violations = append(s.overview.Violations, v)
 	})
-	tb.until(`document.querySelector('a[href="/view/things/sensor-new"]') !== null`)
-	tb.run(chromedp.Click(chromedp.CSS(`a[href="/view/things/sensor-07"]`)), chromedp.WaitReady(chromedp.CSS(".plot summary")),
+	tb.Until(`document.querySelector('a[href="/live/thing?name=sensor-new"]') !== null`)
+	tb.Do(chromedp.Click(chromedp.CSS(`a[href="/live/thing?name=sensor-07"]`)), chromedp.WaitReady(chromedp.CSS(".plot summary")),
 		chromedp.Click(chromedp.CSS(".plot summary")), chromedp.Focus(chromedp.CSS(".canvas")), chromedp.KeyEvent("+"), chromedp.KeyEvent("+"))
-	eval[bool](tb, "window.scrollTo(0, 150); window.old = document.querySelector('main'); true")
-	tb.until("document.querySelector('.live').textContent === 'live'")
-	view := eval[string](tb, "document.querySelector('.data').getAttribute('viewBox')")
+	browsertest.Eval[bool](tb, "window.scrollTo(0, 150); window.old = document.querySelector('main'); true")
+	tb.Until("document.querySelector('.live').textContent === 'live'")
+	view := browsertest.Eval[string](tb, "document.querySelector('.data').getAttribute('viewBox')")
 	s.change(func() { s.overview.Things[0].Active = 7 })
-	tb.until("document.querySelector('.lead .pill').textContent === '7 in alarm'")
-	if eval[bool](tb, "document.querySelector('main') === window.old") {
+	tb.Until("document.querySelector('.lead .pill').textContent === '7 in alarm'")
+	if browsertest.Eval[bool](tb, "document.querySelector('main') === window.old") {
 		t.Error("the main element was not exchanged")
 	}
 	for what, want := range map[string]string{
@@ -427,7 +289,7 @@ func TestLivePage(t *testing.T) {
 		"performance.getEntriesByType('navigation')[0].type": "navigate",
 		"document.querySelector('.plot .reset').hidden":      "false",
 	} {
-		if got := eval[string](tb, "String("+what+")"); got != want {
+		if got := browsertest.Eval[string](tb, "String("+what+")"); got != want {
 			t.Errorf("after the exchange %s is %s, want %s", what, got, cmp.Or(want, "empty"))
 		}
 	}

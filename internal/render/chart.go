@@ -212,6 +212,10 @@ func (p Plot) plotters(axis valueAxis) ([]plot.Plotter, error) {
 				if in {
 					alarmed = append(alarmed, point)
 				}
+				if len(alarmed) == 1 && j > 0 && in && j == len(run)-1 {
+					// The latest point alone has no line of its own.
+					alarmed = append([]Point{run[j-1]}, alarmed...)
+				}
 				if len(alarmed) > 0 && (!in || j == len(run)-1) {
 					line(p.xys(alarmed), "alarm", nil)
 					alarmed = nil

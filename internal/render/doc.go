@@ -20,7 +20,7 @@
 // same; the script adds values under the pointer or the arrow keys, and zoom.
 //
 // With About.Live the same pages are those of a running service: names become
-// links (see ThingPath and its like), and a second script, inline too, follows
+// links (see ThingLink and its like), and a second script, inline too, follows
 // the event stream at EventsPath and exchanges the page's main element,
 // keeping what the reader has opened, focused or zoomed. The service serves
 // the pages with the header Policy.

@@ -85,8 +85,8 @@ func examplePage() ViolationPage {
 			examplePlot("established TCP connections", "aws:num-established-tcp-connections", "connections", 4, 1, 7),
 		},
 		Sets: []SetHistory{
-			{"destination IP addresses", "aws:destination-ip-addresses", addresses, alarmFrom.Add(-5 * time.Minute)},
-			{"listening TCP ports", "aws:listening-tcp-ports", ports, alarmFrom.Add(-5 * time.Minute)},
+			{Title: "destination IP addresses", Metric: "aws:destination-ip-addresses", Points: addresses, NewSince: alarmFrom.Add(-5 * time.Minute)},
+			{Title: "listening TCP ports", Metric: "aws:listening-tcp-ports", Points: ports, NewSince: alarmFrom.Add(-5 * time.Minute)},
 		},
 	}
 }

@@ -16,6 +16,7 @@ type figureView struct {
 	Small   bool   // one of many: its heading is of the third level
 	Key     string // the same in the page's next version
 	Title   string
+	Link    string
 	Unit    string
 	Summary string
 	Charts  []template.HTML
@@ -52,7 +53,7 @@ func (p Plot) figure(c clock, small bool) (figureView, error) {
 		sizes = smallSizes
 	}
 	f := figureView{
-		Small: small, Key: name(cmp.Or(p.Metric, p.Title)), Title: upperFirst(p.heading(), p.Metric),
+		Small: small, Key: name(cmp.Or(p.Link, p.Metric, p.Title)), Title: upperFirst(p.heading(), p.Metric), Link: p.Link,
 		Unit: cmp.Or(name(p.Unit), "value"), Data: "{}",
 	}
 	if p.empty() {

@@ -31,24 +31,38 @@ func asset(path string) string {
 	return string(data)
 }
 
-// Paths of live pages, which link to each other. ThingPath and its like add a
-// name to theirs.
+// Paths of live pages, which link to each other. What a page is about is in the
+// query, for a thing may be called "..", which no path can hold.
 const (
 	OverviewPath  = "/"
-	EventsPath    = "/view/events" // an event stream: each message says that something changed
-	thingsPath    = "/view/things/"
-	profilesPath  = "/view/profiles/"
-	violationPath = "/view/violations/"
+	EventsPath    = "/live/events"    // an event stream: each message says that something changed
+	ThingPath     = "/live/thing"     // ?name=
+	MetricPath    = "/live/metric"    // ?thing=&metric=, and with a dimension &dimension=&operator=
+	ProfilePath   = "/live/profile"   // ?name=
+	ViolationPath = "/live/violation" // ?id=
 )
 
-// ThingPath is the path of a thing's live page.
-func ThingPath(thing string) string { return thingsPath + url.PathEscape(thing) }
+// ThingLink is the address of a thing's live page.
+func ThingLink(thing string) string { return link(ThingPath, "name", thing) }
 
-// ProfilePath is the path of a security profile's live page.
-func ProfilePath(profile string) string { return profilesPath + url.PathEscape(profile) }
+// ProfileLink is the address of a security profile's live page.
+func ProfileLink(profile string) string { return link(ProfilePath, "name", profile) }
 
-// ViolationPath is the path of a violation's live page.
-func ViolationPath(id string) string { return violationPath + url.PathEscape(id) }
+// ViolationLink is the address of a violation's live page.
+func ViolationLink(id string) string { return link(ViolationPath, "id", id) }
+
+// MetricLink is the address of the live page of a thing's metric. Dimension and
+// operator are empty unless the metric is narrowed to messages on some topics.
+func MetricLink(thing, metric, dimension, operator string) string {
+	query := url.Values{"thing": {thing}, "metric": {metric}}
+	if dimension != "" {
+		query.Set("dimension", dimension)
+		query.Set("operator", operator)
+	}
+	return MetricPath + "?" + query.Encode()
+}
+
+func link(path, key, value string) string { return path + "?" + url.Values{key: {value}}.Encode() }
 
 // Policy is the Content-Security-Policy of live pages, to be sent as a header.
 // Pages carry their style and scripts inline, known by their hashes; all that
@@ -73,7 +87,7 @@ func policy(live bool) string {
 // needed. The functions that depend on the page are bound when it is written.
 var pages = sync.OnceValue(func() map[string]*template.Template {
 	parsed := map[string]*template.Template{}
-	for _, page := range []string{"violation", "metric", "fleet", "overview", "thing", "profile"} {
+	for _, page := range []string{"violation", "metric", "fleet", "overview", "thing", "profile", "notice"} {
 		t := template.New("base.html").Funcs(functions(About{}))
 		parsed[page] = template.Must(t.ParseFS(files, "templates/base.html", "templates/parts.html", "templates/"+page+".html"))
 	}
@@ -104,8 +118,8 @@ func functions(about About) template.FuncMap {
 		"judged":      func(v string) bool { return verdict(v) != verdict("") },
 		"line":        func(i int) int { return i%4 + 1 },
 		"live":        func() bool { return about.Live },
-		"thingPath":   ThingPath,
-		"profilePath": ProfilePath, "violationPath": ViolationPath,
+		"thingLink":   ThingLink,
+		"profileLink": ProfileLink, "violationLink": ViolationLink,
 		"names": func(list []string) string {
 			cleaned := make([]string, len(list))
 			for i, n := range list {

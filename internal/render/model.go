@@ -52,6 +52,7 @@ type Plot struct {
 	Thresholds []Threshold
 	Alarms     []Span // periods in alarm
 	From, To   time.Time
+	Link       string // address of a live page of this metric; may be empty
 }
 
 // SetPoint is one reported set.
@@ -68,6 +69,7 @@ type SetHistory struct {
 	// NewSince divides what was seen before from what is new. Zero: nothing is
 	// called new.
 	NewSince time.Time
+	Link     string // as of a Plot
 }
 
 // Member is one member of a set over time.
@@ -203,12 +205,22 @@ type MetricPage struct {
 	Thing string
 	Plot  *Plot       // nil for a set
 	Set   *SetHistory // nil for a number
+	// Periods are other periods to look at, on a live page.
+	Periods []Choice
+}
+
+// Choice is a link to the same page, shown otherwise.
+type Choice struct {
+	Text   string
+	Link   string
+	Chosen bool // it is what is shown
 }
 
 // Overview is the live service's first page.
 type Overview struct {
 	About      About
 	Things     []ThingRow
+	MoreThings int         // that there are, and are not listed
 	Violations []Violation // active ones, then the latest
 	Profiles   []ProfileRow
 	Reports    []ReportRow // the latest, newest first
@@ -249,6 +261,7 @@ type ThingPage struct {
 	About      About
 	Thing      ThingRow
 	Violations []Violation
+	Periods    []Choice // other periods of plots and sets
 	Plots      []Plot
 	Sets       []SetHistory
 	Reports    []ReportRow

@@ -50,7 +50,8 @@ func WriteMetricHTML(w io.Writer, p MetricPage) error {
 		Title, Thing string
 		Plot         *figureView
 		Set          *setView
-	}{Thing: p.Thing}
+		Periods      []Choice
+	}{Thing: p.Thing, Periods: p.Periods}
 	if p.Plot != nil {
 		f, err := p.Plot.figure(c, false)
 		if err != nil {
@@ -165,10 +166,16 @@ func WriteThingHTML(w io.Writer, p ThingPage) error {
 	return write(w, "thing", name(p.Thing.Name), p.About, struct {
 		Thing      ThingRow
 		Violations []Violation
+		Periods    []Choice
 		Plots      []figureView
 		Sets       []setView
 		Reports    []ReportRow
-	}{p.Thing, latest(p.Violations), plots, setViews(p.Sets, c), p.Reports})
+	}{p.Thing, latest(p.Violations), p.Periods, plots, setViews(p.Sets, c), p.Reports})
+}
+
+// WriteNoticeHTML writes a page that says why there is no other.
+func WriteNoticeHTML(w io.Writer, about About, title, text string) error {
+	return write(w, "notice", note(title), about, struct{ Title, Text string }{title, text})
 }
 
 // WriteProfileHTML writes the page of one security profile.
@@ -204,6 +211,7 @@ func newsOf(sets []SetHistory, c clock) []newsView {
 // setView is a set as its table.
 type setView struct {
 	Title, Summary string
+	Link           string
 	Rows           []Member
 	More           int
 }
@@ -211,7 +219,7 @@ type setView struct {
 func (s SetHistory) view(c clock) setView {
 	members := s.Members()
 	more := max(0, len(members)-mostRows)
-	return setView{upperFirst(note(s.title()), s.Metric), s.summary(c), members[:len(members)-more], more}
+	return setView{upperFirst(note(s.title()), s.Metric), s.summary(c), s.Link, members[:len(members)-more], more}
 }
 
 func setViews(sets []SetHistory, c clock) []setView {

@@ -215,10 +215,11 @@ func TestWriteError(t *testing.T) {
 
 func TestPaths(t *testing.T) {
 	for got, want := range map[string]string{
-		ThingPath("sensor-07"):      "/view/things/sensor-07",
-		ThingPath("a/../b?c#d\"<é"): "/view/things/a%2F..%2Fb%3Fc%23d%22%3C%C3%A9",
-		ProfilePath("Data:Check"):   "/view/profiles/Data:Check",
-		ViolationPath("1f"):         "/view/violations/1f",
+		ThingLink("sensor-07"):      "/live/thing?name=sensor-07",
+		ThingLink("a/../b?c#d\"<é"): "/live/thing?name=a%2F..%2Fb%3Fc%23d%22%3C%C3%A9",
+		ThingLink(".."):             "/live/thing?name=..",
+		ProfileLink("Data:Check"):   "/live/profile?name=Data%3ACheck",
+		ViolationLink("1f"):         "/live/violation?id=1f",
 	} {
 		if got != want {
 			t.Errorf("%q, want %q", got, want)

@@ -1,0 +1,191 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/device-defender/device-defender/internal/cloud"
+	"github.com/device-defender/device-defender/internal/defender/profile"
+	"github.com/device-defender/device-defender/internal/explore"
+	"github.com/device-defender/device-defender/internal/render"
+)
+
+// metric is the page of one metric of a thing.
+func metric(ctx context.Context, r *request) (writePage, error) {
+	var dimension *profile.MetricDimension
+	if d := r.query("dimension"); d != "" {
+		dimension = &profile.MetricDimension{DimensionName: d, Operator: r.query("operator")}
+	}
+	name := r.query("metric")
+	if err := profile.CheckName(name); err != nil {
+		return nil, missing("No metric is called so: " + err.Error() + ".")
+	}
+	m, err := r.client.Metric(ctx, name)
+	if unknown, ok := errors.AsType[*cloud.UnknownMetricError](err); ok {
+		return nil, missing(unknown.Error())
+	}
+	if err != nil {
+		return nil, err
+	}
+	h, err := r.history(ctx, r.query("thing"))
+	if err != nil {
+		return nil, err
+	}
+	from, choices := r.period(h.thing.Name)
+	values, err := r.client.MetricValues(ctx, h.thing.Name, m, dimension, from, r.now)
+	if err != nil {
+		return nil, err
+	}
+	page := render.MetricPage{About: r.about, Thing: h.thing.Name, Periods: choices}
+	page.Plot, page.Set = h.views(values, explore.FirstValue([]*cloud.MetricValues{values}, from), r.now)
+	if page.Plot != nil {
+		page.Plot.Link = "" // it is this page
+	}
+	return func(w *bytes.Buffer) error { return render.WriteMetricHTML(w, page) }, nil
+}
+
+// measured reads what the profiles use or retain and the thing has values of.
+func (r *request) measured(ctx context.Context, h *history, from time.Time) ([]*cloud.MetricValues, error) {
+	var measured []*cloud.MetricValues
+	for _, m := range metricsOf(h.profiles) {
+		known, err := r.client.Metric(ctx, m.Metric)
+		if _, ok := errors.AsType[*cloud.UnknownMetricError](err); ok {
+			continue // it was deleted a moment ago
+		}
+		if err != nil {
+			return nil, err
+		}
+		values, err := r.client.MetricValues(ctx, h.thing.Name, known, m.MetricDimension, from, r.now)
+		if err != nil {
+			return nil, err
+		}
+		if len(values.Values) > 0 {
+			measured = append(measured, values)
+		}
+	}
+	return measured, nil
+}
+
+// metricsOf returns each metric of the profiles once: those of behaviors, then
+// those retained.
+func metricsOf(profiles []cloud.AccountProfile) []profile.MetricToRetain {
+	var all []profile.MetricToRetain
+	for i := range profiles {
+		for _, b := range profiles[i].Behaviors {
+			all = append(all, profile.MetricToRetain{Metric: b.Metric, MetricDimension: b.MetricDimension})
+		}
+	}
+	for i := range profiles {
+		all = append(all, profile.RetainedMetrics(&profiles[i].Profile)...)
+	}
+	var each []profile.MetricToRetain
+	for _, m := range all {
+		if m.Metric != "" && !slices.ContainsFunc(each, func(e profile.MetricToRetain) bool {
+			return same(e.Metric, e.MetricDimension, m.Metric, m.MetricDimension)
+		}) {
+			each = append(each, m)
+		}
+	}
+	return each
+}
+
+// same reports whether two metrics with their dimensions are one.
+func same(a string, da *profile.MetricDimension, b string, db *profile.MetricDimension) bool {
+	outside := func(d *profile.MetricDimension) bool { return d.Operator == "NOT_IN" }
+	if a != b || (da == nil) != (db == nil) {
+		return false
+	}
+	return da == nil || da.DimensionName == db.DimensionName && outside(da) == outside(db)
+}
+
+// views shows values with the limits and alarms of behaviors about them.
+func (h *history) views(values *cloud.MetricValues, from, to time.Time) (*render.Plot, *render.SetHistory) {
+	plot, set := explore.Metric(values, from, to)
+	if set != nil {
+		set.Link = explore.MetricLink(h.thing.Name, values)
+		set.NewSince = h.newSince(from, to)
+		if !set.Comparable() {
+			set.NewSince = time.Time{}
+		}
+		return nil, set
+	}
+	plot.Link = explore.MetricLink(h.thing.Name, values)
+	about := func(b profile.Behavior) bool {
+		return same(b.Metric, b.MetricDimension, values.Metric.Name, values.Dimension)
+	}
+	for _, v := range h.violations {
+		if about(v.Behavior) && (v.Ended.IsZero() || v.Ended.After(from)) {
+			span := render.Span{From: v.Started, To: v.Ended}
+			if span.From.Before(from) {
+				span.From = from
+			}
+			plot.Alarms = append(plot.Alarms, span)
+		}
+	}
+	slices.SortFunc(plot.Alarms, func(a, b render.Span) int { return a.From.Compare(b.From) })
+	for _, p := range h.profiles {
+		if !h.has(p.Targets) {
+			continue
+		}
+		for _, b := range p.Behaviors {
+			if limit, ok := limitOf(b); ok && about(b) {
+				plot.Thresholds = append(plot.Thresholds, render.Threshold{Label: "limit of " + b.Name, Value: limit})
+			}
+		}
+	}
+	return plot, nil
+}
+
+// limitOf is the number that a behavior compares single values with. In a
+// window of several reports values add up, and the limit is for their sum.
+func limitOf(b profile.Behavior) (float64, bool) {
+	c := b.Criteria
+	if c == nil || c.Value == nil || c.DurationSeconds != nil && *c.DurationSeconds > 300 {
+		return 0, false
+	}
+	return explore.Number(*c.Value)
+}
+
+// has reports whether a profile of these targets is for the thing itself: those
+// of groups above its groups are left out.
+func (h *history) has(targets []string) bool {
+	return slices.ContainsFunc(targets, func(text string) bool {
+		target, err := profile.ParseTarget(text)
+		if err != nil {
+			return false
+		}
+		switch target.Kind {
+		case profile.AllThings:
+			return true
+		case profile.AllRegistered:
+			return h.thing.Registered
+		case profile.AllUnregistered:
+			return !h.thing.Registered
+		}
+		return slices.Contains(h.thing.Groups, target.Group)
+	})
+}
+
+// newSince divides the members of sets: new is what the last eighth of the
+// period brought, or what came since shortly before the thing was in alarm, now
+// or last.
+func (h *history) newSince(from, to time.Time) time.Time {
+	since, last := to.Add(-to.Sub(from)/8), time.Time{}
+	for _, v := range h.violations {
+		if v.Started.After(last) {
+			last = v.Started
+		}
+	}
+	for _, v := range h.violations {
+		// A connection shows in the report before the one that is counted.
+		const before = 12 * time.Minute
+		start := v.Started.Add(-before)
+		if (v.Active || v.Started.Equal(last)) && start.After(from) && start.Before(since) {
+			since = start
+		}
+	}
+	return since
+}

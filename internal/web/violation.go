@@ -1,0 +1,39 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"errors"
+
+	"github.com/aws/smithy-go"
+
+	"github.com/device-defender/device-defender/internal/explore"
+	"github.com/device-defender/device-defender/internal/render"
+)
+
+// fleet is the most things whose values are read to estimate a percentile.
+const fleet = 25
+
+// violation is the page of a violation, as 'defenderctl violation show' has it.
+func violation(ctx context.Context, r *request) (writePage, error) {
+	v, err := r.client.FindViolation(ctx, r.query("id"), r.now)
+	if err != nil {
+		if _, ok := errors.AsType[smithy.APIError](err); ok || ctx.Err() != nil {
+			return nil, err
+		}
+		return nil, missing(err.Error())
+	}
+	s, err := r.client.Around(ctx, v, r.now)
+	if err != nil {
+		return nil, err
+	}
+	percentile, reason, err := r.client.EstimatePercentile(ctx, s, fleet)
+	if err != nil {
+		return nil, err
+	}
+	if reason != "" {
+		s.Notes = append(s.Notes, reason)
+	}
+	page := explore.ViolationPage(s, percentile, r.about)
+	return func(w *bytes.Buffer) error { return render.WriteViolationHTML(w, page) }, nil
+}
