@@ -91,13 +91,26 @@ func Eval[T any](tb Tab, expression string) T {
 	return value
 }
 
-// Until waits for a condition.
+// Until waits for a condition. While the tab goes from one page to another,
+// none can be asked for, and none is met.
 func (tb Tab) Until(condition string) {
 	tb.Helper()
-	Eval[bool](tb, `new Promise((resolve) => {
-		const look = () => `+condition+` ? resolve(true) : requestAnimationFrame(look);
-		look();
-	})`)
+	ctx, cancel := context.WithTimeout(tb.ctx, 30*time.Second)
+	defer cancel()
+	ask := chromedp.Evaluate[bool]("(() => { try { return Boolean(" + condition + "); } catch { return false; } })()")
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		met, err := chromedp.Run(ctx, ask)
+		if met && err == nil {
+			return
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			tb.Fatalf("still waiting for %s: %v", condition, err)
+		}
+	}
 }
 
 // Screen sets the page's width in pixels, and the colour scheme.

@@ -271,10 +271,13 @@ func TestLivePage(t *testing.T) {
 		s.overview.Violations = append(s.overview.Violations, v)
 	})
 	tb.Until(`document.querySelector('a[href="/live/thing?name=sensor-new"]') !== null`)
-	tb.Do(chromedp.Click(chromedp.CSS(`a[href="/live/thing?name=sensor-07"]`)), chromedp.WaitReady(chromedp.CSS(".plot summary")),
-		chromedp.Click(chromedp.CSS(".plot summary")), chromedp.Focus(chromedp.CSS(".canvas")), chromedp.KeyEvent("+"), chromedp.KeyEvent("+"))
+	// Nodes are looked up and used at once: a page reads itself anew when its
+	// event stream opens, and a node found before is gone then.
+	browsertest.Eval[bool](tb, `document.querySelector('a[href="/live/thing?name=sensor-07"]').click(); true`)
+	tb.Until("document.querySelector('.plot summary') !== null && document.querySelector('.live').textContent === 'live'")
+	browsertest.Eval[bool](tb, "document.querySelector('.plot summary').click(); document.querySelector('.canvas').focus(); true")
+	tb.Do(chromedp.KeyEvent("+"), chromedp.KeyEvent("+"))
 	browsertest.Eval[bool](tb, "window.scrollTo(0, 150); window.old = document.querySelector('main'); true")
-	tb.Until("document.querySelector('.live').textContent === 'live'")
 	view := browsertest.Eval[string](tb, "document.querySelector('.data').getAttribute('viewBox')")
 	s.change(func() { s.overview.Things[0].Active = 7 })
 	tb.Until("document.querySelector('.lead .pill').textContent === '7 in alarm'")

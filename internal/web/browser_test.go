@@ -93,7 +93,8 @@ func TestHover(t *testing.T) {
 	if got, want := bt.Eval[string](tab, "document.querySelector('.readout').textContent"), "07:10: 5,014 packets, in alarm"; got != want {
 		t.Errorf("hovering reads %q, want %q", got, want)
 	}
-	tab.Do(chromedp.Focus(chromedp.CSS(".canvas")), chromedp.KeyEvent("+"))
+	bt.Eval[bool](tab, "document.querySelector('.canvas').focus(); true")
+	tab.Do(chromedp.KeyEvent("+"))
 	if bt.Eval[bool](tab, "document.querySelector('.reset').hidden") {
 		t.Error("+ does not zoom")
 	}
