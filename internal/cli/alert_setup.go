@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -86,19 +87,23 @@ func checkAlertOptions(o cloud.AlertOptions) error {
 // runSetup shows what has to be done, asks, and does it.
 func runSetup(cmd *cobra.Command, plan *cloud.Setup, yes bool) error {
 	out := cmd.OutOrStdout()
+	var shown strings.Builder
 	for _, s := range plan.Steps {
 		mark := "+"
 		if s.Done {
 			mark = "="
 		}
-		fmt.Fprintf(out, "%s %s\n", mark, stepText(s))
+		fmt.Fprintf(&shown, "%s %s\n", mark, stepText(s))
 	}
 	for _, h := range plan.Hints {
-		fmt.Fprintf(out, "note: %s\n", render.Clean(h, 1000))
+		fmt.Fprintf(&shown, "note: %s\n", render.Clean(h, 1000))
 	}
 	if plan.Changes() == 0 {
-		fmt.Fprintln(out, "nothing to do")
-		return nil
+		shown.WriteString("nothing to do\n")
+	}
+	// Nothing is done that could not be shown.
+	if _, err := io.WriteString(out, shown.String()); err != nil || plan.Changes() == 0 {
+		return err
 	}
 	if err := confirm(cmd, yes, fmt.Sprintf("Do this (%s)?", countOf(plan.Changes(), "change", "changes"))); err != nil {
 		return err

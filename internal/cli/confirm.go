@@ -24,6 +24,7 @@ func confirm(cmd *cobra.Command, yes bool, question string) error {
 	fmt.Fprint(cmd.ErrOrStderr(), question+" [y/N] ")
 	answer, err := bufio.NewReader(cmd.InOrStdin()).ReadString('\n')
 	if err != nil {
+		fmt.Fprintln(cmd.ErrOrStderr()) // the end of the input is no end of the line
 		return errDeclined
 	}
 	switch strings.ToLower(strings.TrimSpace(answer)) {

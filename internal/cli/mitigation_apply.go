@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -33,6 +34,10 @@ warned of. FILES may be folders; "-" is standard input.`,
 		if err != nil {
 			return err
 		}
+		// What cannot be read is said whether or not there is an account.
+		if slices.ContainsFunc(problems, func(p profile.Problem) bool { return p.Severity == profile.Error }) {
+			return showProblems(cmd, problems)
+		}
 		client, err := a.connect(cmd.Context())
 		if err != nil {
 			return err
@@ -40,9 +45,7 @@ warned of. FILES may be folders; "-" is standard input.`,
 		if err := client.FillAccount(cmd.Context(), set.MitigationActions); err != nil {
 			return err
 		}
-		problems = append(problems, set.Validate()...)
-		problems = append(problems, lintActions(set)...)
-		if err := showProblems(cmd, problems); err != nil {
+		if err := showProblems(cmd, set.Merge(problems, append(set.Validate(), lintActions(set)...))); err != nil {
 			return err
 		}
 		if len(set.MitigationActions) == 0 {

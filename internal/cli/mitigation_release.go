@@ -1,12 +1,16 @@
 package cli
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/device-defender/device-defender/internal/cloud"
 	"github.com/device-defender/device-defender/internal/render"
 )
 
@@ -42,27 +46,36 @@ that still is in alarm shows in 'defenderctl violation list'.`,
 				return fmt.Errorf("no mitigation action moves things to a group; name one by --group")
 			}
 		}
+		var failed []error
 		for _, thing := range args {
-			in, err := client.GroupsOf(ctx, thing)
-			if err != nil {
-				return err
-			}
-			released := false
-			for _, group := range from {
-				if !slices.Contains(in, group) {
-					continue
-				}
-				if err := client.RemoveFromGroup(ctx, thing, group); err != nil {
-					return err
-				}
-				released = true
-				fmt.Fprintf(out, "%s is out of %s\n", render.Clean(thing, 128), render.Clean(group, 128))
-			}
-			if !released {
-				fmt.Fprintf(out, "%s is not in %s: nothing to do\n", render.Clean(thing, 128), render.Clean(strings.Join(from, ", "), 1000))
+			if err := release(ctx, out, client, thing, from); err != nil {
+				failed = append(failed, err) // the others are not to wait for this one
 			}
 		}
-		return nil
+		return errors.Join(failed...)
 	}
 	return cmd
+}
+
+// release takes a thing out of those of the groups that it's in.
+func release(ctx context.Context, out io.Writer, client *cloud.Client, thing string, from []string) error {
+	in, err := client.GroupsOf(ctx, thing)
+	if err != nil {
+		return err
+	}
+	released := false
+	for _, group := range from {
+		if !slices.Contains(in, group) {
+			continue
+		}
+		if err := client.RemoveFromGroup(ctx, thing, group); err != nil {
+			return err
+		}
+		released = true
+		fmt.Fprintf(out, "%s is out of %s\n", render.Clean(thing, 128), render.Clean(group, 128))
+	}
+	if !released {
+		fmt.Fprintf(out, "%s is not in %s: nothing to do\n", render.Clean(thing, 128), render.Clean(strings.Join(from, ", "), 1000))
+	}
+	return nil
 }

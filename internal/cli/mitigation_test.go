@@ -103,7 +103,19 @@ func TestMitigationThatFails(t *testing.T) {
 	}
 }
 
+// A thing that is not there does not keep others in quarantine.
+func TestReleaseGoesOn(t *testing.T) {
+	w := alarmed(t)
+	stdout, stderr, code := invoke(t, "", "mitigation", "release", "missing", "gateway-1", "--group", "quarantine", "--endpoint-url", w.URL)
+	if code != 1 || !strings.Contains(stderr, "missing") || !strings.Contains(stdout, "gateway-1 is not in quarantine") {
+		t.Errorf("%d %s%s", code, stdout, stderr)
+	}
+}
+
 func TestMitigationApplyLints(t *testing.T) {
+	if _, stderr, code := invoke(t, "{", "mitigation", "apply", "-", "--endpoint-url", "http://127.0.0.1:1"); code != 1 || !strings.Contains(stderr, "-:1:2: error:") {
+		t.Errorf("without an account: %d %s", code, stderr)
+	}
 	w := alarmed(t)
 	folder := t.TempDir()
 	file := func(name, text string) string {

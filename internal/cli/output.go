@@ -181,6 +181,10 @@ type table struct {
 // descriptions have 1000 at most.
 const mostInCell = 1000
 
+// mostInList is how many characters of a list of ports or targets are shown in
+// a table that has other columns; 'show' and --output json have all.
+const mostInList = 60
+
 // render returns the table as lines, its texts made harmless.
 func (t table) render(c colors) string {
 	if len(t.rows) == 0 && t.empty != "" {

@@ -240,8 +240,33 @@ func TestProfileListShowDelete(t *testing.T) {
 	want(t, succeed(t, w, "profile", "list"), `^no security profile$`)
 }
 
+// What cannot be shown is not done.
+func TestPlanThatCannotBeShown(t *testing.T) {
+	w := account(t, map[string]string{"limits.json": limits})
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skip(err)
+	}
+	defer full.Close()
+	for _, args := range [][]string{{"plan"}, {"apply", "--yes"}} {
+		args = append(append([]string{"profile"}, args...), "limits.json", "--endpoint-url", w.URL)
+		var stderr bytes.Buffer
+		if code := Main(t.Context(), args, strings.NewReader(""), full, &stderr); code != 1 {
+			t.Errorf("%v: exit code %d, %s", args, code, &stderr)
+		}
+	}
+	if got := succeed(t, w, "profile", "list"); got != "no security profile\n" {
+		t.Error(got)
+	}
+}
+
 // What is exported is what was applied, in one piece or in files.
 func TestProfileExport(t *testing.T) {
+	for _, format := range []string{"json", "yaml"} {
+		if got := succeed(t, account(t, nil), "profile", "export", "--format", format); got != "[]\n" {
+			t.Errorf("nothing as %s: %q", format, got)
+		}
+	}
 	w := account(t, map[string]string{"limits.json": limits, "others/empty.json": `{"securityProfileName": "Em:pty", "targets": []}`})
 	succeed(t, w, "profile", "apply", "--yes", ".")
 	for _, format := range []string{"json", "yaml"} {

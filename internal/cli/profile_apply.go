@@ -44,15 +44,14 @@ command line, or nobody to ask and no --yes.`,
 
 // runPlan shows a plan, asks, and applies it.
 func runPlan(cmd *cobra.Command, client *cloud.Client, plan *cloud.Plan, yes bool) error {
-	out := cmd.OutOrStdout()
-	c := colorsOf(out)
-	writePlan(out, plan, c)
-	if len(plan.Steps) == 0 {
-		return nil
+	if err := showPlan(cmd, plan); err != nil || len(plan.Steps) == 0 {
+		return err
 	}
 	if err := confirm(cmd, yes, "Do this on "+client.Source()+"?"); err != nil {
 		return err
 	}
+	out := cmd.OutOrStdout()
+	c := colorsOf(out)
 	fmt.Fprintln(out)
 	done, err := plan.Apply(cmd.Context(), func(s cloud.Step) {
 		fmt.Fprintf(out, "%s %s\n", c.paint(green, "done:"), planStepText(s))

@@ -104,9 +104,9 @@ func exportFiles(cmd *cobra.Command, client *cloud.Client, set *profile.Set, for
 	switch {
 	case apart || len(files) == 1:
 		return files, nil
-	case format == "yaml":
-		for i := range files[1:] {
-			files[i+1].content = append([]byte("---\n"), files[i+1].content...)
+	case format == "yaml" && len(files) > 0:
+		for i := 1; i < len(files); i++ {
+			files[i].content = append([]byte("---\n"), files[i].content...)
 		}
 		return files, nil
 	}

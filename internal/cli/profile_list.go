@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/device-defender/device-defender/internal/cloud"
+	"github.com/device-defender/device-defender/internal/render"
 )
 
 func newProfileList() *cobra.Command {
@@ -44,7 +45,7 @@ func newProfileList() *cobra.Command {
 			if targets == "" {
 				targets = "-"
 			}
-			t.rows = append(t.rows, []string{p.Name, strconv.Itoa(row.Behaviors), targets, alerts, strconv.FormatInt(p.Version, 10), shownTime(p.Modified, time.Local)})
+			t.rows = append(t.rows, []string{p.Name, strconv.Itoa(row.Behaviors), render.Clean(targets, mostInList), alerts, strconv.FormatInt(p.Version, 10), shownTime(p.Modified, time.Local)})
 		}
 		return output.write(cmd, rows, t)
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -47,7 +48,9 @@ Exit codes: 0 done, whether or not something would change (with --exit-code
 			return err
 		}
 		if output.text() {
-			writePlan(cmd.OutOrStdout(), plan, colorsOf(cmd.OutOrStdout()))
+			if err := showPlan(cmd, plan); err != nil {
+				return err
+			}
 		} else if err := output.write(cmd, planRowOf(client, plan), table{}); err != nil {
 			return err
 		}
@@ -134,7 +137,15 @@ var actionMarks = map[cloud.Action]mark{
 
 var changeMarks = map[profile.ChangeKind]mark{profile.Added: markAdd, profile.Changed: markChange, profile.Removed: markRemove}
 
-// writePlan writes a plan for people.
+// showPlan writes a plan for people to standard output.
+func showPlan(cmd *cobra.Command, plan *cloud.Plan) error {
+	out := cmd.OutOrStdout()
+	var b bytes.Buffer
+	writePlan(&b, plan, colorsOf(out))
+	_, err := out.Write(b.Bytes())
+	return err
+}
+
 func writePlan(w io.Writer, plan *cloud.Plan, c colors) {
 	if len(plan.Steps) == 0 {
 		fmt.Fprintln(w, "nothing to change")

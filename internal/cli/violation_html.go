@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -50,32 +51,58 @@ func (p *pageFlags) write(cmd *cobra.Command, page func(io.Writer) error) error 
 	return openPage(name)
 }
 
-// save writes the content beside its final place first, so that a page that
-// is there already is replaced as a whole.
+// save writes the content to the file that was named, or to a temporary one.
 func (p *pageFlags) save(content []byte) (string, error) {
-	folder, pattern := filepath.Dir(p.html), ".defenderctl-*.html"
-	if p.html == "" {
-		folder, pattern = "", "defenderctl-*.html"
+	if p.html != "" {
+		return p.html, replaceFile(p.html, content)
 	}
-	f, err := os.CreateTemp(folder, pattern)
+	f, err := os.CreateTemp("", "defenderctl-*.html")
 	if err != nil {
 		return "", err
 	}
 	_, err = f.Write(content)
-	if err = errors.Join(err, f.Close()); err == nil && p.html != "" {
-		// Temporary files are for their owner alone; a page is as any file.
-		if err = os.Chmod(f.Name(), 0o644); err == nil {
-			err = os.Rename(f.Name(), p.html)
-		}
-	}
-	if err != nil {
+	if err = errors.Join(err, f.Close()); err != nil {
 		os.Remove(f.Name())
 		return "", err
 	}
-	if p.html == "" {
-		return f.Name(), nil
+	return f.Name(), nil
+}
+
+// replaceFile writes the content beside its final place first, so that a file
+// that is there already is replaced as a whole. A link stays one, and what is
+// no file, as /dev/stdout, is written to.
+func replaceFile(name string, content []byte) error {
+	failed := func(err error) error {
+		var path *os.PathError
+		if errors.As(err, &path) {
+			err = path.Err // the path is one that nobody has named
+		}
+		return fmt.Errorf("writing %s: %w", name, err)
 	}
-	return p.html, nil
+	place := name
+	if target, err := filepath.EvalSymlinks(name); err == nil {
+		place = target
+	}
+	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
+		if err := os.WriteFile(name, content, 0o666); err != nil {
+			return failed(err)
+		}
+		return nil
+	}
+	beside := filepath.Join(filepath.Dir(place), ".defenderctl-"+rand.Text())
+	f, err := os.OpenFile(beside, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	if err != nil {
+		return failed(err)
+	}
+	_, err = f.Write(content)
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(beside, place)
+	}
+	if err != nil {
+		os.Remove(beside)
+		return failed(err)
+	}
+	return nil
 }
 
 // openPage opens a file in the user's browser.

@@ -26,6 +26,9 @@ type violationListOptions struct {
 	states []string
 }
 
+// eventTypes are what --state takes.
+var eventTypes = []string{cloud.InAlarm, cloud.AlarmCleared, cloud.AlarmInvalidated}
+
 func newViolationList() *cobra.Command {
 	var o violationListOptions
 	cmd := &cobra.Command{
@@ -49,6 +52,7 @@ for 30 days.`,
 	flags.StringVar(&o.filter.Behavior, "behavior", "", "only of this behavior")
 	completeFlag(cmd, "profile-name", o.aws.completeProfileNames)
 	flags.StringSliceVar(&o.states, "state", nil, "only events of these types: in-alarm, alarm-cleared, alarm-invalidated")
+	completeFlag(cmd, "state", cobra.FixedCompletions(eventTypes, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
 
@@ -72,7 +76,7 @@ type violationRow struct {
 func (o *violationListOptions) run(cmd *cobra.Command) error {
 	ctx := cmd.Context()
 	for _, s := range o.states {
-		if !slices.Contains([]string{cloud.InAlarm, cloud.AlarmCleared, cloud.AlarmInvalidated}, s) {
+		if !slices.Contains(eventTypes, s) {
 			return usageError{fmt.Errorf("--state %q, want in-alarm, alarm-cleared or alarm-invalidated", s)}
 		}
 	}
@@ -165,7 +169,7 @@ func (o *violationListOptions) table(rows []violationRow, zone *time.Location, e
 	short := abbreviate(mapped(rows, func(r violationRow) string { return r.ViolationID }))
 	for _, r := range rows {
 		t.rows = append(t.rows, []string{
-			shownTime(r.Time, zone), r.State, r.Thing, r.Profile, r.Behavior, r.Seen, verificationWord(r.Verification), short[r.ViolationID],
+			shownTime(r.Time, zone), r.State, r.Thing, r.Profile, r.Behavior, render.Clean(r.Seen, mostInList), verificationWord(r.Verification), short[r.ViolationID],
 		})
 	}
 	return t

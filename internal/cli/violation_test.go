@@ -14,7 +14,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/device-defender/device-defender/internal/cloud"
 	"github.com/device-defender/device-defender/internal/cloud/cloudtest"
+	"github.com/device-defender/device-defender/internal/defender/profile"
 )
 
 // exfiltrated is a world in which gateway-2 moved data out an hour ago, for 15
@@ -235,6 +237,28 @@ func TestViolationCompletion(t *testing.T) {
 	}
 	stdout, _, _ := invoke(t, "", "__complete", "violation", "list", "--profile-name", "Data")
 	want(t, stdout, "^DataExfiltrationCheck$")
+	stdout, _, _ = invoke(t, "", "__complete", "violation", "list", "--state", "")
+	want(t, stdout, "^alarm-invalidated$")
+}
+
+// A list of many ports does not push the other columns out of sight.
+func TestLongListInTable(t *testing.T) {
+	var ports []int32
+	for p := range int32(250) {
+		ports = append(ports, p+1)
+	}
+	v := cloud.Violation{ID: "74de151f", Thing: "gateway-1", Behavior: profile.Behavior{Name: "Ports", Metric: "aws:listening-tcp-ports"}}
+	rows := []violationRow{rowOf(v, time.Now(), cloud.InAlarm, &profile.Value{Ports: ports})}
+	shown := new(violationListOptions).table(rows, time.UTC, "").render(false)
+	want(t, shown, ` 1, 2, 3, .*… +74de151f$`)
+	for line := range strings.Lines(shown) {
+		if n := len([]rune(line)); n > 160 {
+			t.Errorf("%d columns: %s", n, line)
+		}
+	}
+	if len(rows[0].Seen) < 1000 {
+		t.Errorf("programs do not get it all: %s", rows[0].Seen)
+	}
 }
 
 // --open hands the page to the desktop's opener.
@@ -256,6 +280,46 @@ func TestOpen(t *testing.T) {
 	}
 	if _, stderr, code := invoke(t, "", "violation", "report", "--html", filepath.Join(folder, "no", "page.html"), "--endpoint-url", w.URL); code != 1 || stderr == "" {
 		t.Errorf("%d %s", code, stderr)
+	}
+}
+
+// A page replaces a file, and nothing but a file.
+func TestReplaceFile(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if err := os.WriteFile("old", []byte("a longer text"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for link, target := range map[string]string{"link": "old", "device": "/dev/null"} {
+		if err := os.Symlink(target, link); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir("folder", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"new", "old", "link", "device"} {
+		if err := replaceFile(name, []byte(name)); err != nil {
+			t.Error(err)
+		}
+	}
+	for name, content := range map[string]string{"new": "new", "old": "link", "device": ""} {
+		if got, err := os.ReadFile(name); err != nil || string(got) != content {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+	}
+	if info, err := os.Stat("/dev/null"); err != nil || info.Mode().IsRegular() {
+		t.Fatal("the device is gone")
+	}
+	if info, err := os.Lstat("link"); err != nil || info.Mode().IsRegular() {
+		t.Error("the link is gone")
+	}
+	for name, message := range map[string]string{"folder": "writing folder: is a directory", "none/x": "writing none/x: no such file or directory"} {
+		if err := replaceFile(name, nil); err == nil || err.Error() != message {
+			t.Errorf("%v, want %s", err, message)
+		}
+	}
+	if left, _ := filepath.Glob(".defenderctl-*"); left != nil {
+		t.Error(left)
 	}
 }
 

@@ -38,11 +38,14 @@ type alertMessage struct {
 
 // wrapping are the messages that an alert comes in: a notification of SNS by
 // HTTP or in a queue, the event of a Lambda function behind a topic or a queue,
-// and the answer of SQS ReceiveMessage. The alert is a string in them.
+// and the answer of SQS ReceiveMessage. The alert is a string in them. A list of
+// any is one as well.
 type wrapping struct {
 	Message json.RawMessage `json:"Message"` // Type: Notification
 	Body    json.RawMessage `json:"Body"`    // SQS; encoding/json takes body as well
 	Sns     *wrapping       `json:"Sns"`     // of one of Records
+
+	SubscribeURL string `json:"SubscribeURL"` // Type: SubscriptionConfirmation
 
 	Records  []json.RawMessage `json:"Records"`
 	Messages []json.RawMessage `json:"Messages"`
@@ -62,7 +65,7 @@ var ErrNoAlert = errors.New("not an alert of Device Defender Detect")
 // Lambda or SQS. The data are one such message or several, one after another.
 func DecodeAlerts(data []byte) ([]Alert, error) {
 	var alerts []Alert
-	documents := json.NewDecoder(bytes.NewReader(data))
+	documents := json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(data, []byte("\ufeff"))))
 	for n := 1; ; n++ {
 		var document json.RawMessage
 		if err := documents.Decode(&document); errors.Is(err, io.EOF) {
@@ -92,11 +95,16 @@ func unwrap(document []byte, depth int) ([]Alert, error) {
 		return nil, fmt.Errorf("%w: messages in messages", ErrNoAlert)
 	}
 	var w wrapping
-	if err := json.Unmarshal(document, &w); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrNoAlert, err)
-	}
 	var inner []json.RawMessage
+	if json.Unmarshal(document, &inner) != nil {
+		if err := json.Unmarshal(document, &w); err != nil {
+			return nil, fmt.Errorf("%w: it is not a JSON object that has one", ErrNoAlert)
+		}
+	}
 	switch {
+	case inner != nil:
+	case w.SubscribeURL != "":
+		return nil, fmt.Errorf("%w: SNS asks for the subscription to be confirmed", ErrNoAlert)
 	case w.Sns != nil:
 		inner = append(inner, w.Sns.Message)
 	case w.Message != nil:
@@ -128,6 +136,10 @@ func unwrap(document []byte, depth int) ([]Alert, error) {
 func decodeAlert(document []byte) (Alert, error) {
 	var m alertMessage
 	if err := json.Unmarshal(document, &m); err != nil {
+		var mismatch *json.UnmarshalTypeError
+		if errors.As(err, &mismatch) {
+			return Alert{}, fmt.Errorf("%w: %s is a %s", ErrNoAlert, mismatch.Field, mismatch.Value)
+		}
 		return Alert{}, fmt.Errorf("%w: %w", ErrNoAlert, err)
 	}
 	if m.ViolationID == "" || m.EventType == "" || m.Behavior == nil {

@@ -56,6 +56,7 @@ func TestDecodeAlerts(t *testing.T) {
 		{"one SQS message, raw", `{"MessageId":"1","Body":` + jsonString(seenAlert) + `}`, 1},
 		{"several", seenAlert + "\n" + notification(seenAlert), 2},
 		{"a string", jsonString(seenAlert), 1},
+		{"a list", "\ufeff[" + seenAlert + "," + notification(seenAlert) + "]", 2},
 	}
 	for _, test := range tests {
 		got, err := DecodeAlerts([]byte(test.data))
@@ -101,8 +102,13 @@ func TestDecodeWhatIsNoAlert(t *testing.T) {
 			t.Errorf("%.80s: %+v", data, got)
 		}
 	}
-	if _, err := DecodeAlerts([]byte("{}")); !errors.Is(err, ErrNoAlert) {
-		t.Error(err)
+	for data, message := range map[string]string{
+		"{}": "violationId", "1": "not a JSON object", `{"violationId":5}`: "violationId is a number",
+		`{"Type":"SubscriptionConfirmation","Message":"You have chosen","SubscribeURL":"https://x"}`: "confirmed",
+	} {
+		if _, err := DecodeAlerts([]byte(data)); !errors.Is(err, ErrNoAlert) || !strings.Contains(err.Error(), message) {
+			t.Errorf("%s: %v", data, err)
+		}
 	}
 }
 

@@ -93,7 +93,7 @@ func (a alertClients) planTopic(ctx context.Context, plan *Setup, to destination
 	case errors.As(err, &notFound) && own:
 		plan.Steps = append(plan.Steps, SetupStep{What: "create topic " + name, Note: "nobody is subscribed to a new topic", run: func(ctx context.Context) error {
 			_, err := a.sns.CreateTopic(ctx, &sns.CreateTopicInput{Name: aws.String(name)})
-			return a.outcome("create topic "+name, err)
+			return a.failed("create topic "+name, err)
 		}})
 		return nil
 	case err != nil:
@@ -113,17 +113,21 @@ func (a alertClients) planTopic(ctx context.Context, plan *Setup, to destination
 // planRole looks for the role, whom it trusts, and what it may do. A role that
 // is there and does not trust AWS IoT is not changed: it may be somebody's.
 func (a alertClients) planRole(ctx context.Context, plan *Setup, to destination, region, account string) error {
-	name := to.role[strings.LastIndex(to.role, "/")+1:]
+	if !strings.Contains(to.role, ":iam::"+account+":") {
+		return fmt.Errorf("role %s is not of account %s: a service can be given roles of its own account only", to.role, account)
+	}
+	_, path, _ := strings.Cut(to.role, ":role")
+	path, name := path[:strings.LastIndex(path, "/")+1], path[strings.LastIndex(path, "/")+1:]
 	out, err := a.iam.GetRole(ctx, &iam.GetRoleInput{RoleName: aws.String(name)})
 	var missing *iamtypes.NoSuchEntityException
 	switch {
 	case errors.As(err, &missing):
 		plan.Steps = append(plan.Steps, SetupStep{What: "create role " + name, Note: "trusts AWS IoT on behalf of this account's security profiles", run: func(ctx context.Context) error {
 			_, err := a.iam.CreateRole(ctx, &iam.CreateRoleInput{
-				RoleName: aws.String(name), AssumeRolePolicyDocument: aws.String(alertTrust(region, account)),
+				RoleName: aws.String(name), Path: optional(path), AssumeRolePolicyDocument: aws.String(alertTrust(region, account)),
 				Description: aws.String("Device Defender Detect publishes alerts"),
 			})
-			return a.outcome("create role "+name, err)
+			return a.failed("create role "+name, err)
 		}})
 	case err != nil:
 		return a.failed("look at role "+name, err)
@@ -154,7 +158,7 @@ func (a alertClients) planPermission(ctx context.Context, plan *Setup, to destin
 	}
 	plan.Steps = append(plan.Steps, SetupStep{What: "put " + what, Note: "sns:Publish on the topic", run: func(ctx context.Context) error {
 		_, err := a.iam.PutRolePolicy(ctx, &iam.PutRolePolicyInput{RoleName: aws.String(role), PolicyName: aws.String(name), PolicyDocument: aws.String(document)})
-		return a.outcome("put "+what, err)
+		return a.failed("put "+what, err)
 	}})
 	return nil
 }
@@ -176,7 +180,7 @@ func (c *Client) planTarget(ctx context.Context, plan *Setup, to destination, na
 			SecurityProfileName: aws.String(name), ExpectedVersion: aws.Int64(p.Version),
 			AlertTargets: map[string]types.AlertTarget{key: {AlertTargetArn: aws.String(to.topic), RoleArn: aws.String(to.role)}},
 		})
-		return c.outcome("update security profile "+name, err)
+		return c.failed("update security profile "+name, err)
 	}}
 	if set {
 		step.Note = "was " + old.AlertTargetARN

@@ -111,6 +111,7 @@ func TestAlertSetupRefuses(t *testing.T) {
 		{AlertOptions{Topic: "t", Role: "foreign", Profiles: []string{"P"}}, "does not trust iot.amazonaws.com"},
 		{AlertOptions{Topic: "t", Role: "ours", Profiles: []string{"Nobody"}}, "Nobody"},
 		{AlertOptions{Topic: "arn:aws:sns:us-east-1:999999999999:t", Role: "ours", Profiles: []string{"P"}}, "NotFound"},
+		{AlertOptions{Topic: "t", Role: "arn:aws:iam::999999999999:role/ours", Profiles: []string{"P"}}, "not of account 123456789012"},
 	}
 	for _, test := range tests {
 		if plan, err := planWith(t, w, q, test.o); err == nil || !strings.Contains(err.Error(), test.want) {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
@@ -96,7 +97,7 @@ func connectLocal(o Options) (*Client, error) {
 	}
 	return newClient(aws.Config{
 		Region: cmp.Or(o.Region, localRegion), Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""),
-		ConfigSources: []any{env},
+		ConfigSources: []any{env}, HTTPClient: httpClient(),
 	}, o, o.EndpointURL), nil
 }
 
@@ -117,11 +118,21 @@ func (o Options) Check() error {
 func (o Options) load(l *config.LoadOptions) error {
 	l.SharedConfigProfile = o.Profile
 	l.Region = o.Region
+	l.HTTPClient = httpClient()
 	l.AppID = "defenderctl/" + buildinfo.Version()
 	if isLoopback(o.EndpointURL) {
 		l.EC2IMDSClientEnableState = imds.ClientDisabled // its answer would be waited for
 	}
 	return nil
+}
+
+// answerPatience is how long one call may take. The SDK would wait for ever.
+const answerPatience = time.Minute
+
+// httpClient is the SDK's own: a certificate bundle of the configuration can
+// be added to it.
+func httpClient() *awshttp.BuildableClient {
+	return awshttp.NewBuildableClient().WithTimeout(answerPatience)
 }
 
 // How often a call is made at most. Throttling of a busy account can last.

@@ -70,6 +70,9 @@ func TestConnectLocal(t *testing.T) {
 		if a := last().Get("Authorization"); !strings.Contains(a, want) || last().Get("X-Amz-Security-Token") != "" {
 			t.Errorf("%+v: %s, %s", o, a, last().Get("X-Amz-Security-Token"))
 		}
+		if !isPatient(c) {
+			t.Errorf("%+v: an answer is waited for without end", o)
+		}
 		if !c.Local || c.Region != region || c.Source() != url {
 			t.Errorf("%+v", c)
 		}
@@ -91,6 +94,12 @@ func TestConnectLocal(t *testing.T) {
 	check(Options{Profile: "p", EndpointURL: url}, "ap-southeast-1", "AKIAP")
 }
 
+// isPatient reports whether a client waits for an answer, and not for ever.
+func isPatient(c *Client) bool {
+	h, ok := c.IoT.Options().HTTPClient.(interface{ GetTimeout() time.Duration })
+	return ok && h.GetTimeout() >= 30*time.Second
+}
+
 func TestConnectAWS(t *testing.T) {
 	noAWS(t)
 	if _, err := Connect(t.Context(), Options{}); err == nil || !strings.Contains(err.Error(), "--region") {
@@ -107,6 +116,9 @@ func TestConnectAWS(t *testing.T) {
 	c, err := Connect(t.Context(), Options{Region: "cn-north-1"})
 	if err != nil || c.Local || c.Source() != "AWS IoT in cn-north-1" || !c.HasSNS() {
 		t.Errorf("%+v, %v", c, err)
+	}
+	if !isPatient(c) {
+		t.Error("an answer is waited for without end")
 	}
 	if _, err := Connect(t.Context(), Options{Region: "eu-west-1", EndpointURL: "https://vpce-1.iot.eu-west-1.vpce.amazonaws.com"}); err != nil {
 		t.Error(err)
@@ -238,12 +250,24 @@ func TestFailures(t *testing.T) {
 		http.Error(out, "<html>", http.StatusBadGateway)
 		return true
 	})
-	if _, err := w.client.Profile(t.Context(), "P"); err == nil || !strings.HasPrefix(err.Error(), "describe security profile P: ") {
+	const page = "describe security profile P: what answered is not AWS IoT or does not speak as it does: HTTP status 502, "
+	if _, err := w.client.Profile(t.Context(), "P"); err == nil || !strings.HasPrefix(err.Error(), page) {
+		t.Error(err)
+	}
+	f.set(func(out http.ResponseWriter, r *http.Request) bool {
+		hangUp(t, out)
+		return true
+	})
+	if _, err := w.client.Profile(t.Context(), "P"); err == nil || !strings.HasPrefix(err.Error(), "describe security profile P: Get \"http://") {
 		t.Error(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, err := w.client.Profile(ctx, "P"); !errors.Is(err, context.Canceled) {
+	f.set(func(out http.ResponseWriter, r *http.Request) bool {
+		cancel()
+		hangUp(t, out)
+		return true
+	})
+	if _, err := w.client.Profile(ctx, "P"); !errors.Is(err, context.Canceled) || err.Error() != "describe security profile P: context canceled" {
 		t.Error(err)
 	}
 }

@@ -1,6 +1,7 @@
 package cloud
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"regexp"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/iot/types"
 	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
 // failed says what could not be done, and in AWS's words why. It returns nil
@@ -60,11 +62,7 @@ var deniedAction = regexp.MustCompile(`not authorized to perform: ([a-z0-9-]+:[A
 func explain(action string, err error) error {
 	var api smithy.APIError
 	if !errors.As(err, &api) {
-		var operation *smithy.OperationError
-		if errors.As(err, &operation) {
-			return operation.Unwrap()
-		}
-		return err
+		return noAnswer(err)
 	}
 	f := &failure{code: api.ErrorCode(), message: api.ErrorMessage(), err: err}
 	if f.message == "UnknownError" { // the SDK's word for none
@@ -77,6 +75,25 @@ func explain(action string, err error) error {
 		}
 	}
 	return f
+}
+
+// noAnswer says plainly why a call has no answer of AWS, neither good nor bad.
+func noAnswer(err error) error {
+	var sending *smithyhttp.RequestSendError
+	var decoding *smithy.DeserializationError
+	var response *smithyhttp.ResponseError
+	var operation *smithy.OperationError
+	switch {
+	case errors.Is(err, context.Canceled):
+		return context.Canceled
+	case errors.As(err, &sending):
+		return sending.Err
+	case errors.As(err, &decoding) && errors.As(err, &response):
+		return fmt.Errorf("what answered is not AWS IoT or does not speak as it does: HTTP status %d, %w", response.HTTPStatusCode(), decoding.Err)
+	case errors.As(err, &operation):
+		return operation.Unwrap()
+	}
+	return err
 }
 
 // isConflict reports whether somebody has changed what was to be changed.

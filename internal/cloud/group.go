@@ -32,7 +32,7 @@ func (c *Client) RemoveFromGroup(ctx context.Context, thing, group string) error
 	_, err := c.IoT.RemoveThingFromThingGroup(ctx, &iot.RemoveThingFromThingGroupInput{
 		ThingName: aws.String(thing), ThingGroupName: aws.String(group),
 	})
-	return c.outcome("remove thing "+thing+" from group "+group, err)
+	return c.failed("remove thing "+thing+" from group "+group, err)
 }
 
 // MitigationGroups returns the groups that the account's mitigation actions
@@ -59,7 +59,7 @@ func (c *Client) planGroup(ctx context.Context, name string) (SetupStep, error) 
 	case isNotFound(err):
 		return SetupStep{What: "create thing group " + name, Note: "without a policy it changes nothing for its things", run: func(ctx context.Context) error {
 			_, err := c.IoT.CreateThingGroup(ctx, &iot.CreateThingGroupInput{ThingGroupName: aws.String(name)})
-			return c.outcome("create thing group "+name, err)
+			return c.failed("create thing group "+name, err)
 		}}, nil
 	case err != nil:
 		return SetupStep{}, c.failed("describe thing group "+name, err)

@@ -122,7 +122,7 @@ func (c *Client) planAction(ctx context.Context, a profile.MitigationAction) (Se
 			_, err := c.IoT.CreateMitigationAction(ctx, &iot.CreateMitigationActionInput{
 				ActionName: aws.String(a.Name), RoleArn: aws.String(a.RoleARN), ActionParams: actionParamsTo(a.Params), Tags: tagsTo(a.Tags),
 			})
-			return c.outcome("create mitigation action "+a.Name, err)
+			return c.failed("create mitigation action "+a.Name, err)
 		}}, nil
 	case err != nil:
 		return SetupStep{}, err
@@ -141,7 +141,7 @@ func (c *Client) planAction(ctx context.Context, a profile.MitigationAction) (Se
 		_, err := c.IoT.UpdateMitigationAction(ctx, &iot.UpdateMitigationActionInput{
 			ActionName: aws.String(a.Name), RoleArn: aws.String(a.RoleARN), ActionParams: actionParamsTo(a.Params),
 		})
-		return c.outcome("update mitigation action "+a.Name, err)
+		return c.failed("update mitigation action "+a.Name, err)
 	}}, nil
 }
 
@@ -205,7 +205,7 @@ func (c *Client) StartMitigation(ctx context.Context, r MitigationRequest) error
 		input.ViolationEventOccurrenceRange = &types.ViolationEventOccurrenceRange{StartTime: aws.Time(r.From), EndTime: aws.Time(r.To)}
 	}
 	_, err := c.IoT.StartDetectMitigationActionsTask(ctx, input)
-	return c.outcome("start mitigation task "+r.ID, err)
+	return c.failed("start mitigation task "+r.ID, err)
 }
 
 // MitigationTask returns a task as it stands.
@@ -301,5 +301,5 @@ func (c *Client) MitigationExecutions(ctx context.Context, task string) ([]Mitig
 // CancelMitigation ends a task; what its actions did stays.
 func (c *Client) CancelMitigation(ctx context.Context, id string) error {
 	_, err := c.IoT.CancelDetectMitigationActionsTask(ctx, &iot.CancelDetectMitigationActionsTaskInput{TaskId: aws.String(id)})
-	return c.outcome("cancel mitigation task "+id, err)
+	return c.failed("cancel mitigation task "+id, err)
 }

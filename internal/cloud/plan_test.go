@@ -122,11 +122,7 @@ func (w *world) withFaults() *faults {
 		// The service tells its own time; the SDK makes calls again that are
 		// denied after a jump in time.
 		out.Header().Set("Date", w.Now().UTC().Format(http.TimeFormat))
-		f.mu.Lock()
-		f.calls = append(f.calls, r.Method+" "+r.URL.Path)
-		answered := f.before(out, r)
-		f.mu.Unlock()
-		if !answered {
+		if !f.call(out, r) {
 			handler.ServeHTTP(out, r)
 		}
 	}))
@@ -139,6 +135,24 @@ func (w *world) withFaults() *faults {
 		o.Retryer = retry.NewStandard(func(r *retry.StandardOptions) { r.MaxBackoff = time.Millisecond })
 	})
 	return f
+}
+
+// call notes the call, and reports whether it was answered here.
+func (f *faults) call(out http.ResponseWriter, r *http.Request) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.calls = append(f.calls, r.Method+" "+r.URL.Path)
+	return f.before(out, r)
+}
+
+// hangUp ends the connection without an answer.
+func hangUp(t *testing.T, out http.ResponseWriter) {
+	conn, _, err := http.NewResponseController(out).Hijack()
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	conn.Close()
 }
 
 // set changes what happens, and forgets the calls so far.
@@ -542,12 +556,7 @@ func TestLostAnswers(t *testing.T) {
 				return false
 			}
 			w.Service.Handler().ServeHTTP(httptest.NewRecorder(), r)
-			conn, _, err := http.NewResponseController(out).Hijack()
-			if err != nil {
-				t.Error(err)
-				return true
-			}
-			conn.Close()
+			hangUp(t, out)
 			return true
 		})
 		w.apply(parsed(t, after))

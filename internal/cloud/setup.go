@@ -44,11 +44,3 @@ func (s *Setup) Apply(ctx context.Context, progress func(SetupStep)) error {
 	}
 	return nil
 }
-
-// outcome is what to say of a call that may have failed.
-func (c *Client) outcome(what string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return c.failed(what, err)
-}

@@ -328,7 +328,7 @@ func (c *Client) Mark(ctx context.Context, id string, state types.VerificationSt
 	_, err := c.IoT.PutVerificationStateOnViolation(ctx, &iot.PutVerificationStateOnViolationInput{
 		ViolationId: aws.String(id), VerificationState: state, VerificationStateDescription: optional(note),
 	})
-	return c.outcome("mark violation "+id, err)
+	return c.failed("mark violation "+id, err)
 }
 
 // optional is nil for an empty text.

@@ -304,38 +304,3 @@ func TestMetricValuesOfSeveralPages(t *testing.T) {
 		}
 	}
 }
-
-func TestOffending(t *testing.T) {
-	cidrs := func(list ...string) profile.Value { return profile.Value{CIDRs: list} }
-	ports := func(list ...int32) profile.Value { return profile.Value{Ports: list} }
-	words := func(list ...string) profile.Value { return profile.Value{Strings: list} }
-	numbers := func(list ...float64) profile.Value { return profile.Value{Numbers: list} }
-	tests := []struct {
-		op             profile.Operator
-		set, all, want profile.Value
-	}{
-		{profile.InCIDRSet, cidrs("10.0.0.0/8", "fd00::/8"), cidrs("10.1.2.3", "203.0.113.7", "fd12::1", "2001:db8::1"), cidrs("203.0.113.7", "2001:db8::1")},
-		{profile.NotInCIDRSet, cidrs("12.8.0.0/16", "203.0.113.7"), cidrs("12.8.4.4", "12.9.0.1", "203.0.113.7"), cidrs("12.8.4.4", "203.0.113.7")},
-		{profile.InCIDRSet, cidrs("10.0.0.0/8"), cidrs("not an address", "10.0.0.0/7", "10.0.0.0/9"), cidrs("not an address", "10.0.0.0/7")},
-		{profile.InPortSet, ports(443, 80), ports(80, 22), ports(22)},
-		{profile.NotInPortSet, ports(23), ports(80, 23), ports(23)},
-		{profile.InSet, words("a", "b"), words("b", "c"), words("c")},
-		{profile.NotInSet, words("a"), words("b", "a"), words("a")},
-		{profile.InSet, numbers(1, 2), numbers(2, 3), numbers(3)},
-		{profile.InPortSet, ports(443), ports(443), ports()},
-	}
-	for _, test := range tests {
-		b := profile.Behavior{Criteria: &profile.Criteria{ComparisonOperator: test.op, Value: &test.set}}
-		got, ok := Offending(b, test.all)
-		if !ok {
-			t.Errorf("%s: is not about a list", test.op)
-		}
-		got.Ports = slices.Clip(got.Ports)
-		if diff := cmp.Diff(test.want, got, cmp.Comparer(func(a, b []int32) bool { return slices.Equal(a, b) })); diff != "" {
-			t.Errorf("%s: %s", test.op, diff)
-		}
-	}
-	if _, ok := Offending(profile.Behavior{Criteria: &profile.Criteria{ComparisonOperator: profile.LessThan, Value: &profile.Value{Count: new(int64(1))}}}, profile.Value{}); ok {
-		t.Error("a count is taken for a list")
-	}
-}

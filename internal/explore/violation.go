@@ -53,7 +53,7 @@ func Seen(v *cloud.Violation, metric profile.Metric) string {
 
 // ValueText is a value of a behavior's metric in words.
 func ValueText(b profile.Behavior, value profile.Value, metric profile.Metric) string {
-	bad, isList := cloud.Offending(b, value)
+	bad, isList := profile.Offending(b, value)
 	all := profile.FormatValue(value, metric)
 	if !isList {
 		return all

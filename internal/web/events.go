@@ -28,11 +28,8 @@ func (p *pages) events(w http.ResponseWriter, r *http.Request) {
 	}
 	defer cancel()
 	control := http.NewResponseController(w)
-	// The server's own deadlines are for requests that have an end.
-	if err := control.SetReadDeadline(time.Time{}); err != nil {
-		p.log.Warn("an event stream ends with the request's deadline", "error", err)
-	}
 	say := func(text string) error {
+		// The server's own deadline is for answers that have an end.
 		if err := control.SetWriteDeadline(time.Now().Add(eventTimeout)); err != nil {
 			return err
 		}

@@ -154,13 +154,14 @@ func (p *pages) failed(r *request, body *bytes.Buffer, err error) int {
 	var none missing
 	var notFound *types.ResourceNotFoundException
 	var invalid *types.InvalidRequestException
+	var throttled *types.ThrottlingException // with service.Options.Throttle
 	switch {
 	case errors.As(err, &none), errors.As(err, &notFound):
 		status, title = http.StatusNotFound, "Not found"
 	case errors.As(err, &invalid):
 		status, title = http.StatusBadRequest, "Not a page"
 	case r.Context().Err() != nil: // nobody waits for it
-	case errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &throttled):
 		status, title = http.StatusServiceUnavailable, "The service is too busy for this page"
 	default:
 		p.log.Error("a page could not be made", "path", r.URL.Path, "error", err)

@@ -1,0 +1,398 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iot"
+	"github.com/aws/aws-sdk-go-v2/service/iot/types"
+	"github.com/spf13/cobra"
+
+	"github.com/device-defender/device-defender/internal/agent"
+	"github.com/device-defender/device-defender/internal/cloud"
+	"github.com/device-defender/device-defender/internal/defender/backtest"
+	"github.com/device-defender/device-defender/internal/defender/profile"
+	"github.com/device-defender/device-defender/internal/defender/report"
+	"github.com/device-defender/device-defender/internal/hostproc"
+	"github.com/device-defender/device-defender/internal/metrics"
+)
+
+// recordOptions are the flags of record.
+type recordOptions struct {
+	file   string
+	things []string
+
+	proc     string
+	interval time.Duration
+	count    int
+	length   time.Duration
+
+	fromAPI     bool
+	aws         *awsOptions
+	period      periodFlags
+	allThings   bool
+	metrics     []string
+	allRetained bool
+}
+
+func newRecord() *cobra.Command {
+	var o recordOptions
+	cmd := &cobra.Command{
+		Use:   "record",
+		Short: "Record reports, to try security profiles on with backtest",
+		Long: `Record what things report, one JSON object a line: as long as the command runs,
+the reports that the agent would send of this host; or with --from-api what AWS
+or 'defenderctl serve' has kept of any things, as values of metrics.
+
+Of this host, the first report has no network_stats: it takes two to have a
+difference. Lines are written at once, and added to a file that is there;
+Ctrl-C ends the recording.
+
+AWS keeps the values of metrics that a security profile uses or retains for 14
+days, and gives 15 pages of them a second: a metric of a thing in 20 hours is
+one page at 5 minutes. --all-things are the registered ones; --all-retained is
+every metric that a profile of the account uses or retains.
+
+'defenderctl backtest' reads what is written, also compressed by gzip.`,
+		Example: `  defenderctl record --interval 5m --for 24h --output-file gateway.ndjson
+  defenderctl record --from-api --all-things --all-retained --since 7d --output-file fleet.ndjson
+  defenderctl record --from-api --thing gateway-2 --metric aws:all-packets-out --metric aws:all-packets-in`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&o.file, "output-file", "-", "file to write to; \"-\" is the standard output")
+	flags.StringArrayVar(&o.things, "thing", nil, "of this host: its name in the recording (default the host's name); with --from-api a thing, may be repeated")
+	flags.StringVar(&o.proc, "proc", "/proc", "where the host's /proc is mounted")
+	flags.DurationVar(&o.interval, "interval", 5*time.Minute, "time between two reports of this host")
+	flags.IntVar(&o.count, "count", 0, "end after so many reports of this host")
+	flags.DurationVar(&o.length, "for", 0, "end after this time, as 24h")
+	flags.BoolVar(&o.fromAPI, "from-api", false, "record what AWS or 'defenderctl serve' has kept")
+	flags.BoolVar(&o.allThings, "all-things", false, "of every thing in the registry")
+	flags.StringArrayVar(&o.metrics, "metric", nil, "values of this metric; may be repeated")
+	flags.BoolVar(&o.allRetained, "all-retained", false, "values of every metric that profiles use or retain")
+	o.period.add(flags, "24h", "values")
+	o.aws = awsFlags(cmd)
+	return cmd
+}
+
+// Flags that belong to one of the two ways to record.
+var (
+	recordHostFlags = []string{"proc", "interval", "count", "for"}
+	recordAPIFlags  = []string{
+		"all-things", "metric", "all-retained", "since", "from", "to", "profile", "region", "endpoint-url", "local", "account",
+	}
+)
+
+// check returns what is wrong with the flags.
+func (o *recordOptions) check(cmd *cobra.Command) error {
+	others, why := recordAPIFlags, "needs --from-api"
+	if o.fromAPI {
+		others, why = recordHostFlags, "is of this host, and goes without --from-api"
+	}
+	for _, name := range others {
+		if cmd.Flags().Changed(name) {
+			return fmt.Errorf("--%s %s", name, why)
+		}
+	}
+	for _, thing := range o.things {
+		if err := report.CheckThingName(thing); err != nil {
+			return fmt.Errorf("--thing: %w", err)
+		}
+	}
+	switch {
+	case strings.HasSuffix(o.file, ".gz"):
+		return fmt.Errorf("--output-file %s: it is not compressed; name it without .gz, and gzip it when it is done", o.file)
+	case o.fromAPI && o.allThings == (len(o.things) > 0):
+		return errors.New("say which things: --thing or --all-things")
+	case o.fromAPI && o.allRetained == (len(o.metrics) > 0):
+		return errors.New("say which metrics: --metric or --all-retained")
+	case o.fromAPI:
+		return nil
+	case len(o.things) > 1:
+		return errors.New("this host is one --thing")
+	case o.interval < time.Second:
+		return fmt.Errorf("--interval %v, want a second or more", o.interval)
+	case o.count < 0 || o.length < 0:
+		return errors.New("--count and --for want more than 0")
+	}
+	return nil
+}
+
+func (o *recordOptions) run(cmd *cobra.Command) (err error) {
+	if err := o.check(cmd); err != nil {
+		return usageError{err}
+	}
+	out := cmd.OutOrStdout()
+	if o.file != "-" {
+		f, err := openRecording(o.file)
+		if err != nil {
+			return err
+		}
+		defer func() { err = cmp.Or(err, f.Close()) }()
+		out = f
+	}
+	if o.fromAPI {
+		return o.recordValues(cmd, out)
+	}
+	return o.recordHost(cmd, out)
+}
+
+// openRecording opens a file to add lines to.
+func openRecording(name string) (*os.File, error) {
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && info.Mode().IsRegular() && info.Size() > 0 {
+		last := make([]byte, 1)
+		if _, err = f.ReadAt(last, info.Size()-1); err == nil && last[0] != '\n' {
+			err = errors.New("its last line is cut off; complete or remove it")
+		}
+	}
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return f, nil
+}
+
+// recordHost writes reports of this host until it's enough.
+func (o *recordOptions) recordHost(cmd *cobra.Command, out io.Writer) error {
+	ctx := cmd.Context()
+	host, err := hostproc.Open(o.proc)
+	if err != nil {
+		return err
+	}
+	defer host.Close()
+	remarks := cmd.ErrOrStderr()
+	if n := host.Notice(); n != "" {
+		fmt.Fprintln(remarks, n)
+	}
+	thing := ""
+	if len(o.things) > 0 {
+		thing = o.things[0]
+	} else if thing, err = os.Hostname(); err != nil {
+		return fmt.Errorf("%w; --thing names this host", err)
+	} else if err := report.CheckThingName(thing); err != nil {
+		return fmt.Errorf("the host's name: %w; --thing names this host", err)
+	}
+	if isTerminal(remarks) {
+		fmt.Fprintf(remarks, "recording %s every %v; Ctrl-C ends it\n", thing, o.interval)
+	}
+	began := time.Now()
+	tick := time.NewTicker(o.interval)
+	defer tick.Stop()
+	var baseline *metrics.Baseline
+	told := map[string]bool{}
+	n := 0
+	for {
+		now := time.Now()
+		sample := metrics.Collect(host, agent.DefaultConfig().Metrics, baseline)
+		baseline = sample.Baseline
+		for _, p := range sample.Problems {
+			if text := p.Error(); !told[text] {
+				told[text] = true
+				fmt.Fprintln(remarks, text)
+			}
+		}
+		if sample.Metrics != nil || sample.Custom != nil {
+			line, err := backtest.ReportLine(thing, now, &report.Report{
+				ID: now.Unix(), Version: report.DocumentVersion, Metrics: sample.Metrics, CustomMetrics: sample.Custom,
+			})
+			if err != nil {
+				return err
+			}
+			if _, err := out.Write(line); err != nil {
+				return err
+			}
+			n++
+		}
+		if o.count > 0 && n >= o.count || o.length > 0 && time.Since(began)+o.interval > o.length {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			fmt.Fprintf(remarks, "%s recorded\n", countOf(n, "report", "reports"))
+			return nil
+		}
+	}
+}
+
+// sliceOfValues is how much time is asked for at once: at 5 minutes between
+// values, what a page has room for. What is kept of all things of a slice is
+// held in memory to be written in order of time.
+const sliceOfValues = 20 * time.Hour
+
+// retained is a metric whose values are kept.
+type retained struct {
+	metric    string
+	dimension *profile.MetricDimension
+}
+
+// recordValues writes the values that are kept.
+func (o *recordOptions) recordValues(cmd *cobra.Command, out io.Writer) error {
+	ctx := cmd.Context()
+	now := o.aws.now(ctx)
+	from, to, err := o.period.period(cmd.Flags(), now)
+	if err != nil {
+		return err
+	}
+	client, err := o.aws.connect(ctx)
+	if err != nil {
+		return err
+	}
+	things := o.things
+	if o.allThings {
+		if things, err = registeredThings(ctx, client); err != nil {
+			return err
+		}
+	}
+	var list []retained
+	if o.allRetained {
+		if list, err = retainedMetrics(ctx, client); err != nil {
+			return err
+		}
+	}
+	for _, name := range o.metrics {
+		if _, err := client.Metric(ctx, name); err != nil {
+			return err
+		}
+		list = append(list, retained{metric: name})
+	}
+	if kept := now.Add(-cloud.ValueRetention); from.Before(kept) {
+		from = kept
+	}
+	progress := newBar(cmd)
+	defer progress.end()
+	parts := int64(to.Sub(from)/sliceOfValues) + 1
+	total := parts * int64(len(things)) * int64(len(list))
+	n, calls := 0, int64(0)
+	for begin := from; !begin.After(to); begin = begin.Add(sliceOfValues) {
+		end := begin.Add(sliceOfValues)
+		lines, err := o.slice(ctx, client, things, list, begin, end, to, func() {
+			calls++
+			progress.update("recording", calls, total)
+		})
+		if err != nil {
+			return err
+		}
+		for _, l := range lines {
+			if _, err := out.Write(l.text); err != nil {
+				return err
+			}
+		}
+		n += len(lines)
+	}
+	progress.end()
+	fmt.Fprintf(cmd.ErrOrStderr(), "%s of %s recorded\n", countOf(n, "value", "values"), countOf(len(things), "thing", "things"))
+	return nil
+}
+
+// timedLine is a line of a recording.
+type timedLine struct {
+	at   time.Time
+	text []byte
+}
+
+// slice returns the values from a time on, before an end and not after the
+// last, in order of time.
+func (o *recordOptions) slice(ctx context.Context, client *cloud.Client, things []string, list []retained, begin, end, last time.Time, called func()) ([]timedLine, error) {
+	var lines []timedLine
+	until := end
+	if last.Before(until) {
+		until = last
+	}
+	for _, thing := range things {
+		for _, r := range list {
+			// Whether AWS takes the start for a part of the period is not
+			// documented.
+			values, err := client.MetricValues(ctx, thing, profile.Metric{Name: r.metric}, r.dimension, begin.Add(-time.Second), until)
+			called()
+			if gone := (*types.ResourceNotFoundException)(nil); errors.As(err, &gone) && o.allThings {
+				continue // since it was listed
+			}
+			if err != nil {
+				return nil, err
+			}
+			for _, v := range values.Values {
+				if v.Time.Before(begin) || !v.Time.Before(end) {
+					continue
+				}
+				text, err := backtest.ValueLine(thing, v.Time, r.metric, r.dimension, v.Value)
+				if err != nil {
+					return nil, err
+				}
+				lines = append(lines, timedLine{v.Time, text})
+			}
+		}
+	}
+	slices.SortStableFunc(lines, func(a, b timedLine) int { return a.at.Compare(b.at) })
+	return lines, nil
+}
+
+// registeredThings returns the names of all things of the registry.
+func registeredThings(ctx context.Context, client *cloud.Client) ([]string, error) {
+	var names []string
+	pages := iot.NewListThingsPaginator(client.IoT, &iot.ListThingsInput{MaxResults: aws.Int32(250)})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("listing things: %w", err)
+		}
+		for _, t := range page.Things {
+			names = append(names, aws.ToString(t.ThingName))
+		}
+	}
+	if len(names) == 0 {
+		return nil, errors.New("there are no things in the registry; --thing names one that reports without")
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+// retainedMetrics returns what the account's profiles use or retain.
+func retainedMetrics(ctx context.Context, client *cloud.Client) ([]retained, error) {
+	profiles, err := client.Profiles(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	found := map[string]retained{}
+	add := func(metric string, d *profile.MetricDimension) {
+		if metric == "" {
+			return
+		}
+		key := metric
+		if d != nil {
+			key += " " + d.DimensionName + " " + cmp.Or(d.Operator, "IN")
+		}
+		found[key] = retained{metric, d}
+	}
+	for _, p := range profiles {
+		for _, b := range p.Behaviors {
+			add(b.Metric, b.MetricDimension)
+		}
+		for _, m := range profile.RetainedMetrics(&p.Profile) {
+			add(m.Metric, m.MetricDimension)
+		}
+	}
+	if len(found) == 0 {
+		return nil, errors.New("no security profile uses or retains a metric: no values are kept")
+	}
+	var list []retained
+	for _, key := range slices.Sorted(maps.Keys(found)) {
+		list = append(list, found[key])
+	}
+	return list, nil
+}
