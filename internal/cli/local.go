@@ -199,6 +199,9 @@ func (o *localOptions) startChild(ctx context.Context, core *localcore.Core, com
 		component.Setenv(command.MinIntervalVariable, o.interval.String())
 	}
 	process, err := core.Start(ctx, component, o.component)
+	if ctx.Err() != nil {
+		return nil // ended before it began
+	}
 	if err != nil {
 		return fmt.Errorf("--component %s: %w", o.component, err)
 	}
