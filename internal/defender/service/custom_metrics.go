@@ -209,17 +209,5 @@ func checkUnused(what string, using []string) error {
 }
 
 func listCustomMetrics(s *Service, r *request) (any, error) {
-	page, err := r.page()
-	if err != nil {
-		return nil, err
-	}
-	var out struct {
-		Names     []string `json:"metricNames"`
-		NextToken string   `json:"nextToken,omitempty"`
-	}
-	err = s.read(func(tx *bbolt.Tx) error {
-		out.Names, out.NextToken = fill(page, names(tx, bucketMetrics, "", page.after))
-		return nil
-	})
-	return out, err
+	return listNames(s, r, "metricNames", bucketMetrics)
 }

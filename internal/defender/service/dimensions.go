@@ -193,17 +193,5 @@ func deleteDimension(s *Service, r *request) (any, error) {
 }
 
 func listDimensions(s *Service, r *request) (any, error) {
-	page, err := r.page()
-	if err != nil {
-		return nil, err
-	}
-	var out struct {
-		Names     []string `json:"dimensionNames"`
-		NextToken string   `json:"nextToken,omitempty"`
-	}
-	err = s.read(func(tx *bbolt.Tx) error {
-		out.Names, out.NextToken = fill(page, names(tx, bucketDimensions, "", page.after))
-		return nil
-	})
-	return out, err
+	return listNames(s, r, "dimensionNames", bucketDimensions)
 }

@@ -200,33 +200,21 @@ func listMitigationActions(s *Service, r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := r.page()
-	if err != nil {
-		return nil, err
-	}
-	var out struct {
-		Actions []actionIdentifier `json:"actionIdentifiers"`
-		Next    string             `json:"nextToken,omitempty"`
-	}
-	err = s.read(func(tx *bbolt.Tx) error {
-		var broken error
-		out.Actions, out.Next = fill(p, func(yield func(string, actionIdentifier) bool) {
-			for name, record := range keysAfter(tx, bucketActions, "", p.after) {
-				var action storedAction
-				if broken = json.Unmarshal(record, &action); broken != nil {
-					return
-				}
-				if want != "" && want != actionType(&action.Params) {
-					continue
-				}
-				if !yield(name, actionIdentifier{name, s.actionARN(name), epoch(action.Created)}) {
-					return
-				}
+	return answerList(s, r, "actionIdentifiers", func(tx *bbolt.Tx, after string, yield func(string, actionIdentifier) bool) error {
+		for name, record := range keysAfter(tx, bucketActions, "", after) {
+			var action storedAction
+			if err := json.Unmarshal(record, &action); err != nil {
+				return err
 			}
-		})
-		return broken
+			if want != "" && want != actionType(&action.Params) {
+				continue
+			}
+			if !yield(name, actionIdentifier{name, s.actionARN(name), epoch(action.Created)}) {
+				break
+			}
+		}
+		return nil
 	})
-	return out, err
 }
 
 var mitigationOperations = []operation{

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -232,30 +231,18 @@ func listDetectMitigationActionsTasks(s *Service, r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := r.page()
-	if err != nil {
-		return nil, err
-	}
-	var out struct {
-		Tasks []taskSummary `json:"tasks"`
-		Next  string        `json:"nextToken,omitempty"`
-	}
-	err = s.read(func(tx *bbolt.Tx) error {
-		var broken error
-		out.Tasks, out.Next = fill(p, func(yield func(string, taskSummary) bool) {
-			for id, record := range keysAfter(tx, bucketTasks, "", p.after) {
-				var task storedTask
-				if broken = json.Unmarshal(record, &task); broken != nil {
-					return
-				}
-				if within(task.Start, from, to) && !yield(id, task.summary(id)) {
-					return
-				}
+	return answerList(s, r, "tasks", func(tx *bbolt.Tx, after string, yield func(string, taskSummary) bool) error {
+		for id, record := range keysAfter(tx, bucketTasks, "", after) {
+			var task storedTask
+			if err := json.Unmarshal(record, &task); err != nil {
+				return err
 			}
-		})
-		return broken
+			if within(task.Start, from, to) && !yield(id, task.summary(id)) {
+				break
+			}
+		}
+		return nil
 	})
-	return out, err
 }
 
 // executionSummary is an execution as the API shows it.
@@ -301,53 +288,39 @@ func (r *request) executionFilter() (f executionFilter, err error) {
 	return f, r.checkThingName()
 }
 
-// list yields the executions that the filter takes.
-func (f *executionFilter) list(tx *bbolt.Tx, after string, broken *error) iter.Seq2[string, executionSummary] {
-	prefix := ""
-	if f.task != "" {
-		prefix = f.task + "\x00"
-	}
-	return func(yield func(string, executionSummary) bool) {
-		for key, record := range keysAfter(tx, bucketExecutions, prefix, after) {
-			var e storedExecution
-			if *broken = json.Unmarshal(record, &e); *broken != nil {
-				return
-			}
-			parts := strings.Split(prefix+key, "\x00")
-			switch {
-			case f.violation != "" && f.violation != parts[1],
-				f.thing != "" && f.thing != e.Thing,
-				f.task == "" && !within(e.Start, f.from, f.to):
-				continue
-			}
-			summary := executionSummary{
-				Task: parts[0], Violation: parts[1], Action: parts[2], Thing: e.Thing,
-				Start: epoch(e.Start), End: epochOrNil(e.End), Status: e.Status, ErrorCode: e.ErrorCode, Message: e.Message,
-			}
-			if !yield(key, summary) {
-				return
-			}
-		}
-	}
-}
-
 func listDetectMitigationActionsExecutions(s *Service, r *request) (any, error) {
 	filter, err := r.executionFilter()
 	if err != nil {
 		return nil, err
 	}
-	p, err := r.page()
-	if err != nil {
-		return nil, err
+	return answerList(s, r, "actionsExecutions", filter.walk)
+}
+
+// walk gives the executions that the filter takes.
+func (f *executionFilter) walk(tx *bbolt.Tx, after string, yield func(string, executionSummary) bool) error {
+	prefix := ""
+	if f.task != "" {
+		prefix = f.task + "\x00"
 	}
-	var out struct {
-		Executions []executionSummary `json:"actionsExecutions"`
-		Next       string             `json:"nextToken,omitempty"`
+	for key, record := range keysAfter(tx, bucketExecutions, prefix, after) {
+		var e storedExecution
+		if err := json.Unmarshal(record, &e); err != nil {
+			return err
+		}
+		parts := strings.Split(prefix+key, "\x00")
+		switch {
+		case f.violation != "" && f.violation != parts[1],
+			f.thing != "" && f.thing != e.Thing,
+			f.task == "" && !within(e.Start, f.from, f.to):
+			continue
+		}
+		summary := executionSummary{
+			Task: parts[0], Violation: parts[1], Action: parts[2], Thing: e.Thing,
+			Start: epoch(e.Start), End: epochOrNil(e.End), Status: e.Status, ErrorCode: e.ErrorCode, Message: e.Message,
+		}
+		if !yield(key, summary) {
+			break
+		}
 	}
-	err = s.read(func(tx *bbolt.Tx) error {
-		var broken error
-		out.Executions, out.Next = fill(p, filter.list(tx, p.after, &broken))
-		return broken
-	})
-	return out, err
+	return nil
 }

@@ -57,15 +57,7 @@ func getBehaviorModelTrainingSummaries(s *Service, r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := r.page()
-	if err != nil {
-		return nil, err
-	}
-	var out struct {
-		Summaries []modelSummary `json:"summaries"`
-		Next      string         `json:"nextToken,omitempty"`
-	}
-	err = s.read(func(tx *bbolt.Tx) error {
+	return answerList(s, r, "summaries", func(tx *bbolt.Tx, after string, yield func(string, modelSummary) bool) error {
 		if name != "" && tx.Bucket(bucketProfiles).Get([]byte(name)) == nil {
 			return notFound("Security profile " + name + " does not exist")
 		}
@@ -73,31 +65,27 @@ func getBehaviorModelTrainingSummaries(s *Service, r *request) (any, error) {
 		if err != nil {
 			return err
 		}
-		var broken error
-		out.Summaries, out.Next = fill(p, func(yield func(string, modelSummary) bool) {
-			for key, record := range keysAfter(tx, bucketProfiles, "", "") {
-				var stored storedProfile
-				if broken = json.Unmarshal(record, &stored); broken != nil {
-					return
+		for key, record := range keysAfter(tx, bucketProfiles, "", "") {
+			var stored storedProfile
+			if err := json.Unmarshal(record, &stored); err != nil {
+				return err
+			}
+			for i, b := range stored.Document.Behaviors {
+				at := modelKey(key, fmt.Sprintf("%03d", i))
+				if at <= after || name != "" && name != key || criteriaType(&b) != machineLearning {
+					continue
 				}
-				for i, b := range stored.Document.Behaviors {
-					at := modelKey(key, fmt.Sprintf("%03d", i))
-					if at <= p.after || name != "" && name != key || criteriaType(&b) != machineLearning {
-						continue
-					}
-					shown := modelSummary{
-						Profile: key, Behavior: b.Name, Start: epoch(stored.Created), Status: "PENDING_BUILD",
-						Percentage: min(100, 100*float64(counted[modelKey(key, b.Name)])/trainingDatapoints),
-					}
-					if !yield(at, shown) {
-						return
-					}
+				shown := modelSummary{
+					Profile: key, Behavior: b.Name, Start: epoch(stored.Created), Status: "PENDING_BUILD",
+					Percentage: min(100, 100*float64(counted[modelKey(key, b.Name)])/trainingDatapoints),
+				}
+				if !yield(at, shown) {
+					return nil
 				}
 			}
-		})
-		return broken
+		}
+		return nil
 	})
-	return out, err
 }
 
 // datapoints adds up what was counted in the last days.

@@ -81,6 +81,31 @@ func fill[T any](p *page, list iter.Seq2[string, T]) (items []T, nextToken strin
 	return items, ""
 }
 
+// answerList answers a page of a list as the member and, when there is more,
+// nextToken. The walk gives items and their keys, which are greater than after
+// and in the order of the list, until yield returns false; an error of it is
+// the answer.
+func answerList[T any](s *Service, r *request, member string, walk func(tx *bbolt.Tx, after string, yield func(key string, item T) bool) error) (any, error) {
+	p, err := r.page()
+	if err != nil {
+		return nil, err
+	}
+	var items []T
+	var nextToken string
+	err = s.read(func(tx *bbolt.Tx) (err error) {
+		items, nextToken = fill(p, func(yield func(string, T) bool) { err = walk(tx, p.after, yield) })
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	answer := map[string]any{member: items}
+	if nextToken != "" {
+		answer["nextToken"] = nextToken
+	}
+	return answer, nil
+}
+
 // keysAfter yields the records of a bucket whose keys begin with the prefix and
 // are greater than after. Keys are without the prefix, as after is.
 func keysAfter(tx *bbolt.Tx, bucket []byte, prefix, after string) iter.Seq2[string, []byte] {
@@ -98,13 +123,14 @@ func keysAfter(tx *bbolt.Tx, bucket []byte, prefix, after string) iter.Seq2[stri
 	}
 }
 
-// names yields the keys that keysAfter does, as items.
-func names(tx *bbolt.Tx, bucket []byte, prefix, after string) iter.Seq2[string, string] {
-	return func(yield func(string, string) bool) {
-		for key := range keysAfter(tx, bucket, prefix, after) {
-			if !yield(key, key) {
-				return
+// listNames answers a page of the keys of a bucket.
+func listNames(s *Service, r *request, member string, bucket []byte) (any, error) {
+	return answerList(s, r, member, func(tx *bbolt.Tx, after string, yield func(string, string) bool) error {
+		for name := range keysAfter(tx, bucket, "", after) {
+			if !yield(name, name) {
+				break
 			}
 		}
-	}
+		return nil
+	})
 }

@@ -279,15 +279,7 @@ func listSecurityProfiles(s *Service, r *request) (any, error) {
 	if metric != "" && dimension != "" {
 		return nil, invalidRequest("dimensionName and metricName cannot be used in the same request")
 	}
-	page, err := r.page()
-	if err != nil {
-		return nil, err
-	}
-	var out struct {
-		Identifiers []nameAndARN `json:"securityProfileIdentifiers"`
-		NextToken   string       `json:"nextToken,omitempty"`
-	}
-	err = s.read(func(tx *bbolt.Tx) error {
+	return answerList(s, r, "securityProfileIdentifiers", func(tx *bbolt.Tx, after string, yield func(string, nameAndARN) bool) error {
 		if metric != "" && !profile.IsAWS(metric) {
 			if _, err := getCustomMetric(tx, metric); err != nil {
 				return err
@@ -298,27 +290,22 @@ func listSecurityProfiles(s *Service, r *request) (any, error) {
 				return err
 			}
 		}
-		var failed error
-		out.Identifiers, out.NextToken = fill(page, func(yield func(string, nameAndARN) bool) {
-			for name := range keysAfter(tx, bucketProfiles, "", page.after) {
-				if metric != "" || dimension != "" {
-					stored, err := get[storedProfile](tx, bucketProfiles, name)
-					if err != nil {
-						failed = err
-						return
-					}
-					if !uses(&stored.Document, metric, dimension) {
-						continue
-					}
+		for name := range keysAfter(tx, bucketProfiles, "", after) {
+			if metric != "" || dimension != "" {
+				stored, err := get[storedProfile](tx, bucketProfiles, name)
+				if err != nil {
+					return err
 				}
-				if !yield(name, nameAndARN{name, s.profileARN(name)}) {
-					return
+				if !uses(&stored.Document, metric, dimension) {
+					continue
 				}
 			}
-		})
-		return failed
+			if !yield(name, nameAndARN{name, s.profileARN(name)}) {
+				break
+			}
+		}
+		return nil
 	})
-	return out, err
 }
 
 // uses reports whether the profile uses the metric or the dimension, in a

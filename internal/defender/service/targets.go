@@ -131,28 +131,17 @@ func listTargetsForSecurityProfile(s *Service, r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	page, err := r.page()
-	if err != nil {
-		return nil, err
-	}
-	var out struct {
-		Targets   []arnOnly `json:"securityProfileTargets"`
-		NextToken string    `json:"nextToken,omitempty"`
-	}
-	err = s.read(func(tx *bbolt.Tx) error {
+	return answerList(s, r, "securityProfileTargets", func(tx *bbolt.Tx, after string, yield func(string, arnOnly) bool) error {
 		if _, err := getProfile(tx, name); err != nil {
 			return err
 		}
-		out.Targets, out.NextToken = fill(page, func(yield func(string, arnOnly) bool) {
-			for arn := range keysAfter(tx, bucketTargets, name+"\x00", page.after) {
-				if !yield(arn, arnOnly{arn}) {
-					return
-				}
+		for arn := range keysAfter(tx, bucketTargets, name+"\x00", after) {
+			if !yield(arn, arnOnly{arn}) {
+				break
 			}
-		})
+		}
 		return nil
 	})
-	return out, err
 }
 
 // listSecurityProfilesForTarget lists what is attached to the target itself
@@ -170,19 +159,11 @@ func listSecurityProfilesForTarget(s *Service, r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	page, err := r.page()
-	if err != nil {
-		return nil, err
-	}
 	type mapping struct {
 		Identifier nameAndARN `json:"securityProfileIdentifier"`
 		Target     arnOnly    `json:"target"`
 	}
-	var out struct {
-		Mappings  []mapping `json:"securityProfileTargetMappings"`
-		NextToken string    `json:"nextToken,omitempty"`
-	}
-	err = s.read(func(tx *bbolt.Tx) error {
+	return answerList(s, r, "securityProfileTargetMappings", func(tx *bbolt.Tx, after string, yield func(string, mapping) bool) error {
 		if err := s.getTarget(tx, t); err != nil {
 			return err
 		}
@@ -196,14 +177,11 @@ func listSecurityProfilesForTarget(s *Service, r *request) (any, error) {
 				wanted[s.groupARN(group)] = true
 			}
 		}
-		out.Mappings, out.NextToken = fill(page, func(yield func(string, mapping) bool) {
-			for name, target := range attachments(tx, page.after) {
-				if wanted[target] && !yield(name+"\x00"+target, mapping{nameAndARN{name, s.profileARN(name)}, arnOnly{target}}) {
-					return
-				}
+		for name, target := range attachments(tx, after) {
+			if wanted[target] && !yield(name+"\x00"+target, mapping{nameAndARN{name, s.profileARN(name)}, arnOnly{target}}) {
+				break
 			}
-		})
+		}
 		return nil
 	})
-	return out, err
 }

@@ -278,40 +278,27 @@ func listThings(s *Service, r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	page, err := r.page()
-	if err != nil {
-		return nil, err
-	}
 	type thing struct {
 		Name       string            `json:"thingName"`
 		ARN        string            `json:"thingArn"`
 		Attributes map[string]string `json:"attributes"`
 		Version    int64             `json:"version"`
 	}
-	var out struct {
-		Things    []thing `json:"things"`
-		NextToken string  `json:"nextToken,omitempty"`
-	}
-	err = s.read(func(tx *bbolt.Tx) error {
-		var failed error
-		out.Things, out.NextToken = fill(page, func(yield func(string, thing) bool) {
-			if thingType != "" {
-				return // no thing has a type
+	return answerList(s, r, "things", func(tx *bbolt.Tx, after string, yield func(string, thing) bool) error {
+		if thingType != "" {
+			return nil // no thing has a type
+		}
+		for name := range keysAfter(tx, bucketThings, "", after) {
+			stored, err := get[storedThing](tx, bucketThings, name)
+			if err != nil {
+				return err
 			}
-			for name := range keysAfter(tx, bucketThings, "", page.after) {
-				stored, err := get[storedThing](tx, bucketThings, name)
-				if err != nil {
-					failed = err
-					return
-				}
-				if filter.matches(stored) && !yield(name, thing{name, s.thingARN(name), orEmpty(stored.Attributes), stored.Version}) {
-					return
-				}
+			if filter.matches(stored) && !yield(name, thing{name, s.thingARN(name), orEmpty(stored.Attributes), stored.Version}) {
+				break
 			}
-		})
-		return failed
+		}
+		return nil
 	})
-	return out, err
 }
 
 // groupsOf returns the groups that a thing was put into, not their parents.
@@ -328,26 +315,15 @@ func listThingGroupsForThing(s *Service, r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	page, err := r.page()
-	if err != nil {
-		return nil, err
-	}
-	var out struct {
-		Groups    []groupNameAndARN `json:"thingGroups"`
-		NextToken string            `json:"nextToken,omitempty"`
-	}
-	err = s.read(func(tx *bbolt.Tx) error {
+	return answerList(s, r, "thingGroups", func(tx *bbolt.Tx, after string, yield func(string, groupNameAndARN) bool) error {
 		if _, err := getThing(tx, name); err != nil {
 			return err
 		}
-		out.Groups, out.NextToken = fill(page, func(yield func(string, groupNameAndARN) bool) {
-			for group := range keysAfter(tx, bucketMemberships, name+"\x00", page.after) {
-				if !yield(group, groupNameAndARN{group, s.groupARN(group)}) {
-					return
-				}
+		for group := range keysAfter(tx, bucketMemberships, name+"\x00", after) {
+			if !yield(group, groupNameAndARN{group, s.groupARN(group)}) {
+				break
 			}
-		})
+		}
 		return nil
 	})
-	return out, err
 }

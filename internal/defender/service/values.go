@@ -152,20 +152,13 @@ func listMetricValues(s *Service, r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := r.page()
-	if err != nil {
-		return nil, err
-	}
 	from = later(from, s.now().Add(-keepValues))
-	var out struct {
-		Values []metricDatum `json:"metricDatumList"`
-		Next   string        `json:"nextToken,omitempty"`
-	}
-	err = s.read(func(tx *bbolt.Tx) error {
+	return answerList(s, r, "metricDatumList", func(tx *bbolt.Tx, after string, yield func(string, metricDatum) bool) error {
 		thing, want, err := r.metricFilter()
 		if err != nil {
 			return err
 		}
+		from := from
 		if !profile.IsAWS(want.metric) {
 			// One that was deleted took its values with it.
 			stored, err := getCustomMetric(tx, want.metric)
@@ -177,20 +170,16 @@ func listMetricValues(s *Service, r *request) (any, error) {
 		if !thingKnown(tx, thing) {
 			return notFound("Thing " + thing + " does not exist and has not reported")
 		}
-		var broken error
-		out.Values, out.Next = fill(p, func(yield func(string, metricDatum) bool) {
-			for key, record := range daysBackwards(tx.Bucket(bucketValueDays), thing+"\x00", from, to, p.after) {
-				var values []storedValue
-				if broken = json.Unmarshal(record, &values); broken != nil {
-					return
-				}
-				i := slices.IndexFunc(values, func(v storedValue) bool { return v.key() == want })
-				if i >= 0 && !yield(key, metricDatum{Time: epoch(keyTime([]byte(key))), Value: values[i].Value}) {
-					return
-				}
+		for key, record := range daysBackwards(tx.Bucket(bucketValueDays), thing+"\x00", from, to, after) {
+			var values []storedValue
+			if err := json.Unmarshal(record, &values); err != nil {
+				return err
 			}
-		})
-		return broken
+			i := slices.IndexFunc(values, func(v storedValue) bool { return v.key() == want })
+			if i >= 0 && !yield(key, metricDatum{Time: epoch(keyTime([]byte(key))), Value: values[i].Value}) {
+				break
+			}
+		}
+		return nil
 	})
-	return out, err
 }

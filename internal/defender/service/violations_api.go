@@ -119,44 +119,32 @@ func listActiveViolations(s *Service, r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := r.page()
-	if err != nil {
-		return nil, err
-	}
-	var out struct {
-		Violations []activeViolation `json:"activeViolations"`
-		Next       string            `json:"nextToken,omitempty"`
-	}
-	err = s.read(func(tx *bbolt.Tx) error {
+	return answerList(s, r, "activeViolations", func(tx *bbolt.Tx, after string, yield func(string, activeViolation) bool) error {
 		if err := filter.exists(tx); err != nil {
 			return err
 		}
-		var broken error
-		out.Violations, out.Next = fill(p, func(yield func(string, activeViolation) bool) {
-			for id, record := range keysAfter(tx, bucketActive, "", p.after) {
-				var active storedActive
-				var v *storedViolation
-				if broken = json.Unmarshal(record, &active); broken == nil {
-					v, broken = get[storedViolation](tx, bucketViolations, id)
-				}
-				if broken != nil {
-					return
-				}
-				if v == nil || !filter.takes(v) {
-					continue
-				}
-				shown := activeViolation{
-					ID: id, Thing: v.Thing, Profile: v.Profile, Behavior: v.Behavior, Value: active.Value,
-					Verification: v.verification(), Description: v.Description, Last: epoch(active.Time), Start: epoch(v.Start),
-				}
-				if !yield(id, shown) {
-					return
-				}
+		for id, record := range keysAfter(tx, bucketActive, "", after) {
+			var active storedActive
+			if err := json.Unmarshal(record, &active); err != nil {
+				return err
 			}
-		})
-		return broken
+			v, err := get[storedViolation](tx, bucketViolations, id)
+			if err != nil {
+				return err
+			}
+			if v == nil || !filter.takes(v) {
+				continue
+			}
+			shown := activeViolation{
+				ID: id, Thing: v.Thing, Profile: v.Profile, Behavior: v.Behavior, Value: active.Value,
+				Verification: v.verification(), Description: v.Description, Last: epoch(active.Time), Start: epoch(v.Start),
+			}
+			if !yield(id, shown) {
+				break
+			}
+		}
+		return nil
 	})
-	return out, err
 }
 
 // exists says when the filter names a profile or a thing that there is not. A
@@ -210,44 +198,31 @@ func listViolationEvents(s *Service, r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := r.page()
-	if err != nil {
-		return nil, err
-	}
 	from = later(from, s.now().Add(-keepViolations))
-	var out struct {
-		Events []violationEvent `json:"violationEvents"`
-		Next   string           `json:"nextToken,omitempty"`
-	}
-	err = s.read(func(tx *bbolt.Tx) error {
-		var broken error
-		out.Events, out.Next = fill(p, func(yield func(string, violationEvent) bool) {
-			list := daysBackwards(tx.Bucket(bucketEventDays), "", from, to, p.after)
-			for key, record := range list {
-				at, id := splitEventKey([]byte(key))
-				var ev storedEvent
-				var v *storedViolation
-				if broken = json.Unmarshal(record, &ev); broken == nil {
-					v, broken = get[storedViolation](tx, bucketViolations, id)
-				}
-				if broken != nil {
-					return
-				}
-				if v == nil || !filter.takes(v) {
-					continue
-				}
-				shown := violationEvent{
-					ID: id, Thing: v.Thing, Profile: v.Profile, Behavior: v.Behavior, Value: ev.Value, Type: ev.Type,
-					Verification: v.verification(), Description: v.Description, Time: epoch(at),
-				}
-				if !yield(key, shown) {
-					return
-				}
+	return answerList(s, r, "violationEvents", func(tx *bbolt.Tx, after string, yield func(string, violationEvent) bool) error {
+		for key, record := range daysBackwards(tx.Bucket(bucketEventDays), "", from, to, after) {
+			var ev storedEvent
+			if err := json.Unmarshal(record, &ev); err != nil {
+				return err
 			}
-		})
-		return broken
+			at, id := splitEventKey([]byte(key))
+			v, err := get[storedViolation](tx, bucketViolations, id)
+			if err != nil {
+				return err
+			}
+			if v == nil || !filter.takes(v) {
+				continue
+			}
+			shown := violationEvent{
+				ID: id, Thing: v.Thing, Profile: v.Profile, Behavior: v.Behavior, Value: ev.Value, Type: ev.Type,
+				Verification: v.verification(), Description: v.Description, Time: epoch(at),
+			}
+			if !yield(key, shown) {
+				break
+			}
+		}
+		return nil
 	})
-	return out, err
 }
 
 // later returns the later of two times.
