@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/device-defender/device-defender/internal/spelling"
 )
 
 // key is one configuration key.
@@ -91,11 +93,13 @@ func lookup(name string) *key {
 // null as the string "null".
 func unset(v any) bool { return v == nil || v == "null" }
 
-// suggest names the known key nearest to an unknown one.
+// suggest names the known key nearest to an unknown one. Names are capped, as
+// anything may stand in a configuration.
 func suggest(name string) string {
 	best, distance := "", len(name)/2+1
+	name = strings.ToLower(name[:min(len(name), 64)])
 	for _, k := range keys {
-		if d := editDistance(strings.ToLower(name), strings.ToLower(k.name)); k.set != nil && d < distance {
+		if d := spelling.Distance(name, strings.ToLower(k.name)); k.set != nil && d < distance {
 			best, distance = k.name, d
 		}
 	}
@@ -103,29 +107,6 @@ func suggest(name string) string {
 		return "it has no effect"
 	}
 	return fmt.Sprintf("did you mean %s?", best)
-}
-
-// editDistance is Levenshtein's, in bytes; names are capped, as anything may
-// stand in a configuration.
-func editDistance(a, b string) int {
-	a, b = a[:min(len(a), 64)], b[:min(len(b), 64)]
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
 
 // ConfigurationKeys returns the names of the keys that mean something, in the

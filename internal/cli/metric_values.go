@@ -139,10 +139,10 @@ func writeCSV(w io.Writer, values []cloud.TimedValue) error {
 	out.Write([]string{"time", "value"})
 	for _, v := range values {
 		text := ""
-		if n, ok := explore.Number(v.Value); ok {
+		if n, ok := v.Value.Scalar(); ok {
 			text = strconv.FormatFloat(n, 'f', -1, 64)
 		} else {
-			text = strings.Join(mapped(explore.Members(v.Value), plainField), " ")
+			text = strings.Join(mapped(v.Value.Members(), plainField), " ")
 		}
 		out.Write([]string{v.Time.UTC().Format(time.RFC3339), text})
 	}

@@ -106,7 +106,7 @@ func latestWindows(points []datapoint) []float64 {
 // of what adds up, or the largest of what doesn't.
 func accumulated(values *MetricValues, window time.Duration, end time.Time) (points []datapoint) {
 	for _, v := range values.Values {
-		n, ok := numberOf(v.Value)
+		n, ok := v.Value.Scalar()
 		if !ok || !v.Time.Before(end) {
 			continue
 		}
@@ -122,16 +122,6 @@ func accumulated(values *MetricValues, window time.Duration, end time.Time) (poi
 		}
 	}
 	return points
-}
-
-func numberOf(v profile.Value) (float64, bool) {
-	switch {
-	case v.Count != nil:
-		return float64(*v.Count), true
-	case v.Number != nil:
-		return *v.Number, true
-	}
-	return 0, false
 }
 
 // thingsOf returns the registered things that the violation's profile is for,

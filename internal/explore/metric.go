@@ -1,7 +1,6 @@
 package explore
 
 import (
-	"strconv"
 	"time"
 
 	"github.com/device-defender/device-defender/internal/cloud"
@@ -31,9 +30,9 @@ func Metric(values *cloud.MetricValues, from, to time.Time) (*render.Plot, *rend
 	var series render.Series
 	set := &render.SetHistory{Title: title, Metric: m.Name}
 	for _, v := range values.Values {
-		if n, ok := Number(v.Value); ok {
+		if n, ok := v.Value.Scalar(); ok {
 			series.Points = append(series.Points, render.Point{Time: v.Time, Value: n})
-		} else if list := Members(v.Value); list != nil {
+		} else if list := v.Value.Members(); list != nil {
 			set.Points = append(set.Points, render.SetPoint{Time: v.Time, Members: list})
 		}
 	}
@@ -55,38 +54,4 @@ func MetricLink(thing string, values *cloud.MetricValues) string {
 // isSet reports whether the metric's values are lists.
 func isSet(m profile.Metric) bool {
 	return m.Kind != "" && m.Kind != profile.Count && m.Kind != profile.Number
-}
-
-// Number is a value as a number.
-func Number(v profile.Value) (float64, bool) {
-	switch {
-	case v.Count != nil:
-		return float64(*v.Count), true
-	case v.Number != nil:
-		return *v.Number, true
-	}
-	return 0, false
-}
-
-// Members are the elements of a value that is a list; nil when it's none.
-func Members(v profile.Value) []string {
-	switch {
-	case v.CIDRs != nil:
-		return v.CIDRs
-	case v.Strings != nil:
-		return v.Strings
-	case v.Ports != nil:
-		return texts(v.Ports, func(p int32) string { return strconv.Itoa(int(p)) })
-	case v.Numbers != nil:
-		return texts(v.Numbers, func(n float64) string { return strconv.FormatFloat(n, 'f', -1, 64) })
-	}
-	return nil
-}
-
-func texts[T any](list []T, of func(T) string) []string {
-	out := make([]string, len(list))
-	for i, e := range list {
-		out[i] = of(e)
-	}
-	return out
 }

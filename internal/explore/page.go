@@ -78,7 +78,7 @@ func thresholds(b profile.Behavior, percentile *cloud.Percentile, notes []string
 	case c != nil && c.MLDetectionConfig != nil:
 		return nil, append(notes, "AWS does not tell what its model expects: the plot has no threshold")
 	case c != nil && c.Value != nil:
-		if n, ok := Number(*c.Value); ok {
+		if n, ok := c.Value.Scalar(); ok {
 			return []render.Threshold{{Label: "limit", Value: n}}, notes
 		}
 	}

@@ -146,7 +146,7 @@ func limitOf(b profile.Behavior) (float64, bool) {
 	if c == nil || c.Value == nil || c.DurationSeconds != nil && *c.DurationSeconds > 300 {
 		return 0, false
 	}
-	return explore.Number(*c.Value)
+	return c.Value.Scalar()
 }
 
 // has reports whether a profile of these targets is for the thing itself: those

@@ -81,7 +81,7 @@ func sampleViolates(l *linter, b subject) {
 			continue
 		}
 		if n, path, ok := b.threshold(); ok && !b.metric.Delta {
-			measured, ok := v.number()
+			measured, ok := v.Scalar()
 			if ok && !compare(measured, b.criteria.ComparisonOperator, n) {
 				l.warn(path, fmt.Sprintf("%s: %s, and normal is %s", sample.Name, quantity(v, b.metric), Expectation(*b.Behavior, b.metric)),
 					"a threshold that this thing keeps")
@@ -123,17 +123,6 @@ func few(v Value, m Metric) string {
 		text += fmt.Sprintf(" and %d more", rest)
 	}
 	return text
-}
-
-// number returns a count or number.
-func (v Value) number() (float64, bool) {
-	switch {
-	case v.Count != nil:
-		return float64(*v.Count), true
-	case v.Number != nil:
-		return *v.Number, true
-	}
-	return 0, false
 }
 
 // compare reports whether the measurement is normal.

@@ -1,6 +1,10 @@
 package profile
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/device-defender/device-defender/internal/spelling"
+)
 
 // nearest returns the candidate that was probably meant by text, "" when none
 // is near: at most two letters in five differ, and three at all. Case and
@@ -13,7 +17,7 @@ func nearest(text string, candidates []string) string {
 	folded := fold(text)
 	for _, candidate := range candidates {
 		c := fold(candidate)
-		if d := editDistance(folded, c); d < distance && d*5 <= len(c)*2 {
+		if d := spelling.Distance(folded, c); d < distance && d*5 <= len(c)*2 {
 			best, distance = candidate, d
 		}
 	}
@@ -28,24 +32,4 @@ func fold(s string) string {
 		}
 		return r
 	}, strings.ToLower(s))
-}
-
-// editDistance counts the bytes to insert, remove or replace.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			d := diagonal
-			if a[i] != b[j] {
-				d = 1 + min(diagonal, row[j], row[j+1])
-			}
-			diagonal, row[j+1] = row[j+1], d
-		}
-	}
-	return row[len(b)]
 }

@@ -127,22 +127,9 @@ func FormatValue(v Value, m Metric) string {
 		return withUnit(group(strconv.FormatInt(*v.Count, 10)), *v.Count == 1, m)
 	case v.Number != nil:
 		return withUnit(group(strconv.FormatFloat(*v.Number, 'f', -1, 64)), *v.Number == 1, m)
-	case v.CIDRs != nil:
-		return orNone(v.CIDRs)
-	case v.Ports != nil:
-		ports := make([]string, len(v.Ports))
-		for i, port := range v.Ports {
-			ports[i] = strconv.Itoa(int(port))
-		}
-		return orNone(ports)
-	case v.Numbers != nil:
-		numbers := make([]string, len(v.Numbers))
-		for i, n := range v.Numbers {
-			numbers[i] = strconv.FormatFloat(n, 'f', -1, 64)
-		}
-		return orNone(numbers)
-	case v.Strings != nil:
-		return orNone(v.Strings)
+	}
+	if members := v.Members(); members != nil {
+		return orNone(members)
 	}
 	return ""
 }
