@@ -2,25 +2,17 @@ package cli
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/iot"
-	"github.com/aws/aws-sdk-go-v2/service/iot/types"
 	"github.com/spf13/cobra"
 
 	"github.com/device-defender/device-defender/internal/agent"
-	"github.com/device-defender/device-defender/internal/cloud"
 	"github.com/device-defender/device-defender/internal/defender/backtest"
-	"github.com/device-defender/device-defender/internal/defender/profile"
 	"github.com/device-defender/device-defender/internal/defender/report"
 	"github.com/device-defender/device-defender/internal/hostproc"
 	"github.com/device-defender/device-defender/internal/metrics"
@@ -228,171 +220,4 @@ func (o *recordOptions) recordHost(cmd *cobra.Command, out io.Writer) error {
 			return nil
 		}
 	}
-}
-
-// sliceOfValues is how much time is asked for at once: at 5 minutes between
-// values, what a page has room for. What is kept of all things of a slice is
-// held in memory to be written in order of time.
-const sliceOfValues = 20 * time.Hour
-
-// retained is a metric whose values are kept.
-type retained struct {
-	metric    string
-	dimension *profile.MetricDimension
-}
-
-// recordValues writes the values that are kept.
-func (o *recordOptions) recordValues(cmd *cobra.Command, out io.Writer) error {
-	ctx := cmd.Context()
-	now := o.aws.now(ctx)
-	from, to, err := o.period.period(cmd.Flags(), now)
-	if err != nil {
-		return err
-	}
-	client, err := o.aws.connect(ctx)
-	if err != nil {
-		return err
-	}
-	things := o.things
-	if o.allThings {
-		if things, err = registeredThings(ctx, client); err != nil {
-			return err
-		}
-	}
-	var list []retained
-	if o.allRetained {
-		if list, err = retainedMetrics(ctx, client); err != nil {
-			return err
-		}
-	}
-	for _, name := range o.metrics {
-		if _, err := client.Metric(ctx, name); err != nil {
-			return err
-		}
-		list = append(list, retained{metric: name})
-	}
-	if kept := now.Add(-cloud.ValueRetention); from.Before(kept) {
-		from = kept
-	}
-	progress := newBar(cmd)
-	defer progress.end()
-	parts := int64(to.Sub(from)/sliceOfValues) + 1
-	total := parts * int64(len(things)) * int64(len(list))
-	n, calls := 0, int64(0)
-	for begin := from; !begin.After(to); begin = begin.Add(sliceOfValues) {
-		end := begin.Add(sliceOfValues)
-		lines, err := o.slice(ctx, client, things, list, begin, end, to, func() {
-			calls++
-			progress.update("recording", calls, total)
-		})
-		if err != nil {
-			return err
-		}
-		for _, l := range lines {
-			if _, err := out.Write(l.text); err != nil {
-				return err
-			}
-		}
-		n += len(lines)
-	}
-	progress.end()
-	fmt.Fprintf(cmd.ErrOrStderr(), "%s of %s recorded\n", countOf(n, "value", "values"), countOf(len(things), "thing", "things"))
-	return nil
-}
-
-// timedLine is a line of a recording.
-type timedLine struct {
-	at   time.Time
-	text []byte
-}
-
-// slice returns the values from a time on, before an end and not after the
-// last, in order of time.
-func (o *recordOptions) slice(ctx context.Context, client *cloud.Client, things []string, list []retained, begin, end, last time.Time, called func()) ([]timedLine, error) {
-	var lines []timedLine
-	until := end
-	if last.Before(until) {
-		until = last
-	}
-	for _, thing := range things {
-		for _, r := range list {
-			// Whether AWS takes the start for a part of the period is not
-			// documented.
-			values, err := client.MetricValues(ctx, thing, profile.Metric{Name: r.metric}, r.dimension, begin.Add(-time.Second), until)
-			called()
-			if gone := (*types.ResourceNotFoundException)(nil); errors.As(err, &gone) && o.allThings {
-				continue // since it was listed
-			}
-			if err != nil {
-				return nil, err
-			}
-			for _, v := range values.Values {
-				if v.Time.Before(begin) || !v.Time.Before(end) {
-					continue
-				}
-				text, err := backtest.ValueLine(thing, v.Time, r.metric, r.dimension, v.Value)
-				if err != nil {
-					return nil, err
-				}
-				lines = append(lines, timedLine{v.Time, text})
-			}
-		}
-	}
-	slices.SortStableFunc(lines, func(a, b timedLine) int { return a.at.Compare(b.at) })
-	return lines, nil
-}
-
-// registeredThings returns the names of all things of the registry.
-func registeredThings(ctx context.Context, client *cloud.Client) ([]string, error) {
-	var names []string
-	pages := iot.NewListThingsPaginator(client.IoT, &iot.ListThingsInput{MaxResults: aws.Int32(250)})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("listing things: %w", err)
-		}
-		for _, t := range page.Things {
-			names = append(names, aws.ToString(t.ThingName))
-		}
-	}
-	if len(names) == 0 {
-		return nil, errors.New("there are no things in the registry; --thing names one that reports without")
-	}
-	slices.Sort(names)
-	return names, nil
-}
-
-// retainedMetrics returns what the account's profiles use or retain.
-func retainedMetrics(ctx context.Context, client *cloud.Client) ([]retained, error) {
-	profiles, err := client.Profiles(ctx, nil)
-	if err != nil {
-		return nil, err
-	}
-	found := map[string]retained{}
-	add := func(metric string, d *profile.MetricDimension) {
-		if metric == "" {
-			return
-		}
-		key := metric
-		if d != nil {
-			key += " " + d.DimensionName + " " + cmp.Or(d.Operator, "IN")
-		}
-		found[key] = retained{metric, d}
-	}
-	for _, p := range profiles {
-		for _, b := range p.Behaviors {
-			add(b.Metric, b.MetricDimension)
-		}
-		for _, m := range profile.RetainedMetrics(&p.Profile) {
-			add(m.Metric, m.MetricDimension)
-		}
-	}
-	if len(found) == 0 {
-		return nil, errors.New("no security profile uses or retains a metric: no values are kept")
-	}
-	var list []retained
-	for _, key := range slices.Sorted(maps.Keys(found)) {
-		list = append(list, found[key])
-	}
-	return list, nil
 }

@@ -2,6 +2,7 @@ package cloud
 
 import (
 	"context"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -199,4 +200,24 @@ func references(profiles []profile.Profile) (metrics, dimensions []string) {
 		return slices.Compact(names)
 	}
 	return unique(metrics), unique(dimensions)
+}
+
+// Things yields the names of the things of the registry. An error is the last
+// thing that it yields.
+func (c *Client) Things(ctx context.Context) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		pages := iot.NewListThingsPaginator(c.IoT, &iot.ListThingsInput{MaxResults: aws.Int32(maxResults)})
+		for pages.HasMorePages() {
+			page, err := pages.NextPage(ctx)
+			if err != nil {
+				yield("", c.failed("list things", err))
+				return
+			}
+			for _, t := range page.Things {
+				if !yield(aws.ToString(t.ThingName), nil) {
+					return
+				}
+			}
+		}
+	}
 }

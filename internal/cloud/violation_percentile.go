@@ -164,14 +164,13 @@ func (c *Client) addThings(ctx context.Context, found map[string]bool, target pr
 			}
 		}
 	case profile.AllThings, profile.AllRegistered:
-		pages := iot.NewListThingsPaginator(c.IoT, &iot.ListThingsInput{MaxResults: aws.Int32(maxResults)})
-		for pages.HasMorePages() && len(found) <= most {
-			page, err := pages.NextPage(ctx)
+		for name, err := range c.Things(ctx) {
 			if err != nil {
-				return c.failed("list things", err)
+				return err
 			}
-			for _, t := range page.Things {
-				found[aws.ToString(t.ThingName)] = true
+			found[name] = true
+			if len(found) > most {
+				break
 			}
 		}
 	}
