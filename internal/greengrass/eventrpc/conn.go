@@ -1,6 +1,7 @@
 package eventrpc
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -23,6 +24,11 @@ const (
 	// single-threaded, stands still for 5 s when another component does not
 	// read.
 	writeTimeout = 10 * time.Second
+
+	// silenceLimit is how long a connection may bring nothing while a request
+	// waits for its answer. Nucleus lite, which is single-threaded, stands still
+	// for seconds at a time; what is silent for longer does not come back.
+	silenceLimit = time.Minute
 
 	// maxPongs bounds the answers that wait for a peer that pings but does not
 	// read; further pings go unanswered.
@@ -50,7 +56,20 @@ type Conn struct {
 	control []*Message        // terminates and pongs, for the writer
 	pongs   int               // in control
 	err     error             // why the connection ended
+	silence *time.Timer       // runs from a unary request to the next frame, nil before the first
+	unheard chan struct{}     // closed by the next frame; nil unless a request was given up since the last one
 }
+
+// ErrSilent ends a connection that is open and brings nothing: a unary request
+// was written, and for a minute no frame came at all.
+var ErrSilent = errors.New("the server does not answer any more")
+
+// ErrNotSent is wrapped by the errors of requests that the server cannot have
+// read, because their frame was not written, or not to its end. Only these can
+// be made again without the risk of doing something twice.
+var ErrNotSent = errors.New("request not sent")
+
+func notSent(err error) error { return fmt.Errorf("%w: %w", ErrNotSent, err) }
 
 func newConn(nc net.Conn, frames *Reader) *Conn {
 	c := &Conn{
@@ -100,6 +119,9 @@ func (c *Conn) end(err error) {
 		s.end(err)
 	}
 	c.control = nil
+	if c.silence != nil {
+		c.silence.Stop()
+	}
 	close(c.done)
 	c.nc.Close()
 }
@@ -123,6 +145,7 @@ func (c *Conn) read(frames *Reader) {
 
 // receive acts on one frame. An error ends the connection.
 func (c *Conn) receive(m *Message) error {
+	defer c.heard()
 	switch m.Type {
 	case ApplicationMessage, ApplicationError:
 	case Ping:
@@ -146,6 +169,73 @@ func (c *Conn) receive(m *Message) error {
 		s.receive(m)
 	}
 	return nil
+}
+
+// heard notes a sign of life.
+func (c *Conn) heard() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.unheard != nil {
+		close(c.unheard)
+		c.unheard = nil
+	}
+	if c.silence == nil || c.err != nil {
+		return
+	}
+	c.silence.Stop()
+	for _, s := range c.streams {
+		if s.unary() {
+			c.silence.Reset(silenceLimit)
+			return
+		}
+	}
+}
+
+// listen starts to wait for a sign of life, unless it is waited for already.
+// c.mu is held.
+func (c *Conn) listen() {
+	switch {
+	case c.silence == nil:
+		c.silence = time.AfterFunc(silenceLimit, func() { c.end(ErrSilent) })
+	case !c.waiting():
+		c.silence.Reset(silenceLimit)
+	}
+}
+
+// waiting reports whether something was asked since the last frame. c.mu is
+// held.
+func (c *Conn) waiting() bool {
+	if c.unheard != nil {
+		return true
+	}
+	for _, s := range c.streams {
+		if s.unary() {
+			return true
+		}
+	}
+	return false
+}
+
+// Alive waits until the server has shown a sign of life after the last request
+// that was given up unanswered. It returns at once if there is none. A server
+// that stands still may yet read all that is sent to it in the meantime, so
+// what must not arrive late is not to be sent before. The error wraps
+// [ErrNotSent].
+func (c *Conn) Alive(ctx context.Context) error {
+	c.mu.Lock()
+	unheard := c.unheard
+	c.mu.Unlock()
+	if unheard == nil {
+		return nil
+	}
+	select {
+	case <-unheard:
+		return nil
+	case <-c.done:
+		return notSent(c.Err())
+	case <-ctx.Done():
+		return notSent(context.Cause(ctx))
+	}
 }
 
 // pong queues the answer to a ping.
@@ -188,7 +278,7 @@ func (c *Conn) write() {
 			if err = c.writeControl(); err == nil {
 				err = c.writeRequest(s)
 			} else {
-				s.fail(err)
+				s.fail(notSent(err))
 			}
 		case <-c.wake:
 			err = c.writeControl()
@@ -204,7 +294,7 @@ func (c *Conn) write() {
 // its caller has given up: then no id is used. An error ends the connection.
 func (c *Conn) writeRequest(s *Stream) error {
 	if c.last == math.MaxInt32 {
-		s.fail(errNoMoreStreams)
+		s.fail(notSent(errNoMoreStreams))
 		return errNoMoreStreams
 	}
 	id := c.last + 1
@@ -213,13 +303,16 @@ func (c *Conn) writeRequest(s *Stream) error {
 		err = fmt.Errorf("%w: %d bytes, the server takes %d", ErrFrameTooLong, len(frame), limit)
 	}
 	if err != nil {
-		s.fail(err)
+		s.fail(notSent(err))
 		return nil
 	}
 	if !s.open(id) {
 		return nil
 	}
-	return c.writeFrame(frame)
+	if err = c.writeFrame(frame); err != nil {
+		s.fail(notSent(err))
+	}
+	return err
 }
 
 // errNoMoreStreams ends a connection; on the next one ids start again at 1.

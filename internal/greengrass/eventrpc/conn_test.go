@@ -439,8 +439,8 @@ func TestServerEndsTheConnection(t *testing.T) {
 				if r := <-pending; r.err != err {
 					t.Errorf("pending call: %v, want %v", r.err, err)
 				}
-				if r := <-call(t.Context(), c, "{}"); r.err != err {
-					t.Errorf("later call: %v, want %v", r.err, err)
+				if r := <-call(t.Context(), c, "{}"); !errors.Is(r.err, err) || !errors.Is(r.err, ErrNotSent) {
+					t.Errorf("later call: %v, want ErrNotSent and %v", r.err, err)
 				}
 				if m := <-s.Events(); m == nil || string(m.Payload) != "7" {
 					t.Errorf("event %v, want the one that came before the end", m)

@@ -13,6 +13,10 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws/protocol/eventstream"
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 const secret = "V077ZPH4pK9U16Ks"
@@ -39,6 +43,35 @@ func TestConnectIsTheCapturedFrame(t *testing.T) {
 				t.Errorf("CONNECT\n%q, want\n%q", got, want)
 			}
 		})
+	}
+}
+
+// A component's name brings a new token, as lite/connect-by-component-name and
+// its answer were recorded.
+func TestHandshakeAs(t *testing.T) {
+	here, there := net.Pipe()
+	want, err := NewReader(bytes.NewReader(captured(t, "lite/connect-by-component-name")), MaxFrame).Read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want.Payload = []byte(`{"componentName":"com.example.agent"}`) // recorded with a blank
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		got, err := NewReader(there, MaxFrame).Read()
+		if diff := cmp.Diff(want, got, cmpopts.SortSlices(func(a, b eventstream.Header) bool { return a.Name < b.Name })); err != nil || diff != "" {
+			t.Errorf("CONNECT: %v (-want +got):\n%s", err, diff)
+		}
+		there.Write(captured(t, "lite/connect-ack-with-svcuid"))
+	}()
+	c, token, err := HandshakeAs(t.Context(), here, "com.example.agent")
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-served
+	c.Close()
+	if want := "fU85QsvnMAbAQuY3"; token != want {
+		t.Errorf("token %q, want %q", token, want)
 	}
 }
 

@@ -59,6 +59,7 @@ const (
 	HeaderContentType = ":content-type"
 	HeaderOperation   = "operation"
 	HeaderModelType   = "service-model-type"
+	HeaderToken       = "svcuid" // of nucleus lite's CONNECT_ACK to a component's name
 )
 
 // Version is the only protocol version there is; CONNECT carries it.

@@ -40,7 +40,8 @@ type Stream struct {
 // If ctx ends before the request was written, the server hears nothing of it;
 // if later, it is told that the stream is over. Errors: the context's, one
 // that wraps [ErrFrameTooLong] for a request over the server's limit,
-// [ErrStreamEnded], or the connection's.
+// [ErrStreamEnded], or the connection's. They wrap [ErrNotSent] too if the
+// server cannot have read the request; otherwise what came of it is unknown.
 func (c *Conn) Call(ctx context.Context, operation string, payload []byte) (*Message, error) {
 	s := &Stream{conn: c, operation: operation, payload: payload, answer: make(chan *Message, 1)}
 	return s.exchange(ctx)
@@ -67,14 +68,14 @@ func (c *Conn) Open(ctx context.Context, operation string, payload []byte, queue
 // there counts, even if ctx has ended too.
 func (s *Stream) exchange(ctx context.Context) (*Message, error) {
 	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
+		return nil, notSent(context.Cause(ctx))
 	}
 	select {
 	case s.conn.requests <- s:
 	case <-s.conn.done:
-		return nil, s.conn.Err()
+		return nil, notSent(s.conn.Err())
 	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+		return nil, notSent(context.Cause(ctx))
 	}
 	select {
 	case m := <-s.answer:
@@ -85,7 +86,9 @@ func (s *Stream) exchange(ctx context.Context) (*Message, error) {
 	case m := <-s.answer:
 		return s.answeredWith(m)
 	default:
-		s.Close()
+		if !s.giveUp() {
+			return nil, notSent(context.Cause(ctx))
+		}
 		return nil, context.Cause(ctx)
 	}
 }
@@ -120,17 +123,29 @@ func (s *Stream) Err() error {
 
 // Close ends the stream and tells the server so, if it knows of the stream. It
 // does not wait for that. Closing again does nothing.
-func (s *Stream) Close() {
-	s.conn.mu.Lock()
-	defer s.conn.mu.Unlock()
+func (s *Stream) Close() { s.giveUp() }
+
+// giveUp closes the stream. It reports false if the server has heard nothing
+// of it and will not.
+func (s *Stream) giveUp() (sent bool) {
+	c := s.conn
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if s.ended {
-		return
+		return s.id != 0
+	}
+	if s.unary() && s.id != 0 && c.unheard == nil {
+		c.unheard = make(chan struct{})
 	}
 	s.end(nil)
 	if s.id != 0 {
-		s.conn.queueControl(&Message{Flags: TerminateStream, StreamID: s.id})
+		c.queueControl(&Message{Flags: TerminateStream, StreamID: s.id})
 	}
+	return s.id != 0
 }
+
+// unary reports whether the stream is for a single answer.
+func (s *Stream) unary() bool { return s.events == nil }
 
 // request returns the stream's first message.
 func (s *Stream) request(id int32) *Message {
@@ -146,10 +161,13 @@ func (s *Stream) open(id int32) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.err != nil {
-		s.end(c.err)
+		s.end(notSent(c.err))
 	}
 	if s.ended {
 		return false
+	}
+	if s.unary() {
+		c.listen()
 	}
 	c.last, s.id = id, id
 	c.streams[id] = s
@@ -178,7 +196,7 @@ func (s *Stream) receive(m *Message) {
 	default:
 		s.push(m)
 	}
-	if m.Type == ApplicationError || m.Terminates() || s.events == nil {
+	if m.Type == ApplicationError || m.Terminates() || s.unary() {
 		s.end(ErrStreamEnded)
 	}
 }
@@ -187,7 +205,7 @@ func (s *Stream) receive(m *Message) {
 // from different threads, so an event may overtake the response to its
 // subscription; the model type tells them apart.
 func (s *Stream) isAnswer(m *Message) bool {
-	if s.events == nil || m.Type == ApplicationError {
+	if s.unary() || m.Type == ApplicationError {
 		return true
 	}
 	model := m.Text(HeaderModelType)
@@ -221,7 +239,7 @@ func (s *Stream) end(err error) {
 	if !s.answered {
 		close(s.answer)
 	}
-	if s.events != nil {
+	if !s.unary() {
 		close(s.events)
 	}
 }
