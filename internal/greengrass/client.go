@@ -37,24 +37,33 @@ type Client struct {
 	close   func()
 }
 
+// ErrNotSent is wrapped by the errors of calls that the nucleus has heard
+// nothing of. What came of a call that failed with another error, and not with
+// an [*Error], is unknown.
+var ErrNotSent = eventrpc.ErrNotSent
+
 // NewClient presents the token on nc, which it takes over. The error wraps
 // [eventrpc.ErrRefused] if the nucleus refuses the token. ctx bounds the
 // handshake, by 10 seconds if it has no deadline.
 func NewClient(ctx context.Context, nc net.Conn, token string, log *slog.Logger) (*Client, error) {
-	return newClient(ctx, nc, token, log, Unknown)
-}
-
-// newClient expects a certain nucleus until it knows better.
-func newClient(ctx context.Context, nc net.Conn, token string, log *slog.Logger, expected Nucleus) (*Client, error) {
 	conn, err := eventrpc.Handshake(ctx, nc, token)
 	if err != nil {
 		return nil, err
 	}
+	return newClient(conn, log, Unknown), nil
+}
+
+// newClient expects a certain nucleus until it knows better.
+func newClient(conn *eventrpc.Conn, log *slog.Logger, expected Nucleus) *Client {
 	c := &Client{conn: conn, log: log, closed: make(chan struct{})}
 	c.close = sync.OnceFunc(func() { close(c.closed) })
 	c.setNucleus(expected)
-	return c, nil
+	return c
 }
+
+// Alive waits for a sign of life if the nucleus owes one: see
+// [eventrpc.Conn.Alive]. The error wraps [ErrNotSent].
+func (c *Client) Alive(ctx context.Context) error { return c.conn.Alive(ctx) }
 
 // Nucleus returns which nucleus this is, Unknown before the first successful
 // answer to a call that is no subscription. As long as it is unknown requests

@@ -20,14 +20,19 @@
 //   - Nucleus lite takes frames of 10,000 bytes; a longer request fails with
 //     [eventrpc.ErrFrameTooLong] and is not sent. Base64 makes that 7,000 bytes
 //     of MQTT payload.
-//   - Offline, nucleus lite refuses to publish and to subscribe to AWS IoT Core
-//     (ServiceError). The Java nucleus stores what is published with QoS 1, and
-//     leaves subscriptions unanswered until it is online.
+//   - Offline, both refuse to publish with QoS 0 (ServiceError). The Java nucleus
+//     stores QoS 1 and sends it later, however old it is by then. It leaves
+//     subscriptions unanswered until its first connect, and refuses them in later
+//     outages, as nucleus lite always does.
 //   - Nucleus lite has no validation of configuration updates, and may lose
 //     subscriptions without a word: renew them on suspicion
 //     ([Registration.Renew]).
-//   - Nucleus lite's token dies with its IPC daemon, and only a new process gets
-//     a new one: [ErrTokenRefused] ends a session for good.
+//   - Nucleus lite's token dies with its IPC daemon. A process in the component's
+//     systemd unit is given another one; if that fails for minutes,
+//     [ErrTokenRefused] ends a session, for a new process.
+//   - On the Java nucleus a subscription to validations makes it wait for the
+//     verdict of every component that a deployment changes, also of those that
+//     never give one, and so lets the deployments of others fail.
 //
 // Configuration values come as strings, integers or floats for one and the
 // same setting, by nucleus and history; a reader must be lenient.

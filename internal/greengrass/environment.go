@@ -9,8 +9,10 @@ import (
 
 // Environment is what a nucleus tells its components.
 type Environment struct {
-	Socket    string // path of the IPC socket, may be relative to the work folder
-	Token     string // presented in the handshake; a secret
+	Socket string // path of the IPC socket, may be relative to the work folder
+	Token  string // presented in the handshake; a secret
+	// ThingName may be empty: nucleus lite starts components with an empty one
+	// while its configuration daemon is slow (recipe-runner/src/runner.c).
 	ThingName string
 	Region    string // may be empty
 	Version   string // the nucleus', may be empty
@@ -30,7 +32,7 @@ func ReadEnvironment(getenv func(string) string) (Environment, error) {
 	e := Environment{
 		Socket:    required("AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH_FOR_COMPONENT"),
 		Token:     required("SVCUID"),
-		ThingName: required("AWS_IOT_THING_NAME"),
+		ThingName: getenv("AWS_IOT_THING_NAME"),
 		Region:    getenv("AWS_REGION"),
 		Version:   getenv("GGC_VERSION"),
 	}

@@ -26,10 +26,10 @@ func TestReadEnvironment(t *testing.T) {
 	}{
 		{"all", nil, Environment{"/var/lib/greengrass/gg-ipc.socket", secret, "example-thing", "eu-central-1", "2.6.0"}, ""},
 		{"the optional ones missing", []string{"AWS_REGION", "GGC_VERSION"}, Environment{"/var/lib/greengrass/gg-ipc.socket", secret, "example-thing", "", ""}, ""},
-		{"no thing", []string{"AWS_IOT_THING_NAME"}, Environment{}, "environment: AWS_IOT_THING_NAME not set"},
+		{"no thing", []string{"AWS_IOT_THING_NAME"}, Environment{"/var/lib/greengrass/gg-ipc.socket", secret, "", "eu-central-1", "2.6.0"}, ""},
 		{"no socket", []string{"AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH_FOR_COMPONENT"}, Environment{}, "environment: AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH_FOR_COMPONENT not set"},
 		{"no component", []string{"AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH_FOR_COMPONENT", "SVCUID", "AWS_IOT_THING_NAME"}, Environment{},
-			"environment: AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH_FOR_COMPONENT, SVCUID, AWS_IOT_THING_NAME not set"},
+			"environment: AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH_FOR_COMPONENT, SVCUID not set"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -11,11 +11,12 @@ import (
 // nucleus has stored the message, nucleus lite has sent it. The topic is
 // checked by [CheckTopic]; the Java nucleus takes payloads of up to 128 KiB.
 //
-// Nucleus lite takes few QoS 1 messages at a time for the whole device, and
-// suffers from bursts: publish one after the other and back off on an error.
+// Offline, both refuse QoS 0 at once. The Java nucleus stores QoS 1 for as long
+// as the outage lasts, and then sends all of it, however old. Nucleus lite takes
+// few QoS 1 messages at a time for the whole device.
 func (c *Client) PublishToIoTCore(ctx context.Context, r PublishToIoTCoreRequest) error {
 	if err := CheckTopic(r.TopicName); err != nil {
-		return fmt.Errorf("PublishToIoTCore: %w", err)
+		return fmt.Errorf("PublishToIoTCore: %w: %w", ErrNotSent, err)
 	}
 	if r.Payload == nil {
 		r.Payload = []byte{} // "", not null

@@ -10,9 +10,10 @@ import (
 	"github.com/device-defender/device-defender/internal/greengrass/eventrpc"
 )
 
-// unauthorizedRetry is the pause after a refusal that only a deployment with
-// another recipe can mend.
-const unauthorizedRetry = 5 * time.Minute
+// blameAfter is how long a refusal for lack of authorization must last before
+// the component's accessControl is named as its cause. Nucleus lite gives the
+// same answer while its configuration daemon is down (run of 2.6.0).
+const blameAfter = time.Minute
 
 // Registration is a subscription that a [Session] keeps. It is safe for
 // concurrent use.
@@ -23,6 +24,7 @@ type Registration struct {
 	cancel   context.CancelFunc
 	run      func(context.Context)
 	renew    chan struct{} // capacity 1
+	nudge    chan struct{} // capacity 1
 
 	mu    sync.Mutex
 	ready chan struct{} // closed while subscribed
@@ -41,12 +43,11 @@ func Optional() Option { return func(r *Registration) { r.optional = true } }
 // order, on a goroutine of the registration's own. The context of both ends
 // with the registration, open's also with the connection. name is for the log.
 //
-// A refusal is tried again with growing pauses, for a nucleus that is offline,
-// and slowly if the component lacks the authorization. Between two
+// A refusal is tried again with growing pauses of up to a minute. Between two
 // subscriptions events are lost: read again what they would have told, in open
 // after it has subscribed.
 func Subscribe[E any](s *Session, name string, open func(context.Context, *Client) (*Subscription[E], error), handle func(context.Context, E), options ...Option) *Registration {
-	r := &Registration{name: name, renew: make(chan struct{}, 1), ready: make(chan struct{})}
+	r := &Registration{name: name, renew: make(chan struct{}, 1), nudge: make(chan struct{}, 1), ready: make(chan struct{})}
 	for _, option := range options {
 		option(r)
 	}
@@ -65,21 +66,33 @@ func Subscribe[E any](s *Session, name string, open func(context.Context, *Clien
 	return r
 }
 
-// Renew subscribes anew and, when that is done, ends the old subscription. In
-// between events may come twice. An attempt that is under way starts over. It
-// does not wait; without a connection it does nothing.
+// Renew subscribes again and, when that is done, ends the old subscription. In
+// between events may come twice, and the registration is not ready. An attempt
+// that is under way starts over. It does not wait; without a connection it does
+// nothing.
 //
 // It is not for SubscribeToValidateConfigurationUpdates: there, the Java
 // nucleus takes the end of the old subscription for the end of both.
 func (r *Registration) Renew() {
+	r.setReady(false)
 	select {
 	case r.renew <- struct{}{}:
 	default:
 	}
 }
 
-// Ready returns a channel that is closed as long as the subscription stands.
-// After a lost connection there is another channel.
+// Retry makes the next attempt at once if the last one has failed. It does not
+// wait, and does nothing while the subscription stands or is being made.
+func (r *Registration) Retry() {
+	select {
+	case r.nudge <- struct{}{}:
+	default:
+	}
+}
+
+// Ready returns a channel that is closed as long as the subscription stands and
+// nobody has asked for another one. After a lost connection, or [Renew], there
+// is another channel.
 func (r *Registration) Ready() <-chan struct{} {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -109,7 +122,8 @@ type keeper[E any] struct {
 	log     *slog.Logger
 	open    func(context.Context, *Client) (*Subscription[E], error)
 	handle  func(context.Context, E)
-	failure string // the one logged last, "" since a success
+	failure string    // the one logged last, "" since a success
+	denied  time.Time // since when the authorization is missing, zero if it is not
 
 	// On one connection.
 	client  *Client
@@ -132,9 +146,11 @@ type attempt[E any] struct {
 // keep returns when the connection or ctx has ended.
 func (k *keeper[E]) keep(ctx context.Context, client *Client) {
 	k.client, k.backoff = client, backoff{}
-	select {
-	case <-k.renew: // there was nothing to renew
-	default:
+	for _, request := range []chan struct{}{k.renew, k.nudge} {
+		select {
+		case <-request: // there was nothing to renew or to retry
+		default:
+		}
 	}
 	k.retry = time.NewTimer(0)
 	defer k.retry.Stop()
@@ -167,6 +183,10 @@ func (k *keeper[E]) keep(ctx context.Context, client *Client) {
 		case <-k.renew:
 			k.abandon()
 			k.start(ctx)
+		case <-k.nudge:
+			if k.current == nil && k.attempt == nil {
+				k.start(ctx)
+			}
 		case <-opened:
 			k.finish(ctx)
 		}
@@ -215,13 +235,13 @@ func (k *keeper[E]) finish(ctx context.Context) {
 	}
 	old := k.current
 	k.current, k.since = a.subscription, time.Now()
-	k.failure = ""
+	k.failure, k.denied = "", time.Time{}
 	k.setReady(true)
 	if old == nil {
 		k.log.Info("subscribed", "to", k.name)
 		return
 	}
-	k.log.Info("subscription renewed", "to", k.name)
+	k.log.Debug("subscription renewed", "to", k.name)
 	// The old one may hold what the new one came too late for.
 	old.stream.Close()
 	for event := range old.Events() {
@@ -236,20 +256,23 @@ func (k *keeper[E]) failed(err error) {
 		return // the session says so
 	}
 	pause := k.backoff.next()
-	if IsCode(err, UnauthorizedError) {
-		pause = unauthorizedRetry
-	}
 	k.retry.Reset(pause)
-	log := k.log.With("to", k.name, "error", err, "retry_in", pause.Round(time.Millisecond))
 	switch {
-	case k.failure == err.Error():
-		log.Debug("still not subscribed")
-	case IsCode(err, UnauthorizedError):
-		log.Error("subscription not authorized: the component's accessControl in the recipe or the deployment must allow it")
-	default:
-		log.Warn("not subscribed")
+	case !IsCode(err, UnauthorizedError):
+		k.denied = time.Time{}
+	case k.denied.IsZero():
+		k.denied = time.Now()
 	}
-	k.failure = err.Error()
+	failure, level, message := err.Error(), slog.LevelWarn, "not subscribed"
+	if !k.denied.IsZero() && time.Since(k.denied) >= blameAfter {
+		failure, level = "denied", slog.LevelError
+		message = "subscription not authorized: the component's accessControl in the recipe or the deployment must allow it"
+	}
+	if k.failure == failure {
+		level, message = slog.LevelDebug, "still not subscribed"
+	}
+	k.failure = failure
+	k.log.Log(context.Background(), level, message, "to", k.name, "error", err, "retry_in", pause.Round(time.Millisecond))
 }
 
 // lost accounts for a subscription that the nucleus has ended.

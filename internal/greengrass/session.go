@@ -13,12 +13,15 @@ import (
 )
 
 const (
-	connectTimeout     = 10 * time.Second // dialling and handshake
-	defaultMaxRefusals = 5
+	connectTimeout = 10 * time.Second // dialling and handshake
+	// refusalPatience is how long a token must be refused before a session may
+	// be given up. Nucleus lite refuses everybody while its 50 places are taken,
+	// and so does a nucleus that is going down.
+	refusalPatience = 5 * time.Minute
 )
 
 // ErrTokenRefused ends a session: the nucleus refuses the component's token
-// and will go on to. A new process gets a new token.
+// and has done so for minutes. A new process gets a new token.
 var ErrTokenRefused = errors.New("the nucleus refuses the component's token")
 
 // errSessionEnded is for who asks a session that is over.
@@ -33,9 +36,13 @@ type SessionConfig struct {
 	// are being restored. The session does not mind its connection until it
 	// returns.
 	OnConnect func(*Client)
-	// MaxRefusals of the token, with no success in between, end the session.
-	// 0 is 5. A single one may be a nucleus that is going down.
-	MaxRefusals int
+	// Component is the name of the component in whose systemd unit this process
+	// runs, [LiteComponent]. Nucleus lite grants it a new token when the old one
+	// died with the IPC daemon. It may be empty.
+	Component string
+	// GiveUp is asked, now and then, once the token has been refused for five
+	// minutes. If it returns true the session ends. Nil always does.
+	GiveUp func() bool
 }
 
 // Session keeps a connection to the nucleus, and the subscriptions registered
@@ -44,6 +51,7 @@ type SessionConfig struct {
 type Session struct {
 	config  SessionConfig
 	running sync.WaitGroup // of registrations
+	token   string         // config.Token, or a later one; Run's
 
 	mu            sync.Mutex
 	ctx           context.Context // Run's, nil before
@@ -55,19 +63,20 @@ type Session struct {
 
 // NewSession returns a session for [Session.Run] to run.
 func NewSession(c SessionConfig) *Session {
-	if c.MaxRefusals == 0 {
-		c.MaxRefusals = defaultMaxRefusals
+	if c.GiveUp == nil {
+		c.GiveUp = func() bool { return true }
 	}
 	return &Session{
 		config:        c,
+		token:         c.Token,
 		changed:       make(chan struct{}),
 		registrations: make(map[*Registration]struct{}),
 	}
 }
 
 // Run connects, and connects again whenever the connection is lost, until ctx
-// ends or the token is refused for good: then the error wraps
-// [ErrTokenRefused]. A nucleus that is not there is waited for. When Run
+// ends or the session is given up because the token is refused: then the error
+// wraps [ErrTokenRefused]. A nucleus that is not there is waited for. When Run
 // returns no goroutine of the session is left. It is to be called once.
 func (s *Session) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
@@ -92,11 +101,18 @@ func (s *Session) begin(ctx context.Context) {
 // stayConnected holds one connection after the other.
 func (s *Session) stayConnected(ctx context.Context) error {
 	var wait backoff
-	said := "" // the failure logged last, "" since a success
-	refusals := 0
-	nucleus := Unknown // the last one is a good guess at the next one
+	said := ""            // the failure logged last, "" since a success
+	var refused time.Time // since when the token is, zero if it is not
+	nucleus := Unknown    // the last one is a good guess at the next one
 	for {
 		client, err := s.connect(ctx, nucleus)
+		isRefusal := errors.Is(err, eventrpc.ErrRefused)
+		switch {
+		case !isRefusal:
+			refused = time.Time{}
+		case refused.IsZero():
+			refused = time.Now()
+		}
 		switch {
 		case ctx.Err() != nil:
 			if client != nil {
@@ -104,7 +120,7 @@ func (s *Session) stayConnected(ctx context.Context) error {
 			}
 			return context.Cause(ctx)
 		case err == nil:
-			refusals, said = 0, ""
+			said = ""
 			connected := time.Now()
 			err = s.hold(ctx, client)
 			if ctx.Err() != nil {
@@ -112,10 +128,8 @@ func (s *Session) stayConnected(ctx context.Context) error {
 			}
 			nucleus = client.Nucleus()
 			wait.lasted(connected)
-		case errors.Is(err, eventrpc.ErrRefused):
-			if refusals++; refusals >= s.config.MaxRefusals {
-				return fmt.Errorf("%w, %d times in a row: %w", ErrTokenRefused, refusals, err)
-			}
+		case isRefusal && time.Since(refused) >= refusalPatience && s.config.GiveUp():
+			return fmt.Errorf("%w, for %v: %w", ErrTokenRefused, time.Since(refused).Round(time.Second), err)
 		}
 		pause := wait.next()
 		level := slog.LevelWarn
@@ -130,6 +144,8 @@ func (s *Session) stayConnected(ctx context.Context) error {
 	}
 }
 
+// connect presents the token. If it is refused, and this process runs in a
+// unit of nucleus lite, it asks for another one.
 func (s *Session) connect(ctx context.Context, expected Nucleus) (*Client, error) {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
@@ -137,11 +153,37 @@ func (s *Session) connect(ctx context.Context, expected Nucleus) (*Client, error
 	if err != nil {
 		return nil, err
 	}
-	return newClient(ctx, nc, s.config.Token, s.config.Log, expected)
+	conn, err := eventrpc.Handshake(ctx, nc, s.token)
+	if errors.Is(err, eventrpc.ErrRefused) && s.config.Component != "" {
+		if another, e := s.renewToken(ctx); e == nil {
+			conn, err = another, nil
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return newClient(conn, s.config.Log, expected), nil
 }
 
-// hold lets everybody have the client until its connection ends, and returns
-// why it did. If it was lost, subscriptions still hand out what they have.
+// renewToken returns a connection that was accepted by the component's name.
+func (s *Session) renewToken(ctx context.Context) (*eventrpc.Conn, error) {
+	nc, err := s.config.Dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	conn, token, err := eventrpc.HandshakeAs(ctx, nc, s.config.Component)
+	if err != nil {
+		return nil, err
+	}
+	if token != "" {
+		s.token = token
+	}
+	s.config.Log.Info("the nucleus has forgotten the token and gave another one")
+	return conn, nil
+}
+
+// hold makes the client available until its connection ends, and returns why it
+// did. If it was lost, subscriptions still hand out what they have.
 func (s *Session) hold(ctx context.Context, client *Client) error {
 	s.config.Log.Info("connected to the nucleus")
 	s.set(client, nil)

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/device-defender/device-defender/internal/greengrass/eventrpc"
 )
 
 // core accepts the connections of a session.
@@ -160,19 +162,35 @@ func TestBackoff(t *testing.T) {
 	})
 }
 
+// A refusal must last for five minutes, and its owner agree, to end a session.
 func TestTokenRefusedForGood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := newCore(t)
-		s := k.session()
+		asked := 0
+		s := NewSession(SessionConfig{Dial: k.dial, Token: secret, Log: k.log.logger(), GiveUp: func() bool { asked++; return asked == 3 }})
 		ended := run(t, s)
 		Subscribe(s, "never", subscribeTo("a"), func(context.Context, IoTCoreMessage) {})
 		waiting := after(func() error { _, err := s.Client(t.Context()); return err })
-		for range 5 {
-			k.next().refuse()
-		}
-		if err := <-ended; !errors.Is(err, ErrTokenRefused) || !strings.Contains(err.Error(), "5 times") || strings.Contains(err.Error(), secret) {
+		begin := time.Now()
+		refusing := make(chan struct{})
+		go func() {
+			defer close(refusing)
+			for {
+				select {
+				case nc := <-k.dials:
+					newNucleus(t, nc).refuse()
+				case <-time.After(time.Hour):
+					return
+				}
+			}
+		}()
+		if err := <-ended; !errors.Is(err, ErrTokenRefused) || strings.Contains(err.Error(), secret) {
 			t.Errorf("Run: %v, want ErrTokenRefused", err)
 		}
+		if d := time.Since(begin); d < 5*time.Minute || d > 8*time.Minute {
+			t.Errorf("gave up after %v, want the third refusal after 5 minutes", d)
+		}
+		<-refusing
 		if err := <-waiting; !errors.Is(err, ErrTokenRefused) {
 			t.Errorf("waiting Client: %v, want ErrTokenRefused", err)
 		}
@@ -182,34 +200,62 @@ func TestTokenRefusedForGood(t *testing.T) {
 		// A registration on a session that is over does nothing, and no harm.
 		r := Subscribe(s, "too late", subscribeTo("a"), func(context.Context, IoTCoreMessage) {})
 		r.Renew()
+		r.Retry()
 		r.Close()
 	})
 }
 
-func TestRefusalsWithASuccessInBetween(t *testing.T) {
+// Refusals with anything else in between are none that last: a full nucleus,
+// one that restarts.
+func TestRefusalsThatDoNotLast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := newCore(t)
-		s := NewSession(SessionConfig{Dial: k.dial, Token: secret, Log: discard, MaxRefusals: 3})
-		ended := run(t, s)
-		for range 4 {
-			k.next().refuse()
-			n := k.next() // by an acknowledgement, as the Java nucleus does
-			n.frames.Read()
-			n.nc.Write(vectors(t)["crt/connect-ack-refused"].frame(t))
-			n.nc.Close()
+		s := NewSession(SessionConfig{Dial: k.dial, Token: secret, Log: discard, GiveUp: func() bool { t.Error("asked to give up"); return true }})
+		run(t, s)
+		for range 8 {
+			for begin := time.Now(); time.Since(begin) < 3*time.Minute; {
+				k.next().refuse()
+				n := k.next() // by an acknowledgement, as the Java nucleus does
+				n.frames.Read()
+				n.nc.Write(vectors(t)["crt/connect-ack-refused"].frame(t))
+				n.nc.Close()
+			}
 			k.connection().nc.Close()
 		}
-		synctest.Wait()
-		select {
-		case err := <-ended:
-			t.Fatalf("gave up: %v", err)
-		default:
+	})
+}
+
+// In a unit of nucleus lite a forgotten token is replaced, without a restart and
+// within the attempt that found it refused.
+func TestForgottenTokenIsReplaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newCore(t)
+		s := NewSession(SessionConfig{Dial: k.dial, Token: secret, Log: k.log.logger(), Component: "com.example.agent"})
+		run(t, s)
+		connect := func(n *nucleus, want string) {
+			t.Helper()
+			if m, err := n.frames.Read(); err != nil || string(m.Payload) != want {
+				t.Errorf("CONNECT %s, %v, want %s", m.Payload, err, want)
+			}
 		}
 		k.next().refuse()
-		k.next().refuse()
-		k.next().refuse()
-		if err := <-ended; !errors.Is(err, ErrTokenRefused) {
-			t.Errorf("Run: %v, want ErrTokenRefused", err)
+		n := k.next()
+		connect(n, `{"componentName":"com.example.agent"}`)
+		n.nc.Write(vectors(t)["lite/connect-ack-with-svcuid"].frame(t))
+		c, err := s.Client(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		use(t, c, n, 2)
+		n.nc.Close()
+		n = k.next()
+		connect(n, `{"authToken":"fU85QsvnMAbAQuY3"}`)
+		n.write(&eventrpc.Message{Type: eventrpc.ConnectAck, Flags: eventrpc.ConnectionAccepted})
+		if _, err := s.Client(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if k.log.count("another one") != 1 || strings.Contains(k.log.String(), "fU85") {
+			t.Errorf("log:\n%s", &k.log)
 		}
 	})
 }
@@ -217,7 +263,7 @@ func TestRefusalsWithASuccessInBetween(t *testing.T) {
 func TestOtherFailuresAreNoRefusal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := newCore(t)
-		s := NewSession(SessionConfig{Dial: k.dial, Token: secret, Log: discard, MaxRefusals: 1})
+		s := k.session()
 		ended := run(t, s)
 		n := k.next() // silence
 		n.frames.Read()
