@@ -2,26 +2,24 @@ package agent
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"net"
 	"os"
-	"runtime/debug"
 	"sync"
 	"time"
 
 	"github.com/device-defender/device-defender/internal/defender/report"
 	"github.com/device-defender/device-defender/internal/greengrass"
-	"github.com/device-defender/device-defender/internal/hostproc"
-	"github.com/device-defender/device-defender/internal/metrics"
 )
 
 // Options are what the process gives the agent.
 type Options struct {
+	// ThingName may be empty: then it is that of the last start.
 	ThingName string
-	// Token and Dial reach the nucleus.
-	Token string
-	Dial  func(context.Context) (net.Conn, error)
+	// Token and Dial reach the nucleus. Component is [greengrass.LiteComponent].
+	Token     string
+	Dial      func(context.Context) (net.Conn, error)
+	Component string
 	// WorkDir holds the state file; the nucleus starts a component in it.
 	WorkDir string
 	// Defaults are for configuration keys that are absent.
@@ -34,14 +32,26 @@ type Options struct {
 	Level *slog.LevelVar
 }
 
+const (
+	// diskPatience is how long the agent waits for its work folder: at the
+	// start, before a report leaves, and at the end.
+	diskPatience = 5 * time.Second
+	// configurationPatience is how long the first configuration is waited for
+	// before the one of the last start counts.
+	configurationPatience = 30 * time.Second
+)
+
 // agent is owned by the goroutine of Run but for the channels.
 type agent struct {
 	Options
 	parser  Parser
 	session *greengrass.Session
+	disk    stateWriter
 
 	config     Config
-	configured bool            // config was read, not only the defaults
+	configured bool            // config was read in this process
+	begun      bool            // the host was looked at, for the first sample
+	started    bool            // the first sample is set
 	problems   map[string]bool // of the configuration, as logged
 	schedule   *schedule
 	state      state
@@ -49,21 +59,26 @@ type agent struct {
 	dropped    int
 	cut        cutLists // of the last report
 	missing    lasting  // what reports lack
-	conditions lasting  // of the state file, the sample and the configuration
+	conditions lasting  // of the sample, its path and the configuration
 	notice     string   // where the network tables are read, if not where expected
 
+	validation  *greengrass.Registration // nil if deployments are not validated
 	replies     []*greengrass.Registration
 	replyTopics []string
+	sampling    bool      // a sample is being taken
 	inflight    *delivery // nil if no report is on its way
 
 	refresh        chan struct{} // asks for the configuration to be read
 	configurations chan configuration
+	looks          chan look
+	samples        chan sample
 	answers        chan report.Reply
 	delivered      chan *delivery
 }
 
-// Run reports until ctx ends, then returns nil. It returns an error only if
-// the nucleus refuses the token for good: [greengrass.ErrTokenRefused].
+// Run reports until ctx ends, then returns nil. It returns an error only to be
+// started again, at most once in an hour: [greengrass.ErrTokenRefused] or
+// [ErrNoThingName].
 func Run(ctx context.Context, o Options) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
@@ -72,18 +87,24 @@ func Run(ctx context.Context, o Options) error {
 
 	a := &agent{
 		Options:        o,
+		parser:         Parser{Defaults: o.Defaults, MinInterval: o.MinInterval},
+		disk:           stateWriter{folder: o.WorkDir, log: o.Log},
 		missing:        lasting{},
 		conditions:     lasting{},
-		parser:         Parser{Defaults: o.Defaults, MinInterval: o.MinInterval},
-		config:         o.Defaults,
-		schedule:       newSchedule(o.ThingName, o.Defaults.SampleInterval, o.MinInterval),
 		refresh:        make(chan struct{}, 1),
 		configurations: make(chan configuration),
+		looks:          make(chan look, 1),
+		samples:        make(chan sample, 1),
 		answers:        make(chan report.Reply, 16),
 		delivered:      make(chan *delivery, 1),
 	}
+	a.recall(ctx)
+	if err := a.identify(ctx); err != nil {
+		return a.end(ctx, err)
+	}
+	a.schedule = newSchedule(a.ThingName, a.config.SampleInterval, a.MinInterval)
 	a.session = greengrass.NewSession(greengrass.SessionConfig{
-		Dial: o.Dial, Token: o.Token, Log: o.Log,
+		Dial: o.Dial, Token: o.Token, Log: o.Log, Component: o.Component, GiveUp: a.mayGiveUp(),
 		OnConnect: func(*greengrass.Client) { a.askForConfiguration() },
 	})
 	a.watchConfiguration()
@@ -94,148 +115,71 @@ func Run(ctx context.Context, o Options) error {
 	return a.loop(ctx, ended)
 }
 
+// recall reads the state file.
+func (a *agent) recall(ctx context.Context) {
+	type loaded struct {
+		state state
+		err   error
+	}
+	l, ok := within(ctx, diskPatience, func() loaded {
+		s, err := loadState(a.WorkDir)
+		return loaded{s, err}
+	})
+	switch {
+	case !ok && ctx.Err() == nil:
+		a.Log.Warn("state file not read in time, starting without it", "folder", a.WorkDir)
+	case l.err != nil:
+		a.Log.Warn("state file can't be used, starting without it", "error", l.err)
+	}
+	a.state = l.state
+	a.config, _ = a.parser.Parse(a.state.Configuration, a.Defaults)
+}
+
+// mayGiveUp returns what the session asks before it ends for a refused token.
+func (a *agent) mayGiveUp() func() bool {
+	last, said := a.state, false
+	return func() bool {
+		wait := last.untilExit(time.Now())
+		if wait > 0 && !said {
+			said = true
+			a.Log.Error("the nucleus refuses the token, and another restart now could be the last one it makes", "restart_in", wait.Round(time.Second))
+		}
+		return wait == 0
+	}
+}
+
 // loop waits for the first configuration, then samples and minds what comes.
 func (a *agent) loop(ctx context.Context, ended <-chan error) error {
 	due := time.NewTimer(0)
 	due.Stop()
-	started := false
+	patience := time.NewTimer(configurationPatience)
+	defer patience.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			a.stop()
 			return nil
 		case err := <-ended:
-			a.stop()
-			if ctx.Err() != nil {
-				return nil
-			}
-			return err
+			return a.end(ctx, err)
 		case c := <-a.configurations:
-			a.configure(c)
-			if !started {
-				started = true
-				a.start()
-			}
+			a.configure(ctx, c)
+		case <-patience.C:
+			a.goOnAsBefore(ctx)
+		case l := <-a.looks:
+			a.looked(l)
 		case <-due.C:
 			a.askForConfiguration()
-			a.report(ctx)
+			a.sample()
+		case s := <-a.samples:
+			a.sampled(ctx, s)
 		case d := <-a.delivered:
 			a.finish(d)
 		case r := <-a.answers:
 			a.answered(r)
 		}
-		if started {
+		if a.started {
 			due.Reset(time.Until(a.schedule.next()))
 		}
-	}
-}
-
-// start reads the state file and sets the first sample.
-func (a *agent) start() {
-	var err error
-	if a.state, err = loadState(a.WorkDir); err != nil {
-		a.Log.Warn("state file is of no use, starting without it", "error", err)
-	}
-	now := time.Now()
-	earlier := time.Time{}
-	if sampled, published, ok := a.sinceLastReport(); ok && sampled <= 2*a.config.SampleInterval {
-		earlier = now.Add(-published)
-	} else {
-		a.state.Baseline = nil // a report covers its own interval
-	}
-	a.schedule.start(now, earlier)
-	if wait := time.Until(a.schedule.next()); wait > 0 {
-		a.Log.Info("continuing after a restart", "next_report_in", wait.Round(time.Second))
-	}
-}
-
-// sinceLastReport returns how long ago an earlier process took its last
-// sample, and published it. It is not ok if that was in another boot, or can't
-// be told.
-func (a *agent) sinceLastReport() (sampled, published time.Duration, ok bool) {
-	b := a.state.Baseline
-	if b == nil {
-		return 0, 0, false
-	}
-	host, err := hostproc.Open(a.config.ProcPath)
-	if err != nil {
-		return 0, 0, false // said when the first sample fails
-	}
-	defer host.Close()
-	boot, bootErr := host.BootID()
-	uptime, uptimeErr := host.Uptime()
-	sampled = uptime - b.Uptime
-	published = min(sampled, uptime-a.state.Published)
-	return sampled, max(published, 0), bootErr == nil && uptimeErr == nil && boot == b.BootID && sampled >= 0
-}
-
-// report takes a sample and sends it on its way.
-func (a *agent) report(ctx context.Context) {
-	a.drop()
-	now := time.Now()
-	if a.schedule.next().After(now) {
-		return // the last one has left only just now
-	}
-	a.schedule.sampled(now)
-	r, err := a.sample(now)
-	switch changed := a.conditions.changed("sample", err); {
-	case changed && err != nil:
-		a.Log.Error("host can't be read, no reports until it can", "error", err)
-	case changed:
-		a.Log.Info("host can be read again")
-	}
-	a.save()
-	debug.FreeOSMemory() // a busy host's tables are garbage for an interval now
-	if r != nil {
-		a.send(ctx, r)
-	}
-}
-
-// sample reads the host into a report.
-func (a *agent) sample(now time.Time) (*report.Report, error) {
-	host, err := hostproc.Open(a.config.ProcPath)
-	if err != nil {
-		return nil, err
-	}
-	defer host.Close()
-	if n := host.Notice(); n != a.notice {
-		a.notice = n
-		if n != "" {
-			a.Log.Warn(n)
-		}
-	}
-	s := metrics.Collect(host, a.config.Metrics, a.state.Baseline)
-	a.state.Baseline = s.Baseline
-	a.logMissing(s.Problems)
-	if s.Metrics == nil && s.Custom == nil {
-		return nil, fmt.Errorf("nothing of %s could be read", a.config.ProcPath)
-	}
-	return &report.Report{
-		ID: a.state.nextReportID(now), Version: report.DocumentVersion,
-		Metrics: s.Metrics, CustomMetrics: s.Custom,
-	}, nil
-}
-
-// logMissing says what has begun or ceased to be missing.
-func (a *agent) logMissing(problems []metrics.Problem) {
-	now := make(map[string]bool)
-	for _, p := range problems {
-		now[p.What] = true
-		if a.missing.changed(p.What, p.Err) {
-			a.Log.Warn("left out of the report", "what", p.What, "error", p.Err)
-		}
-	}
-	a.missing.others(now, func(what string) { a.Log.Info("no longer left out of the report", "what", what) })
-}
-
-// save writes the state file. Without it a restart starts afresh.
-func (a *agent) save() {
-	err := a.state.save(a.WorkDir)
-	switch changed := a.conditions.changed("state", err); {
-	case changed && err != nil:
-		a.Log.Warn("state not saved, a restart would start afresh", "error", err)
-	case changed:
-		a.Log.Info("state saved again")
 	}
 }
 
@@ -251,28 +195,53 @@ func (a *agent) answered(r report.Reply) {
 	}
 	id, known := a.tracker.answer(r)
 	switch {
-	case r.Status == report.Rejected && (known || r.ReportID == 0):
+	case !known:
+		level := slog.LevelDebug
+		if a.tracker.surplus() {
+			level = slog.LevelWarn
+		}
+		a.Log.Log(context.Background(), level, "reply to no report that waits for one: does another agent report for this thing?",
+			"report_id", r.ReportID, "status", r.Status, "code", r.ErrorCode)
+	case r.Status == report.Rejected:
 		a.Log.Error("report rejected", "report_id", id, "code", r.ErrorCode, "message", r.ErrorMessage)
-		if r.ErrorCode == "Throttled" {
-			a.schedule.throttle()
+		if r.ErrorCode == "Throttled" && r.ReportID == a.state.ReportID && a.schedule.throttle() {
 			a.Log.Warn("reporting less often for a while", "interval", a.schedule.period())
 		}
-	case known:
-		a.Log.Info("report accepted", "report_id", id)
 	default:
-		a.Log.Debug("reply to an unknown report", "report_id", r.ReportID, "status", r.Status)
+		a.Log.Info("report accepted", "report_id", id)
 	}
+}
+
+// end ends the process for another one, unless it was to end anyway.
+func (a *agent) end(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		a.stop()
+		return nil
+	}
+	a.state.Exited = time.Now().Unix()
+	a.stop()
+	return err
 }
 
 // stop ends a delivery and saves the state.
 func (a *agent) stop() {
 	a.drop()
 	// The work folder of a component that never sampled stays empty.
-	if a.state.ReportID > 0 {
-		a.save()
+	if a.state.ReportID > 0 || a.state.Exited > 0 {
+		saved := a.save()
+		patience := time.NewTimer(diskPatience)
+		defer patience.Stop()
+		select {
+		case <-saved:
+		case <-patience.C:
+			a.Log.Warn("state not saved in time", "folder", a.WorkDir)
+		}
 	}
 	a.Log.Info("stopped", "accepted", a.tracker.accepted, "rejected", a.tracker.rejected, "dropped", a.dropped)
 }
+
+// save has the state written.
+func (a *agent) save() <-chan struct{} { return a.disk.save(&a.state) }
 
 // WarnIfRoot says that root is not needed: everything read is world-readable.
 func WarnIfRoot(log *slog.Logger) {

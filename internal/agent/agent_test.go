@@ -215,15 +215,23 @@ func TestFormatChangesLive(t *testing.T) {
 	})
 }
 
-// The Java nucleus asks before it applies a configuration.
+// Where it is switched on, the Java nucleus asks before it applies a
+// configuration: also whether the host can be read with it.
 func TestProposedConfiguration(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t, greengrass.Java, nil)
+		b := newBench(t, greengrass.Java, map[string]any{"ValidateDeployments": true})
 		b.run()
 		b.after(time.Minute)
-		err := b.core.Deploy(context.Background(), b.component.Name(), map[string]any{"SampleIntervalSeconds": 5})
-		if err == nil || !strings.Contains(err.Error(), "SampleIntervalSeconds: 5, want 300 to 86400 seconds") {
-			t.Errorf("deployment of a wrong interval: %v, want a refusal that says what is right", err)
+		for _, test := range []struct {
+			merge map[string]any
+			want  string
+		}{
+			{map[string]any{"SampleIntervalSeconds": 5}, "SampleIntervalSeconds: 5, want 300 to 86400 seconds"},
+			{map[string]any{"ProcPath": "/nonexistent"}, `ProcPath: "/nonexistent"`},
+		} {
+			if err := b.core.Deploy(context.Background(), b.component.Name(), test.merge); err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("deployment of %v: %v, want a refusal that says what is right", test.merge, err)
+			}
 		}
 		if err := b.core.Deploy(context.Background(), b.component.Name(), map[string]any{"SampleIntervalSeconds": 900, "Typo": 1}); err != nil {
 			t.Errorf("deployment of a good interval: %v", err)
@@ -232,6 +240,31 @@ func TestProposedConfiguration(t *testing.T) {
 		if len(b.logged("configuration read", "interval=15m0s")) != 1 {
 			t.Errorf("the new interval was not applied; log:\n%s", b.log.String())
 		}
+	})
+}
+
+// By default it is not asked: a nucleus that asks one component waits for the
+// verdicts of all that change, and refuses the deployment for want of them.
+func TestDeploymentsOfOthersAreNotDisturbed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, greengrass.Java, nil)
+		b.run()
+		b.after(time.Minute)
+		begin := time.Now()
+		b.deploy(map[string]any{"SampleIntervalSeconds": 5})
+		if d := time.Since(begin); d > time.Second {
+			t.Errorf("deployment took %v: the nucleus waits for a verdict", d)
+		}
+		b.after(time.Minute)
+		// It can be switched on, and off again, while the component runs.
+		b.deploy(map[string]any{"SampleIntervalSeconds": 600, "ValidateDeployments": true})
+		b.after(time.Minute)
+		if err := b.core.Deploy(context.Background(), b.component.Name(), map[string]any{"SampleIntervalSeconds": 5}); err == nil {
+			t.Error("wrong interval not refused")
+		}
+		b.deploy(map[string]any{"ValidateDeployments": false})
+		b.after(time.Minute)
+		b.deploy(map[string]any{"SampleIntervalSeconds": 5})
 	})
 }
 
@@ -273,7 +306,8 @@ func TestConfigurationIsReadAgain(t *testing.T) {
 	})
 }
 
-// Subscriptions that die without a word are renewed after three reports.
+// Subscriptions that die without a word are renewed after the first report
+// without a reply, before the next one leaves.
 func TestSilentSubscriptionDeath(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, greengrass.Lite, nil)
@@ -284,8 +318,8 @@ func TestSilentSubscriptionDeath(t *testing.T) {
 		if n := len(b.logged("renewing the subscriptions")); n != 1 {
 			t.Errorf("subscriptions renewed %d times, want once", n)
 		}
-		if got := len(b.logged("report accepted")); got < 9 {
-			t.Errorf("%d replies seen in an hour, want all but three", got)
+		if got, want := len(b.logged("report accepted")), len(b.reports())-1; got != want {
+			t.Errorf("%d replies seen, want %d: all but one", got, want)
 		}
 	})
 }
@@ -311,24 +345,51 @@ func TestIPCRestart(t *testing.T) {
 	})
 }
 
-// A nucleus that has forgotten the token gets a few tries, then the process
-// ends once, for a restart with a new token (fault J: it goes on with nothing).
+// A nucleus that has forgotten the token and gives no other is tried for
+// minutes, then the process ends for a restart with a new one. It does so once
+// an hour: nucleus lite starts a component three times and then no more.
 func TestTokenRefusedForGood(t *testing.T) {
 	bothNuclei(t, func(t *testing.T, nucleus greengrass.Nucleus) {
 		b := newBench(t, nucleus, nil)
-		b.run()
-		b.after(time.Minute)
-		b.core.ForgetTokens()
-		b.core.CloseConnections()
-		b.after(30 * time.Minute)
-		select {
-		case err := <-b.ended:
-			b.stop = nil
-			if !errors.Is(err, greengrass.ErrTokenRefused) {
-				t.Errorf("ended with %v, want ErrTokenRefused", err)
+		refused := func() {
+			t.Helper()
+			b.run()
+			b.after(time.Minute)
+			b.core.ForgetTokens()
+			b.core.CloseConnections()
+		}
+		ended := func() bool {
+			select {
+			case err := <-b.ended:
+				b.stop = nil
+				if !errors.Is(err, greengrass.ErrTokenRefused) {
+					t.Errorf("ended with %v, want ErrTokenRefused", err)
+				}
+				return true
+			default:
+				return false
 			}
-		default:
-			t.Error("still running half an hour after the token was refused")
+		}
+		refused()
+		b.after(4 * time.Minute)
+		if ended() {
+			t.Fatal("ended although a token that is refused may be a nucleus that is full")
+		}
+		b.after(4 * time.Minute)
+		if !ended() {
+			t.Fatal("still running eight minutes after the token was refused")
+		}
+		refused()
+		b.after(40 * time.Minute)
+		if ended() {
+			t.Fatal("ended twice in an hour")
+		}
+		if n := len(b.logged("level=ERROR", "the nucleus refuses the token")); n != 1 {
+			t.Errorf("said %d times, want once", n)
+		}
+		b.after(30 * time.Minute)
+		if !ended() {
+			t.Error("still running an hour after the last exit")
 		}
 	})
 }
@@ -422,18 +483,45 @@ func TestRestartContinuesWithoutAGap(t *testing.T) {
 func TestUnreadableProc(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, greengrass.Java, map[string]any{"ProcPath": "/nonexistent"})
+		b.defaults.ProcPath = "/nowhere"
 		b.run()
 		b.after(10 * time.Minute)
 		if n := len(b.reports()); n != 0 {
 			t.Errorf("%d reports of nothing", n)
 		}
-		if n := len(b.logged("level=ERROR", "/nonexistent")); n == 0 {
-			t.Error("no error line")
+		if n := len(b.logged("level=ERROR", "/nonexistent")); n != 1 {
+			t.Errorf("%d error lines, want 1", n)
 		}
 		b.deploy(map[string]any{"ProcPath": b.proc})
 		b.after(10 * time.Minute)
 		if n := len(b.reports()); n == 0 {
 			t.Error("no report after the path was put right")
+		}
+	})
+}
+
+// A path that can't be read does not end reporting: the last one that could
+// counts, also after a restart, or the default, as for the settings of the
+// Greengrass V1 connector whose folder is no more.
+func TestWrongProcPathKeepsReporting(t *testing.T) {
+	bothNuclei(t, func(t *testing.T, nucleus greengrass.Nucleus) {
+		b := newBench(t, nucleus, nil)
+		b.defaults.ProcPath = b.proc
+		b.deploy(map[string]any{"ProcPath": "/proc", "ProcDestinationPath": "/gone", "ProcDestinationPath-ResourceId": "x"})
+		b.run()
+		b.after(12 * time.Minute)
+		if n := len(b.reports()); n != 3 {
+			t.Errorf("%d reports of the default path, want 3", n)
+		}
+		if n := len(b.logged("level=ERROR", "ProcPath can't be read", "/gone", "path="+b.proc)); n != 1 {
+			t.Errorf("said %d times, want once; log:\n%s", n, b.log.String())
+		}
+		b.stopAgent()
+		b.defaults.ProcPath = "/nowhere" // the state file knows better
+		b.run()
+		b.after(12 * time.Minute)
+		if n := len(b.reports()); n != 5 {
+			t.Errorf("%d reports, want two more after the restart", n)
 		}
 	})
 }

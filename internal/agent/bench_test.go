@@ -30,6 +30,8 @@ type bench struct {
 	component *localcore.Component
 	proc      string // a copy of a captured /proc
 	folder    string // the work folder
+	defaults  Config
+	thing     string // AWS_IOT_THING_NAME
 	start     time.Time
 	log       logBuffer
 	stop      context.CancelFunc
@@ -60,7 +62,7 @@ func bothNuclei(t *testing.T, test func(t *testing.T, nucleus greengrass.Nucleus
 // but for the proc path and the given settings. The agent is not running yet.
 func newBench(t *testing.T, nucleus greengrass.Nucleus, settings map[string]any) *bench {
 	t.Helper()
-	b := &bench{t: t, start: time.Now(), folder: t.TempDir(), proc: filepath.Join(t.TempDir(), "proc")}
+	b := &bench{t: t, defaults: DefaultConfig(), thing: "thing", start: time.Now(), folder: t.TempDir(), proc: filepath.Join(t.TempDir(), "proc")}
 	if err := os.CopyFS(b.proc, os.DirFS("../metrics/testdata/scenario")); err != nil {
 		t.Fatal(err)
 	}
@@ -95,8 +97,8 @@ func (b *bench) run() {
 	b.stop, b.ended = cancel, make(chan error, 1)
 	level := new(slog.LevelVar)
 	options := Options{
-		ThingName: "thing", Token: b.component.Token(), Dial: b.dial, WorkDir: b.folder,
-		Defaults: DefaultConfig(), MinInterval: MinSampleInterval,
+		ThingName: b.thing, Token: b.component.Token(), Dial: b.dial, WorkDir: b.folder,
+		Defaults: b.defaults, MinInterval: MinSampleInterval,
 		Log: slog.New(slog.NewTextHandler(&b.log, &slog.HandlerOptions{Level: level})), Level: level,
 	}
 	go func() { b.ended <- Run(ctx, options) }()

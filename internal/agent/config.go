@@ -39,8 +39,15 @@ type Config struct {
 	// ReportTopic replaces Device Defender's topic if not empty; {thing} in it
 	// stands for the thing's name. Nothing answers there.
 	ReportTopic string
-	Metrics     metrics.Options
-	LogLevel    slog.Level
+	// ReportQoS is the MQTT quality of service on ReportTopic. Device Defender's
+	// own topic always has 0: it takes no history.
+	ReportQoS int
+	Metrics   metrics.Options
+	LogLevel  slog.Level
+	// ValidateDeployments lets the component refuse deployments with a wrong
+	// configuration. On the Java nucleus that makes deployments fail which change
+	// another component too: see the package comment of greengrass.
+	ValidateDeployments bool
 }
 
 // DefaultConfig is the configuration of a component that was given none. Its
@@ -67,14 +74,14 @@ type Problem struct {
 	Value any
 	// Want says what would be right.
 	Want string
-	// Invalid is set for a value that can't be used, clear for a key that is
-	// merely not known: only the former makes a proposed configuration bad.
+	// Invalid is set for a value that can't be used, clear for a key that has no
+	// effect: only the former makes a proposed configuration bad.
 	Invalid bool
 }
 
 func (p Problem) String() string {
 	if !p.Invalid {
-		return fmt.Sprintf("unknown key %s: %s", p.Key, p.Want)
+		return fmt.Sprintf("key without effect %s: %s", p.Key, p.Want)
 	}
 	return fmt.Sprintf("%s: %s, want %s", p.Key, quote(p.Value), p.Want)
 }
@@ -111,6 +118,10 @@ func (p Parser) Parse(raw map[string]any, last Config) (Config, []Problem) {
 	r := reader{parser: p, config: p.Defaults, last: last}
 	r.read(raw)
 	slices.SortFunc(r.problems, func(a, b Problem) int { return strings.Compare(a.Key, b.Key) })
+	if r.config.ReportQoS != 0 && r.config.ReportTopic == "" {
+		r.problems = append(r.problems, Problem{Key: "ReportQoS", Value: r.config.ReportQoS,
+			Want: "it counts with a ReportTopic: Device Defender takes no history"})
+	}
 	return r.config, r.problems
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/device-defender/device-defender/internal/defender/report"
 	"github.com/device-defender/device-defender/internal/greengrass"
@@ -76,6 +77,8 @@ func TestConfigurationValues(t *testing.T) {
 			with(func(c *Config) { c.Encoding = report.Encoding{Format: report.CBOR, Names: report.Short} })},
 		{"topic", `{"ReportTopic": "$aws/rules/my_rule/{thing}"}`, with(func(c *Config) { c.ReportTopic = "$aws/rules/my_rule/{thing}" })},
 		{"no topic", `{"ReportTopic": ""}`, DefaultConfig()},
+		{"topic with history", `{"ReportTopic": "my/topic", "ReportQoS": "1"}`, with(func(c *Config) { c.ReportTopic, c.ReportQoS = "my/topic", 1 })},
+		{"validation", `{"ValidateDeployments": "true"}`, with(func(c *Config) { c.ValidateDeployments = true })},
 		{"interfaces", `{"Interfaces": {"Include": ["eth*"], "Exclude": ["eth9"]}}`,
 			with(func(c *Config) {
 				c.Metrics.Interfaces = metrics.Filter{Include: []string{"eth*"}, Exclude: []string{"eth9"}}
@@ -138,9 +141,11 @@ func TestConfigurationProblems(t *testing.T) {
 		{`{"CustomMetrics": []}`, `CustomMetrics: [], want an object such as {"uptime": true}`},
 		{`{"CustomMetrics": {"gpu": {"File": "/run/gpu", "Type": "float"}}}`, `CustomMetrics.gpu.Type: "float", want number, number-list, string-list or ip-address-list`},
 		{`{"CustomMetrics": {"gpu": {"File": 1}}}`, `CustomMetrics.gpu.File: 1, want the path of a file`},
-		{`{"SampleInterval": 300}`, `unknown key SampleInterval: did you mean SampleIntervalSeconds?`},
-		{`{"ReportFormt": "json"}`, `unknown key ReportFormt: did you mean ReportFormat?`},
-		{`{"Frobnicate": 1}`, `unknown key Frobnicate: it has no effect`},
+		{`{"ReportQoS": 2}`, `ReportQoS: 2, want 0 or 1`},
+		{`{"ValidateDeployments": 1}`, `ValidateDeployments: 1, want true or false`},
+		{`{"SampleInterval": 300}`, `key without effect SampleInterval: did you mean SampleIntervalSeconds?`},
+		{`{"ReportFormt": "json"}`, `key without effect ReportFormt: did you mean ReportFormat?`},
+		{`{"Frobnicate": 1}`, `key without effect Frobnicate: it has no effect`},
 	}
 	for _, test := range tests {
 		config, problems := parseJSON(t, test.config, DefaultConfig())
@@ -190,6 +195,39 @@ func TestEnvironmentBesideTheRecipesDefaults(t *testing.T) {
 	}
 }
 
+// throughJSON returns a document as it comes out of the state file.
+func throughJSON(t *testing.T, document map[string]any) (read map[string]any) {
+	t.Helper()
+	text, err := json.Marshal(document)
+	if err == nil {
+		err = json.Unmarshal(text, &read)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return read
+}
+
+// A value that the nucleus could not deliver is no value: the last good one
+// stays.
+func TestUndeliveredValues(t *testing.T) {
+	last := with(func(c *Config) { c.SampleInterval, c.ReportTopic = 600*time.Second, "my/topic" })
+	p := Parser{Defaults: DefaultConfig(), MinInterval: MinSampleInterval}
+	raw := make(map[string]any)
+	for _, name := range readableNames() {
+		raw[name] = undelivered{}
+	}
+	config, problems := p.Parse(raw, last)
+	if diff := cmp.Diff(last, config); diff != "" {
+		t.Errorf("configuration (-want +got):\n%s", diff)
+	}
+	for _, problem := range problems {
+		if !problem.Invalid || !strings.Contains(problem.String(), "a value that the nucleus can't deliver") {
+			t.Errorf("problem %v", problem)
+		}
+	}
+}
+
 func FuzzParseConfiguration(f *testing.F) {
 	f.Add(`{"SampleIntervalSeconds": "300", "Interfaces": {"Include": ["eth*"]}}`)
 	f.Add(`{"CustomMetrics": {"a": {"File": "x", "Type": "number"}, "b": "uptime", "c": false, "d": {"Source": []}}}`)
@@ -207,6 +245,10 @@ func FuzzParseConfiguration(f *testing.F) {
 			c.Metrics.MaxListItems < 1 || c.Metrics.MaxListItems > MaxListItems ||
 			len(c.Metrics.Custom) > MaxCustomMetrics || c.Metrics.Interfaces.Check() != nil {
 			t.Errorf("out of bounds: %+v", c)
+		}
+		again, problems := p.Parse(throughJSON(t, c.Document()), p.Defaults)
+		if diff := cmp.Diff(c, again, cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("problems %v; configuration that was written and read again (-want +got):\n%s", problems, diff)
 		}
 	})
 }

@@ -113,3 +113,20 @@ func metricType(v any) (report.MetricType, bool) {
 	}
 	return 0, false
 }
+
+// customDocument writes the custom metrics as customMetrics reads them: those
+// that are on by default and missing here are switched off.
+func customDocument(custom map[string]metrics.Source) map[string]any {
+	document := make(map[string]any, len(custom))
+	for name := range DefaultConfig().Metrics.Custom {
+		document[name] = false
+	}
+	for name, source := range custom {
+		if source.Builtin != "" {
+			document[name] = map[string]any{"Source": source.Builtin}
+		} else {
+			document[name] = map[string]any{"File": source.File, "Type": source.Type.String()}
+		}
+	}
+	return document
+}

@@ -22,28 +22,22 @@ const (
 	maxPayloadLite = 7000
 )
 
-const (
-	// publishTimeout bounds one attempt: nucleus lite is single-threaded, and a
-	// component that does not read stalls the others for seconds.
-	publishTimeout = 10 * time.Second
-	// firstRetry and lastRetry are what the pause between two attempts grows
-	// from and to, at most; the interval bounds all of them.
-	firstRetry = 5 * time.Second
-	lastRetry  = 75 * time.Second
-	// subscribePatience is what a report waits for subscriptions that are not
-	// made yet, so that its reply is not missed.
-	subscribePatience = 2 * time.Second
-)
+// subscribePatience is what an attempt waits for the reply subscriptions, so
+// that its reply is not missed. It does not insist: without them the report
+// still counts.
+const subscribePatience = 10 * time.Second
 
 // delivery is one report on its way to the nucleus. It is written by its own
 // goroutine until that sends it to agent.delivered.
 type delivery struct {
 	report   *report.Report
 	topic    string
+	qos      greengrass.QoS
 	encoding report.Encoding
 	reply    bool // a reply is to be expected
 	expiry   time.Duration
 	retries  int
+	replies  []*greengrass.Registration
 	cancel   context.CancelFunc
 	tried    atomic.Bool // the nucleus may have taken the report
 
@@ -53,69 +47,87 @@ type delivery struct {
 	err      error // nil once the nucleus has taken the report
 }
 
-// send starts the delivery of a report.
-func (a *agent) send(ctx context.Context, r *report.Report) {
+// errUnknown is for a report that the nucleus was given and did not answer for:
+// it may have arrived, or may yet. To publish it again could make two of it.
+var errUnknown = errors.New("no answer from the nucleus")
+
+// errTooLarge is for a report that nothing can make fit.
+var errTooLarge = errors.New("report too large")
+
+// send starts the delivery of a report. It leaves when its id is on the disk,
+// so that no crash makes an id come twice.
+func (a *agent) send(ctx context.Context, r *report.Report, saved <-chan struct{}) {
 	ctx, cancel := context.WithCancel(ctx)
 	d := &delivery{
-		report: r, topic: a.topic(), encoding: a.config.Encoding,
-		reply: a.config.ReportTopic == "", expiry: a.schedule.period(), retries: a.config.PublishRetryCount, cancel: cancel,
+		report: r, topic: a.topic(), qos: greengrass.AtMostOnce, encoding: a.config.Encoding,
+		reply: a.config.ReportTopic == "", expiry: a.schedule.period(), retries: a.config.PublishRetryCount,
+		replies: a.replies, cancel: cancel,
+	}
+	if !d.reply && a.config.ReportQoS == 1 {
+		d.qos = greengrass.AtLeastOnce
+	}
+	if a.tracker.suspect() {
+		a.renewSubscriptions()
 	}
 	a.inflight = d
-	replies := a.replies
 	go func() {
-		awaitReady(ctx, replies, min(subscribePatience, d.expiry/10))
+		select {
+		case <-saved:
+		case <-time.After(diskPatience): // said when it fails, and no reason not to report
+		case <-ctx.Done():
+		}
 		d.err = d.run(ctx, a.session)
 		a.delivered <- d
 	}()
 }
 
-// awaitReady gives the subscriptions a moment, so that the first reply is not
-// missed. It does not insist: offline, the Java nucleus does not answer them.
-func awaitReady(ctx context.Context, subscriptions []*greengrass.Registration, patience time.Duration) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	for _, s := range subscriptions {
-		select {
-		case <-s.Ready():
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-// run publishes until the nucleus takes the report.
+// run publishes until the nucleus takes the report, refuses it for good, or it
+// is no longer current. Attempts are spread over the interval: after an outage
+// the Java nucleus takes up to 90 s to connect again (run of 2.18).
 func (d *delivery) run(ctx context.Context, session *greengrass.Session) error {
-	backoff := min(firstRetry, d.expiry/60)
+	pause := d.expiry * 9 / 10 / time.Duration(max(d.retries, 1))
 	for {
 		client, err := session.Client(ctx)
 		if err != nil {
 			return err
 		}
+		d.awaitReplies(ctx)
 		d.attempts++
-		d.tried.Store(true)
-		if err = d.publish(ctx, client); err == nil || errors.Is(err, errTooLarge) {
+		err = d.publish(ctx, client)
+		if err == nil || !retryable(err) || d.attempts > d.retries {
 			return err
 		}
-		if ctx.Err() != nil {
-			return fmt.Errorf("no longer current: %w", err)
-		}
-		if d.attempts > d.retries {
-			return err
-		}
-		pause := time.NewTimer(backoff/2 + rand.N(backoff/2))
-		backoff = min(2*backoff, lastRetry)
-		select {
-		case <-pause.C:
-		case <-ctx.Done():
-			pause.Stop()
+		if !sleep(ctx, pause*3/4+rand.N(pause/4+1)) {
 			return fmt.Errorf("no longer current: %w", err)
 		}
 	}
 }
 
-// errTooLarge is for a report that nothing can make fit.
-var errTooLarge = errors.New("report too large")
+// retryable reports whether an attempt certainly had no effect, and another one
+// may have.
+func retryable(err error) bool {
+	_, refused := errors.AsType[*greengrass.Error](err)
+	certain := refused || errors.Is(err, greengrass.ErrNotSent)
+	return certain && !errors.Is(err, errTooLarge) && !greengrass.IsCode(err, greengrass.UnauthorizedError)
+}
 
+// awaitReplies gives the subscriptions a moment, and those that were refused
+// another attempt.
+func (d *delivery) awaitReplies(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, min(subscribePatience, d.expiry/10))
+	defer cancel()
+	for _, s := range d.replies {
+		s.Retry()
+	}
+	for _, s := range d.replies {
+		// What failed is said by the registration, and no reason not to report.
+		_ = s.Await(ctx)
+	}
+}
+
+// publish makes one attempt. It waits for the answer as long as the report is
+// current: what was written to a nucleus that stands still it publishes when it
+// goes on.
 func (d *delivery) publish(ctx context.Context, client *greengrass.Client) error {
 	limit := maxPayload
 	if client.Nucleus() != greengrass.Java {
@@ -126,12 +138,15 @@ func (d *delivery) publish(ctx context.Context, client *greengrass.Client) error
 		return fmt.Errorf("%w: %w", errTooLarge, err)
 	}
 	d.size, d.cut = len(payload), cut
-	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
-	defer cancel()
-	return client.PublishToIoTCore(ctx, greengrass.PublishToIoTCoreRequest{
-		TopicName: d.topic, QoS: greengrass.AtLeastOnce, Payload: payload,
-		MessageExpiryIntervalSeconds: max(int64(d.expiry/time.Second), 1),
-	})
+	if err := client.Alive(ctx); err != nil {
+		return err
+	}
+	d.tried.Store(true)
+	err = client.PublishToIoTCore(ctx, greengrass.PublishToIoTCoreRequest{TopicName: d.topic, QoS: d.qos, Payload: payload})
+	if _, refused := errors.AsType[*greengrass.Error](err); err != nil && !refused && !errors.Is(err, greengrass.ErrNotSent) {
+		return fmt.Errorf("%w: %w", errUnknown, err)
+	}
+	return err
 }
 
 // topic is where reports go.
@@ -156,7 +171,14 @@ func (a *agent) finish(d *delivery) {
 	d.cancel()
 	a.inflight = nil
 	figures := append([]any{"report_id", d.report.ID, "topic", d.topic}, figures(d.report)...)
-	if d.err != nil {
+	switch {
+	case errors.Is(d.err, errUnknown):
+		a.Log.Warn("report may not have arrived", append(figures, "attempts", d.attempts, "error", d.err)...)
+		if d.reply {
+			a.tracker.await(d.report.ID)
+		}
+		return
+	case d.err != nil:
 		a.dropped++
 		a.Log.Error("report dropped", append(figures, "attempts", d.attempts, "dropped", a.dropped, "error", d.err)...)
 		return
@@ -167,8 +189,8 @@ func (a *agent) finish(d *delivery) {
 		a.state.Published = a.state.Baseline.Uptime + now.Sub(a.schedule.grid)
 		a.save()
 	}
-	if d.reply && a.tracker.published(d.report.ID) {
-		a.renewSubscriptions()
+	if d.reply {
+		a.tracker.published(d.report.ID)
 	}
 	if lists := listsOf(d.cut); lists != a.cut {
 		a.cut = lists
@@ -181,13 +203,13 @@ func (a *agent) finish(d *delivery) {
 }
 
 // renewSubscriptions is for when replies have stopped to come. While they stay
-// away, as from a Java nucleus that is offline, that is said once.
+// away that is said once.
 func (a *agent) renewSubscriptions() {
 	level := slog.LevelDebug
-	if a.tracker.unanswered <= silence+1 {
+	if a.tracker.unanswered == 1 {
 		level = slog.LevelWarn
 	}
-	a.Log.Log(context.Background(), level, "no reply to the last reports, renewing the subscriptions", "reports", a.tracker.unanswered-1)
+	a.Log.Log(context.Background(), level, "no reply to the last report, renewing the subscriptions", "reports", a.tracker.unanswered)
 	for _, s := range a.replies {
 		s.Renew()
 	}

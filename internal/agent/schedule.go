@@ -93,10 +93,15 @@ func (s *schedule) departed(now time.Time) (late bool) {
 	return late
 }
 
-// throttle doubles the interval for a while.
-func (s *schedule) throttle() {
+// throttle doubles the interval for a while, once for each sample. It reports
+// whether it did.
+func (s *schedule) throttle() bool {
+	if s.throttled {
+		return false
+	}
 	s.throttled = true
 	s.slowdown = min(2*s.slowdown, maxSlowdown)
+	return true
 }
 
 // setInterval changes the interval, from the last sample on.

@@ -73,6 +73,24 @@ func (r *reader) reportTopic(name string, value any) bool {
 	return true
 }
 
+func (r *reader) reportQoS(name string, value any) bool {
+	n, ok := integer(value)
+	if !ok || n < 0 || n > 1 {
+		return r.invalid(name, value, "0 or 1")
+	}
+	r.config.ReportQoS = n
+	return true
+}
+
+func (r *reader) validateDeployments(name string, value any) bool {
+	b, ok := boolean(value)
+	if !ok {
+		return r.invalid(name, value, "true or false")
+	}
+	r.config.ValidateDeployments = b
+	return true
+}
+
 func (r *reader) interfaces(name string, value any) bool {
 	object, ok := value.(map[string]any)
 	if !ok {

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/device-defender/device-defender/internal/defender/report"
 	"github.com/device-defender/device-defender/internal/metrics"
 )
 
@@ -26,12 +27,21 @@ const maxReportID int64 = 1<<53 - 1
 
 // state is what the agent remembers over a restart.
 type state struct {
+	// ThingName is the thing's, for a start without it.
+	ThingName string `json:"thing,omitempty"`
+	// Configuration is the last good one, as [Config.Document] writes it.
+	Configuration map[string]any `json:"configuration,omitempty"`
+	// ProcPath is the last one that could be read.
+	ProcPath string `json:"proc_path,omitempty"`
+	// Exited is when a process last ended to be started again, in seconds since
+	// 1970.
+	Exited int64 `json:"exited,omitempty"`
 	// ReportID is the last one used, whether or not its report was sent.
 	ReportID int64 `json:"report_id"`
 	// Baseline is the last sample's.
 	Baseline *metrics.Baseline `json:"baseline,omitempty"`
 	// Published is the machine's uptime when the last report left, if that was
-	// later than its sample.
+	// later than its sample. It is of the boot of Baseline.
 	Published time.Duration `json:"published_uptime_ns,omitempty"`
 }
 
@@ -78,35 +88,11 @@ func parseState(r io.Reader) (state, error) {
 	if err := json.Unmarshal(text, &s); err != nil {
 		return state{}, err
 	}
+	if s.ThingName != "" && report.CheckThingName(s.ThingName) != nil {
+		return state{}, errors.New("thing is not the name of one")
+	}
 	if s.ReportID < 0 || s.ReportID >= maxReportID {
 		return state{}, fmt.Errorf("report_id %d, want 0 to %d", s.ReportID, maxReportID-1)
 	}
 	return s, nil
-}
-
-// save replaces the state file in one step: after a crash at any moment it
-// holds the old state or the new one.
-func (s *state) save(folder string) error {
-	text, err := json.Marshal(s)
-	if err != nil {
-		return err
-	}
-	name := filepath.Join(folder, stateFile)
-	// A fixed name, so that crashes do not leave a trail of files, and always a
-	// new file: nothing that lies there under that name is written to.
-	if err := os.Remove(name + ".new"); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	f, err := os.OpenFile(name+".new", os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), name)
 }

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,15 +15,15 @@ import (
 )
 
 func TestStateSurvives(t *testing.T) {
-	folder := t.TempDir()
-	want := state{ReportID: 1795385460, Baseline: &metrics.Baseline{
-		BootID: "b", Uptime: 90 * time.Second,
-		Interfaces: map[string]hostproc.Counters{"eth0": {RxBytes: 1 << 63, TxPackets: 2}},
-		CPU:        hostproc.CPUTime{Busy: 1.5, Total: 3},
-	}}
-	if err := want.save(folder); err != nil {
-		t.Fatal(err)
-	}
+	folder, log := t.TempDir(), new(logBuffer)
+	w := stateWriter{folder: folder, log: slog.New(slog.NewTextHandler(log, nil))}
+	want := state{ReportID: 1795385460, ThingName: "gw-1", ProcPath: "/host-proc", Exited: 1795385000,
+		Configuration: map[string]any{"SampleIntervalSeconds": 600.0}, Published: time.Minute, Baseline: &metrics.Baseline{
+			BootID: "b", Uptime: 90 * time.Second,
+			Interfaces: map[string]hostproc.Counters{"eth0": {RxBytes: 1 << 63, TxPackets: 2}},
+			CPU:        hostproc.CPUTime{Busy: 1.5, Total: 3},
+		}}
+	<-w.save(&want)
 	got, err := loadState(folder)
 	if err != nil {
 		t.Fatal(err)
@@ -33,6 +34,60 @@ func TestStateSurvives(t *testing.T) {
 	entries, _ := os.ReadDir(folder)
 	if len(entries) != 1 {
 		t.Errorf("%d files in the work folder, want 1", len(entries))
+	}
+	if text := log.String(); text != "" {
+		t.Errorf("log:\n%s", text)
+	}
+}
+
+// Of many states the last one ends up on the disk, and each save is answered.
+func TestLastStateCounts(t *testing.T) {
+	w := stateWriter{folder: t.TempDir(), log: slog.New(slog.DiscardHandler)}
+	var saved []<-chan struct{}
+	for id := range int64(100) {
+		saved = append(saved, w.save(&state{ReportID: id + 1}))
+	}
+	for _, done := range saved {
+		<-done
+	}
+	if s, err := loadState(w.folder); err != nil || s.ReportID != 100 {
+		t.Errorf("state %+v, %v, want report 100", s, err)
+	}
+}
+
+// A full disk, or a folder that is away, is said once, and so is its end.
+func TestStateThatCannotBeSaved(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "work")
+	log := new(logBuffer)
+	w := stateWriter{folder: folder, log: slog.New(slog.NewTextHandler(log, nil))}
+	for range 3 {
+		<-w.save(&state{ReportID: 1})
+	}
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		<-w.save(&state{ReportID: 2})
+	}
+	if n := strings.Count(log.String(), "\n"); n != 2 || !strings.Contains(log.String(), "state saved again") {
+		t.Errorf("want a warning and its end; log:\n%s", log)
+	}
+}
+
+// One exit an hour, whatever the clock does.
+func TestUntilExit(t *testing.T) {
+	exited := time.Unix(1795385000, 0)
+	for after, want := range map[time.Duration]time.Duration{
+		0: time.Hour, 20 * time.Minute: 40 * time.Minute, time.Hour: 0, 50 * 365 * 24 * time.Hour: 0,
+		-20 * time.Minute: 40 * time.Minute, -50 * 365 * 24 * time.Hour: 0, // the clock was set back
+	} {
+		s := state{Exited: exited.Unix()}
+		if got := s.untilExit(exited.Add(after)); got != want {
+			t.Errorf("%v after an exit: %v to wait, want %v", after, got, want)
+		}
+	}
+	if got := new(state).untilExit(exited); got != 0 {
+		t.Errorf("no exit before: %v to wait", got)
 	}
 }
 

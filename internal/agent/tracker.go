@@ -6,32 +6,51 @@ import (
 	"github.com/device-defender/device-defender/internal/defender/report"
 )
 
-const (
-	// silence is how many reports in a row without a reply make the
-	// subscriptions suspect: nucleus lite loses them without a word.
-	silence = 3
-	// maxAwaited bounds the ids kept for late replies.
-	maxAwaited = 8
-)
+// maxAwaited bounds the ids kept for late replies.
+const maxAwaited = 8
 
 // tracker accounts for replies.
 type tracker struct {
-	awaited    []int64 // published and without a reply, oldest first
+	awaited    []int64 // published, or perhaps, and without a reply, oldest first
 	unanswered int     // published in a row without any reply
 	accepted   int
 	rejected   int
+	strays     int  // replies to no report that waits for one, since the last sample
+	straySaid  bool // a series of them is under way and was logged
 }
 
-// published notes a report to which a reply is to be expected. It reports
-// whether those before it make the subscriptions suspect.
-func (t *tracker) published(id int64) (suspect bool) {
-	suspect = t.unanswered > 0 && t.unanswered%silence == 0
+// published notes a report to which a reply is to be expected.
+func (t *tracker) published(id int64) {
 	t.unanswered++
+	t.await(id)
+}
+
+// await notes a report that may have been published.
+func (t *tracker) await(id int64) {
 	t.awaited = append(t.awaited, id)
 	if len(t.awaited) > maxAwaited {
 		t.awaited = slices.Delete(t.awaited, 0, 1)
 	}
-	return suspect
+}
+
+// suspect reports whether a missing reply makes the subscriptions suspect:
+// nucleus lite loses them without a word when its MQTT daemon restarts. While
+// replies stay away it says so ever less often.
+func (t *tracker) suspect() bool { return t.unanswered > 0 && t.unanswered&(t.unanswered-1) == 0 }
+
+// surplus notes a reply that no report waits for. It reports whether that is
+// news.
+func (t *tracker) surplus() (news bool) {
+	t.strays++
+	news = !t.straySaid
+	t.straySaid = true
+	return news
+}
+
+// sampled notes a sample. One without a stray reply before it ends their series.
+func (t *tracker) sampled() {
+	t.straySaid = t.strays > 0
+	t.strays = 0
 }
 
 // forget stops waiting for replies.

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/device-defender/device-defender/internal/defender/report"
@@ -36,28 +37,41 @@ func TestRepliesAreMatched(t *testing.T) {
 	}
 }
 
+// The first missing reply makes the subscriptions suspect, later ones ever less
+// often.
 func TestSilence(t *testing.T) {
 	var tr tracker
-	var suspect []int64
-	for id := int64(1); id <= 20; id++ {
-		if tr.published(id) {
-			suspect = append(suspect, id)
+	var suspect []int
+	for n := range 20 {
+		if tr.suspect() {
+			suspect = append(suspect, n)
 		}
-		if id == 10 {
-			tr.answer(report.Reply{Status: report.Accepted, ReportID: 10})
+		tr.published(int64(n))
+		if n == 9 {
+			tr.answer(report.Reply{Status: report.Accepted, ReportID: 9})
 		}
 	}
-	// After three, six and nine without a reply, then three after the reply.
-	want := []int64{4, 7, 10, 14, 17, 20}
-	if len(suspect) != len(want) {
-		t.Fatalf("suspect at %v, want %v", suspect, want)
-	}
-	for i := range want {
-		if suspect[i] != want[i] {
-			t.Errorf("suspect at %v, want %v", suspect, want)
-		}
+	if want := []int{1, 2, 4, 8, 11, 12, 14, 18}; !slices.Equal(suspect, want) {
+		t.Errorf("suspect before reports %v, want %v", suspect, want)
 	}
 	if len(tr.awaited) > maxAwaited {
 		t.Errorf("%d ids kept", len(tr.awaited))
+	}
+}
+
+// A series of surplus replies is news once, until an interval passes without.
+func TestSurplusRepliesAreSaidOnce(t *testing.T) {
+	var tr tracker
+	news := 0
+	for _, strays := range []int{4, 1, 30, 0, 2} {
+		for range strays {
+			if tr.surplus() {
+				news++
+			}
+		}
+		tr.sampled()
+	}
+	if news != 2 {
+		t.Errorf("said %d times, want once for each series", news)
 	}
 }

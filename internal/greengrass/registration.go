@@ -26,9 +26,11 @@ type Registration struct {
 	renew    chan struct{} // capacity 1
 	nudge    chan struct{} // capacity 1
 
-	mu    sync.Mutex
-	ready chan struct{} // closed while subscribed
-	up    bool
+	mu      sync.Mutex
+	up      bool          // subscribed, and nobody has asked for another one
+	failed  int           // attempts
+	err     error         // of the last attempt that failed
+	changed chan struct{} // closed, and replaced, when one of these changes
 }
 
 // Option modifies a registration.
@@ -47,7 +49,7 @@ func Optional() Option { return func(r *Registration) { r.optional = true } }
 // subscriptions events are lost: read again what they would have told, in open
 // after it has subscribed.
 func Subscribe[E any](s *Session, name string, open func(context.Context, *Client) (*Subscription[E], error), handle func(context.Context, E), options ...Option) *Registration {
-	r := &Registration{name: name, renew: make(chan struct{}, 1), nudge: make(chan struct{}, 1), ready: make(chan struct{})}
+	r := &Registration{name: name, renew: make(chan struct{}, 1), nudge: make(chan struct{}, 1), changed: make(chan struct{})}
 	for _, option := range options {
 		option(r)
 	}
@@ -74,7 +76,7 @@ func Subscribe[E any](s *Session, name string, open func(context.Context, *Clien
 // It is not for SubscribeToValidateConfigurationUpdates: there, the Java
 // nucleus takes the end of the old subscription for the end of both.
 func (r *Registration) Renew() {
-	r.setReady(false)
+	r.change(func() { r.up = false })
 	select {
 	case r.renew <- struct{}{}:
 	default:
@@ -90,25 +92,40 @@ func (r *Registration) Retry() {
 	}
 }
 
-// Ready returns a channel that is closed as long as the subscription stands and
-// nobody has asked for another one. After a lost connection, or [Renew], there
-// is another channel.
-func (r *Registration) Ready() <-chan struct{} {
+// Await returns nil when the subscription stands, and after [Renew] the new
+// one. If an attempt fails first, one that is made at once if none is under way,
+// it returns why; otherwise the error is the context's. Without a connection it
+// waits for one.
+func (r *Registration) Await(ctx context.Context) error {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.ready
+	before := r.failed
+	r.mu.Unlock()
+	r.Retry()
+	for {
+		r.mu.Lock()
+		up, failed, err, changed := r.up, r.failed, r.err, r.changed
+		r.mu.Unlock()
+		switch {
+		case up:
+			return nil
+		case failed > before:
+			return err
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
 }
 
-func (r *Registration) setReady(up bool) {
+// change changes what is guarded by r.mu.
+func (r *Registration) change(f func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if up && !r.up {
-		close(r.ready)
-	}
-	if !up && r.up {
-		r.ready = make(chan struct{})
-	}
-	r.up = up
+	f()
+	close(r.changed)
+	r.changed = make(chan struct{})
 }
 
 // Close ends the subscription for good. It does not wait: an event may still
@@ -154,7 +171,7 @@ func (k *keeper[E]) keep(ctx context.Context, client *Client) {
 	}
 	k.retry = time.NewTimer(0)
 	defer k.retry.Stop()
-	defer k.setReady(false)
+	defer k.change(func() { k.up = false })
 	defer k.drop()
 	defer k.abandon()
 	for {
@@ -228,15 +245,16 @@ func (k *keeper[E]) finish(ctx context.Context) {
 		var refusal *Error
 		if k.optional && errors.As(a.err, &refusal) {
 			k.log.Debug("not subscribed, which is optional", "to", k.name, "error", a.err)
+			k.change(func() { k.failed++; k.err = a.err })
 			return
 		}
-		k.failed(a.err)
+		k.fail(a.err)
 		return
 	}
 	old := k.current
 	k.current, k.since = a.subscription, time.Now()
 	k.failure, k.denied = "", time.Time{}
-	k.setReady(true)
+	k.change(func() { k.up = true })
 	if old == nil {
 		k.log.Info("subscribed", "to", k.name)
 		return
@@ -250,11 +268,12 @@ func (k *keeper[E]) finish(ctx context.Context) {
 	old.Close()
 }
 
-// failed logs a failure and sets the time of the next attempt.
-func (k *keeper[E]) failed(err error) {
+// fail notes and logs a failure and sets the time of the next attempt.
+func (k *keeper[E]) fail(err error) {
 	if k.client.Err() != nil {
 		return // the session says so
 	}
+	k.change(func() { k.failed++; k.err = err })
 	pause := k.backoff.next()
 	k.retry.Reset(pause)
 	switch {
@@ -283,9 +302,9 @@ func (k *keeper[E]) lost() {
 	}
 	k.backoff.lasted(k.since)
 	k.current = nil
-	k.setReady(false)
+	k.change(func() { k.up = false })
 	if k.attempt == nil {
-		k.failed(err)
+		k.fail(err)
 	}
 }
 

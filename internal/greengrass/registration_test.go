@@ -49,15 +49,10 @@ func (n *nucleus) subscribe(topic string) int32 {
 func wantReady(t *testing.T, r *Registration, want bool) {
 	t.Helper()
 	synctest.Wait()
-	select {
-	case <-r.Ready():
-		if !want {
-			t.Error("ready")
-		}
-	default:
-		if want {
-			t.Error("not ready")
-		}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.up != want {
+		t.Errorf("subscribed: %v, want %v", r.up, want)
 	}
 }
 
@@ -103,10 +98,8 @@ func TestSubscriptionsAreRestored(t *testing.T) {
 			n.send(id, "2")
 			events.want(t, "1", "2")
 			wantReady(t, r, true)
-			ready := r.Ready()
 			n.nc.Close()
 			wantReady(t, r, false)
-			<-ready // of the lost one: stays closed
 			n = k.connection()
 		}
 	})
@@ -234,6 +227,41 @@ func TestRetry(t *testing.T) {
 		events.want(t, "1")
 		r.Retry() // nothing to retry
 		n.silent()
+	})
+}
+
+// Await is over with the first success or failure that it sees.
+func TestAwait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, n, r, events := registered(t)
+		await := func() <-chan error { return after(func() error { return r.Await(t.Context()) }) }
+		n.fail(n.request("SubscribeToIoTCore").StreamID, ServiceError, "offline")
+		synctest.Wait()
+		waiting := await() // makes an attempt of its own
+		n.fail(n.request("SubscribeToIoTCore").StreamID, ServiceError, "still offline")
+		if err := <-waiting; !IsCode(err, ServiceError) || !strings.Contains(err.Error(), "still") {
+			t.Errorf("%v, want the refusal after the call", err)
+		}
+		waiting = await()
+		id := n.subscribe("a")
+		if err := <-waiting; err != nil {
+			t.Errorf("%v, want a subscription", err)
+		}
+		r.Renew()
+		waiting = await()
+		n.subscribe("a")
+		n.terminated(id)
+		if err := <-waiting; err != nil {
+			t.Errorf("%v, want the new subscription", err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		n.nc.Close()
+		synctest.Wait()
+		if err := r.Await(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%v, want context.DeadlineExceeded", err)
+		}
+		events.want(t)
 	})
 }
 

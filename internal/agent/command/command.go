@@ -48,8 +48,9 @@ const (
 // MinIntervalVariable lowers the least time between reports in tests.
 const MinIntervalVariable = "DEVICE_DEFENDER_MIN_INTERVAL"
 
-// Main runs the command line and returns the exit code. Normal output and log
-// lines go to stdout: the nucleus logs stderr as warnings.
+// Main runs the command line and returns the exit code. The component's log
+// lines go to stdout, from WARN on to stderr: the Java nucleus logs the former
+// as INFO and the latter as WARN, and hides what is below its own level.
 func Main(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
 	// The tables of a busy host are garbage a moment after they were read:
 	// collect it sooner than by default, for a third less memory.
@@ -91,8 +92,10 @@ func run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writ
 	if err != nil {
 		return fail(exitUsage, fmt.Errorf("%w: this is a Greengrass component, started by a nucleus; 'device-defender print' works without", err))
 	}
-	if err := report.CheckThingName(environment.ThingName); err != nil {
-		return fail(exitUsage, err)
+	if environment.ThingName != "" {
+		if err := report.CheckThingName(environment.ThingName); err != nil {
+			return fail(exitUsage, err)
+		}
 	}
 	least := agent.MinSampleInterval
 	if v := getenv(MinIntervalVariable); v != "" {
@@ -101,7 +104,7 @@ func run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writ
 		}
 	}
 	level := new(slog.LevelVar)
-	log := slog.New(slog.NewTextHandler(stdout, &slog.HandlerOptions{Level: level, ReplaceAttr: withoutTime}))
+	log := slog.New(newSplitHandler(stdout, stderr, &slog.HandlerOptions{Level: level, ReplaceAttr: withoutTime}))
 	log.Info("starting", "version", buildinfo.Version(), "thing", environment.ThingName, "nucleus_version", environment.Version)
 	if least != agent.MinSampleInterval {
 		log.Warn("reports may come faster than AWS IoT takes them", MinIntervalVariable, least)
@@ -113,11 +116,11 @@ func run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writ
 		log.Warn("environment value not usable", "key", p.Key, "value", p.Value, "want", p.Want)
 	}
 	err = agent.Run(ctx, agent.Options{
-		ThingName: environment.ThingName, Token: environment.Token, Dial: environment.Dial,
+		ThingName: environment.ThingName, Token: environment.Token, Dial: environment.Dial, Component: greengrass.LiteComponent(),
 		WorkDir: ".", Defaults: defaults, MinInterval: least, Log: log, Level: level,
 	})
 	if err != nil {
-		log.Error("giving up, for a restart with a new token", "error", err)
+		log.Error("ending, to be started again", "error", err)
 		return exitFailed
 	}
 	return exitOK
