@@ -32,6 +32,7 @@ type bench struct {
 	folder    string // the work folder
 	defaults  Config
 	thing     string // AWS_IOT_THING_NAME
+	unit      string // the component whose systemd unit the agent runs in
 	start     time.Time
 	log       logBuffer
 	stop      context.CancelFunc
@@ -97,7 +98,7 @@ func (b *bench) run() {
 	b.stop, b.ended = cancel, make(chan error, 1)
 	level := new(slog.LevelVar)
 	options := Options{
-		ThingName: b.thing, Token: b.component.Token(), Dial: b.dial, WorkDir: b.folder,
+		ThingName: b.thing, Token: b.component.Token(), Dial: b.dial, Component: b.unit, WorkDir: b.folder,
 		Defaults: b.defaults, MinInterval: MinSampleInterval,
 		Log: slog.New(slog.NewTextHandler(&b.log, &slog.HandlerOptions{Level: level})), Level: level,
 	}

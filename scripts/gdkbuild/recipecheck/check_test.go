@@ -89,7 +89,7 @@ func TestFaults(t *testing.T) {
 		{"Manifests:", "ComponentDependencies: {}\nManifests:", "key ComponentDependencies, want one of"},
 		{"    SampleIntervalSeconds: 300\n", "", "SampleIntervalSeconds is missing"},
 		{"SampleIntervalSeconds: 300", "SampleIntervalSeconds: 30", "SampleIntervalSeconds: 30, want 300 to 86400 seconds"},
-		{"MaxListItems:", "MaxListItem:", "unknown key MaxListItem: did you mean MaxListItems?"},
+		{"MaxListItems:", "MaxListItem:", "key without effect MaxListItem: did you mean MaxListItems?"},
 		{"LogLevel: info", "LogLevel: info\n    UseInstaller: false", "UseInstaller is no key of the component"},
 		{"metrics/json\n", "metrics/*\n", "mixes * with +"},
 		{"metrics/json\n", "metrics/xml\n", "$aws/things/+/defender/metrics/json is not allowed"},
