@@ -58,6 +58,17 @@
 // Absence. A missing metric neither breaks nor advances a run. Only
 // conforming datapoints clear.
 //
+// Cut lists. An agent lists a bounded number of connections and ports, and
+// states their total. A list with fewer entries than its total is cut: an
+// address or port that is not in it may be open all the same, and whoever opens
+// many others can push it out. A cut list with an element that violates is a
+// violating datapoint as any other. One without is not a conforming datapoint
+// but none at all: it neither raises nor clears, not even when it is empty, and
+// neither breaks a run of violating datapoints nor one of conforming ones. An
+// alarm of a thing whose lists are always cut lasts until it is silent for two
+// days or the profile changes. A list without a total is whole, and so are the
+// lists of custom metrics, which have none.
+//
 // Time. A measurement that is not newer than the thing's last one under the
 // behavior is ignored, and so is a value that is not of the metric's kind;
 // Engine.Ignored counts both. The event of an invalidation has the time at
@@ -88,8 +99,8 @@
 // the thing's datapoints in its baseline: at most 16 of a window, and in a fleet
 // of more than 100 things two windows. A baseline takes 1<<20 datapoints in a
 // window; what comes after is compared and not taken. Source addresses of a
-// thing are at most 1000 in a window, and a list in an event at most 1000
-// elements, those that violate first. Things that are not in the registry are
+// thing are at most 1000 in a window, whose list is cut when there were more,
+// and a list in an event at most 1000 elements, those that violate first. Things that are not in the registry are
 // forgotten after two days of silence; how many there may be is for the caller
 // to limit.
 package detect
