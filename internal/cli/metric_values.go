@@ -65,10 +65,11 @@ and for 14 days.`,
 type valueRow struct {
 	Time  time.Time     `json:"time"`
 	Value profile.Value `json:"value"`
+	Cut   *profile.Cut  `json:"cut,omitempty"`
 }
 
 func valueRows(values []cloud.TimedValue) []valueRow {
-	return mapped(values, func(v cloud.TimedValue) valueRow { return valueRow{v.Time.UTC(), v.Value} })
+	return mapped(values, func(v cloud.TimedValue) valueRow { return valueRow{v.Time.UTC(), v.Value, v.Cut} })
 }
 
 func (o *metricValuesOptions) run(cmd *cobra.Command, thing, name string) error {
@@ -123,7 +124,11 @@ func (o *metricValuesOptions) run(cmd *cobra.Command, thing, name string) error 
 	case o.as == "table":
 		t := table{header: []string{"TIME", "VALUE"}}
 		for _, v := range values.Values {
-			t.rows = append(t.rows, []string{shownTime(v.Time, now.Location()), profile.FormatValue(v.Value, metric)})
+			text := profile.FormatValue(v.Value, metric)
+			if v.Cut != nil {
+				text += fmt.Sprintf(" (list cut: %v reported)", v.Cut)
+			}
+			t.rows = append(t.rows, []string{shownTime(v.Time, now.Location()), text})
 		}
 		return o.output.write(cmd, nil, t)
 	}

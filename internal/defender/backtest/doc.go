@@ -14,6 +14,12 @@
 //	{"thing":"gateway-2","time":"2026-11-22T14:30:00Z","metric":"aws:all-packets-out","value":{"count":300}}
 //	{"thing":"gateway-2","time":"2026-11-22T14:30:00Z","metric":"aws:num-messages-sent","dimension":{"dimensionName":"Auth","operator":"IN"},"value":{"count":3}}
 //
+// A list that does not have all of its entries says so beside its value, as
+// ListMetricValues of our service does. AWS's does not: what is recorded from
+// there is taken for whole lists.
+//
+//	{"thing":"gateway-2","time":"2026-11-22T14:30:00Z","metric":"aws:listening-tcp-ports","value":{"ports":[22]},"cut":{"listed":1,"total":3}}
+//
 // The time has a zone. Members that are not listed here are ignored, and so are
 // empty lines; a line has at most MaxLine bytes. Recordings are merged by time.
 // One whose lines are in order of time is read as a stream, another is sorted

@@ -133,6 +133,9 @@
 //   - Events and values are listed from the latest to the earliest, both ends of
 //     the range included. Without listSuppressedAlerts all are listed; true
 //     asks for those of suppressed behaviors, false for the others.
+//   - A list that is shorter than the total that was reported with it has a
+//     member cut in ListMetricValues, {"listed": 250, "total": 1240}, beside its
+//     value. Clients that do not know it pass over it.
 //   - What targets and flags of a mitigation task name has to be true of a
 //     violation at once. One that is named by its id need not be named by
 //     includeSuppressedAlerts. A task of which an action failed has FAILED; one
