@@ -97,6 +97,15 @@ the agent's configuration, or take a report of a thing that has it.`,
 the files, or is that of an AWS metric without its "aws:".`,
 	}, profile: misspeltMetric},
 	{Rule: Rule{
+		Name: "set-without-count", Severity: Warning,
+		Summary: "A list is compared with a set, and no behavior limits its length.",
+		Explanation: `Agents list a bounded number of connections and ports: this one 250 (MaxListItems), and fewer on nucleus lite. Whoever opens
+more than that, which needs no root, can keep one out of some reports. The totals are always true, so a behavior on the number, with
+"less-than-equals" and a limit that is at most the length of the list, alarms before anything is left out: for aws:destination-ip-addresses
+on aws:num-established-tcp-connections, for aws:listening-tcp-ports on aws:num-listening-tcp-ports, for aws:listening-udp-ports on
+aws:num-listening-udp-ports. If another profile of the same things has it, silence this rule.`,
+	}, profile: setWithoutCount},
+	{Rule: Rule{
 		Name: "missing-context", Severity: Warning,
 		Summary: "The metric that would explain an alarm is not kept.",
 		Explanation: `When traffic or connections alarm, the question is who was at the other end (aws:destination-ip-addresses); when a number of
