@@ -34,8 +34,8 @@ func newMetricValues() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "values THING METRIC",
 		Short: "Show the values of a metric of a thing, as plot, table, CSV or JSON",
-		Long: `Show the values of a metric of a thing. METRIC is one of AWS's, as
-aws:all-packets-out, or a custom metric.
+		Long: `Show the values of a metric of a thing. METRIC is one of AWS's,
+such as aws:all-packets-out, or a custom metric.
 
 Only metrics that a security profile of the thing uses or retains have values,
 and for 14 days.`,

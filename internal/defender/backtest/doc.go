@@ -35,11 +35,10 @@
 //
 // # Too many alarms
 //
-// A behavior is excessive when it raises more alarms a week and thing than
-// Options allow, or when more than one in ten of all its datapoints leave their
-// thing in alarm: a behavior that is turned the wrong way around has a single
-// alarm of each thing, which does not end. A recording of less than a week counts by its
-// share of one. The time of a thing goes from its first to its last datapoint
+// A behavior is excessive if it exceeds Options' alarms per thing per week, or
+// if things are in alarm at more than 10 % of its datapoints. The second rule
+// catches an inverted operator, which raises one endless alarm per thing. A
+// recording of less than a week counts by its share of one. The time of a thing goes from its first to its last datapoint
 // under the behavior, with the window before the first.
 //
 // What would not be excessive is then tried out on the recording, which is read

@@ -7,10 +7,10 @@
 //
 // A behavior states what is normal. A measurement, or what is accumulated of
 // several, is a datapoint; it is compared with the behavior, and either
-// conforms or violates. So many violating datapoints in a row raise an alarm,
-// and so many conforming ones clear it. Events are the steps of a violation:
-// in-alarm, alarm-cleared, alarm-invalidated. Datapoints that violate while the
-// alarm is up are told as Ongoing, which AWS has no event for.
+// conforms or violates. A number of violating datapoints in a row raise an
+// alarm, and a number of conforming ones clear it. Events are the steps of a
+// violation: in-alarm, alarm-cleared, alarm-invalidated. Datapoints that violate
+// while the alarm is up are told as Ongoing, which AWS has no event for.
 //
 // What follows from AWS's documents: evaluation on receipt; every element of a
 // list must be in the set of in-*-set, and none in that of not-in-*-set; an
@@ -49,8 +49,8 @@
 // within a window makes no difference, a large fleet is compared with its last
 // window, and a small one with its recent past. Fewer than 10 datapoints have
 // no percentile, and what would be compared with it is no datapoint. The
-// percentile is by nearest rank: the smallest datapoint that at least so many
-// percent are at or below; p0 is the smallest, p100 the largest. A thing's own
+// percentile is by nearest rank: the smallest datapoint that at least that
+// percentage of them are at or below; p0 is the smallest, p100 the largest. A thing's own
 // datapoints from its present violation, from the first of the run on, are
 // left out of what it is compared with, or in a small fleet one excess would
 // make the next one normal; they are taken when fewer than 10 are left.
@@ -85,9 +85,9 @@
 // Events in the cloud are counted per thing in windows of 300 seconds that
 // begin at multiples of it. The end of a window is a measurement with that
 // time: zeros too, until two days after the thing's last event. Message sizes
-// and source addresses are measured in windows that have some. Of message
-// sizes, a window's largest is compared where less is normal, the smallest
-// where more is. A refused connection counts as an authorization failure and
+// and source addresses are measured in windows that have some. For message
+// sizes an upper limit is compared with the window's largest message, a lower
+// limit with its smallest. A refused connection counts as an authorization failure and
 // as a connection attempt. With a dimension only events that have a topic
 // count. Disconnect duration is the longest of the window, in whole minutes;
 // it grows for as long as a registered thing stays disconnected, past the two

@@ -216,7 +216,7 @@ func emptyProfile(l *linter, p *Profile) {
 
 func notForDetect(l *linter, a *MitigationAction) {
 	if a.Params != (ActionParams{}) && a.Params.AddThingsToThingGroup == nil {
-		l.warn("actionParams", fmt.Sprintf("mitigation action %s is for Audit alone", a.Name),
+		l.warn("actionParams", fmt.Sprintf("mitigation action %s is for Audit only", a.Name),
 			"addThingsToThingGroupParams, the one type that Detect takes")
 	}
 }
