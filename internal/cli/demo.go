@@ -22,8 +22,8 @@ import (
 )
 
 // The story runs 60 times faster than real time: a report every 5 seconds is
-// one every 5 minutes. It begins an hour ago, and has to be told when the
-// clock has caught up, a minute later.
+// one every 5 minutes. It begins an hour ago, and must finish before the clock
+// has caught up, a minute later.
 const (
 	demoBehind   = time.Hour
 	demoInterval = 5 * time.Second

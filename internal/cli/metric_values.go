@@ -34,8 +34,8 @@ func newMetricValues() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "values THING METRIC",
 		Short: "Show the values of a metric of a thing, as plot, table, CSV or JSON",
-		Long: `Show the values of a metric of a thing. METRIC is one of AWS's, as
-aws:all-packets-out, or a custom metric.
+		Long: `Show the values of a metric of a thing. METRIC is one of AWS's,
+such as aws:all-packets-out, or a custom metric.
 
 Only metrics that a security profile of the thing uses or retains have values,
 and for 14 days.`,
@@ -65,10 +65,11 @@ and for 14 days.`,
 type valueRow struct {
 	Time  time.Time     `json:"time"`
 	Value profile.Value `json:"value"`
+	Cut   *profile.Cut  `json:"cut,omitempty"`
 }
 
 func valueRows(values []cloud.TimedValue) []valueRow {
-	return mapped(values, func(v cloud.TimedValue) valueRow { return valueRow{v.Time.UTC(), v.Value} })
+	return mapped(values, func(v cloud.TimedValue) valueRow { return valueRow{v.Time.UTC(), v.Value, v.Cut} })
 }
 
 func (o *metricValuesOptions) run(cmd *cobra.Command, thing, name string) error {
@@ -123,7 +124,11 @@ func (o *metricValuesOptions) run(cmd *cobra.Command, thing, name string) error 
 	case o.as == "table":
 		t := table{header: []string{"TIME", "VALUE"}}
 		for _, v := range values.Values {
-			t.rows = append(t.rows, []string{shownTime(v.Time, now.Location()), profile.FormatValue(v.Value, metric)})
+			text := profile.FormatValue(v.Value, metric)
+			if v.Cut != nil {
+				text += fmt.Sprintf(" (list cut: %v reported)", v.Cut)
+			}
+			t.rows = append(t.rows, []string{shownTime(v.Time, now.Location()), text})
 		}
 		return o.output.write(cmd, nil, t)
 	}

@@ -45,7 +45,7 @@ func newMitigationActions() *cobra.Command {
 		}
 		t := table{header: []string{"ACTION", "DOES", "ROLE", "FOR"}, empty: "no mitigation action"}
 		for _, action := range actions {
-			users := "Audit alone"
+			users := "Audit only"
 			if cloud.ForDetect(action.MitigationAction) {
 				users = "Detect, Audit"
 			}

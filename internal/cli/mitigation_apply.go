@@ -52,7 +52,7 @@ warned of. FILES may be folders; "-" is standard input.`,
 			return fmt.Errorf("no mitigation action in %v", args)
 		}
 		if n := len(set.Profiles) + len(set.CustomMetrics) + len(set.Dimensions); n > 0 {
-			fmt.Fprintf(cmd.ErrOrStderr(), "left alone: %s that %s no mitigation action\n", countOf(n, "document", "documents"), isOrAre(n))
+			fmt.Fprintf(cmd.ErrOrStderr(), "ignored: %s that %s no mitigation action\n", countOf(n, "document", "documents"), isOrAre(n))
 		}
 		plan, err := client.PlanMitigation(cmd.Context(), set.MitigationActions)
 		if err != nil {
@@ -79,7 +79,7 @@ func lintActions(set *profile.Set) []profile.Problem {
 		}
 		p := profile.Problem{
 			Path: "actionParams", Severity: profile.Warning, Rule: "not-for-detect",
-			Message: fmt.Sprintf("mitigation action %s is for Audit alone", action.Name),
+			Message: fmt.Sprintf("mitigation action %s is for Audit only", action.Name),
 			Want:    "addThingsToThingGroupParams, the one type that Detect takes",
 		}
 		p.File, p.Line, p.Column = set.Locate(profile.MitigationActionDocument, i, p.Path)

@@ -202,7 +202,7 @@ func contents(set *profile.Set) string {
 	return strings.Join(parts, ", ")
 }
 
-// hints say which rules were not applied for want of a flag, where they might
+// hints say which rules were not applied because a flag is missing, where they might
 // find something.
 func (o *lintOptions) hints(set *profile.Set) []string {
 	var device, fleet bool

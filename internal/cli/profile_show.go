@@ -100,7 +100,7 @@ func retainedText(m profile.MetricToRetain) string {
 
 // behaviorTable says what the behaviors hold for normal.
 func behaviorTable(ctx context.Context, client *cloud.Client, behaviors []profile.Behavior) (table, error) {
-	t := table{header: []string{"BEHAVIOR", "NORMAL", "ALARM AFTER", "CLEAR AFTER", "ALERTS"}, right: []int{2, 3}, empty: "no behavior: metrics are retained alone"}
+	t := table{header: []string{"BEHAVIOR", "NORMAL", "ALARM AFTER", "CLEAR AFTER", "ALERTS"}, right: []int{2, 3}, empty: "no behavior: metrics are only retained"}
 	for _, b := range behaviors {
 		metric, err := client.Metric(ctx, b.Metric)
 		var unknown *cloud.UnknownMetricError

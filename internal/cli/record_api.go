@@ -15,6 +15,7 @@ import (
 
 	"github.com/device-defender/device-defender/internal/cloud"
 	"github.com/device-defender/device-defender/internal/defender/backtest"
+	"github.com/device-defender/device-defender/internal/defender/detect"
 	"github.com/device-defender/device-defender/internal/defender/profile"
 )
 
@@ -118,7 +119,7 @@ func (o *recordOptions) slice(ctx context.Context, client *cloud.Client, things 
 				if v.Time.Before(begin) || !v.Time.Before(end) {
 					continue
 				}
-				text, err := backtest.ValueLine(thing, v.Time, r.metric, r.dimension, v.Value)
+				text, err := backtest.ValueLine(thing, v.Time, detect.Measurement{Metric: r.metric, Dimension: r.dimension, Value: v.Value, Cut: v.Cut})
 				if err != nil {
 					return nil, err
 				}

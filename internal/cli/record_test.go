@@ -252,3 +252,50 @@ func TestBar(t *testing.T) {
 		}
 	})
 }
+
+// That a list was cut goes from the report over the service and its API into a
+// recording: what backtest says of it is what the service said. Tables and
+// plots say it too.
+func TestCutLists(t *testing.T) {
+	t.Chdir(t.TempDir())
+	w := cloudtest.NewWorld(t, time.Now().Add(-65*time.Minute).Truncate(time.Minute))
+	w.Things("gateway-1")
+	w.Profile("Destinations", types.Behavior{Name: new("Known"), Metric: new("aws:destination-ip-addresses"), Criteria: &types.BehaviorCriteria{
+		ComparisonOperator: types.ComparisonOperatorInCidrSet, Value: &types.MetricValue{Cidrs: []string{"127.0.0.0/8", "198.51.100.0/24"}},
+	}})
+	report := func(total int, addresses ...string) {
+		w.Pass(5 * time.Minute)
+		w.ReportCut("gateway-1", 300, total, addresses...)
+	}
+	report(1, cloudtest.Broker)
+	report(2, cloudtest.Broker, cloudtest.Unknown)
+	report(1240, "127.0.0.1", "127.0.0.2")
+	report(1240, "127.0.0.3", "127.0.0.4")
+	report(1, cloudtest.Broker)
+	report(1240, "127.0.0.5", "127.0.0.6")
+	w.Real()
+	rows := violations(t, w, "--since", "3h")
+	if len(rows) != 2 || rows[0].State != "alarm-cleared" || !rows[0].Time.Equal(w.At(25)) || !rows[1].Time.Equal(w.At(10)) {
+		t.Fatalf("%+v", rows)
+	}
+
+	recording := succeed(t, w, "record", "--from-api", "--all-things", "--all-retained", "--since", "3h")
+	if err := os.WriteFile("r.ndjson", []byte(recording), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const behavior = `{"securityProfileName":"Destinations","behaviors":[{"name":"Known","metric":"aws:destination-ip-addresses",
+		"criteria":{"comparisonOperator":"in-cidr-set","value":{"cidrs":["127.0.0.0/8","198.51.100.0/24"]}}}]}`
+	if err := os.WriteFile("p.json", []byte(behavior), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	stdout, stderr, code := invoke(t, "", "backtest", "p.json", "--reports", "r.ndjson")
+	if code != 0 {
+		t.Fatalf("exit code %d\n%s", code, stderr)
+	}
+	want(t, stdout, `^gateway-1 +Destinations +Known +1 +15m +clear$`)
+	want(t, stdout, `^Destinations Known: 3 of 6 lists are cut, shorter than their total: they may raise an alarm and never clear one$`)
+
+	want(t, succeed(t, w, "metric", "values", "gateway-1", "aws:destination-ip-addresses", "--since", "3h", "--as", "table"),
+		`127\.0\.0\.3, 127\.0\.0\.4 \(list cut: 2 of 1,240 reported\)$`)
+	want(t, succeed(t, w, "violation", "show", rows[0].ViolationID), `^destination IP addresses  8 members in 6 reports \(3 lists cut, the last to 2 of 1,240\)`)
+}

@@ -59,7 +59,7 @@ func newRoot() *cobra.Command {
 // mostOfError is how much of a line of an error is shown.
 const mostOfError = 4000
 
-// exitCode is an answer that is told by the exit code alone.
+// exitCode is an answer that is told only by the exit code.
 type exitCode int
 
 func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }

@@ -66,7 +66,7 @@ of other origins.`,
 	flags.StringVar(&o.listen, "listen", defaultListen, "loopback address and port to listen on; port 0 takes a free one")
 	flags.StringVar(&o.data, "data", "", "folder of the database (default $XDG_STATE_HOME/defenderctl, else ~/.local/state/defenderctl)")
 	flags.StringVar(&o.webhook, "webhook", "", "URL that every alert is posted to as well, as JSON")
-	flags.DurationVar(&o.interval, "interval", 0, "least time between two reports of a thing (default AWS's 5m0s)")
+	flags.DurationVar(&o.interval, "interval", 0, "minimum time between two reports of a thing (default AWS's 5m0s)")
 	flags.BoolVar(&o.throttle, "throttle", false, "answer no more calls a second than AWS IoT's quotas allow")
 	return cmd
 }

@@ -62,8 +62,8 @@ func about(client *cloud.Client, now time.Time) render.About {
 // at least eight characters of each.
 func abbreviate(ids []string) map[string]string {
 	short := map[string]string{}
-	const least = 8
-	for length := least; ; length++ {
+	const shortest = 8
+	for length := shortest; ; length++ {
 		count := map[string]int{}
 		distinct := map[string]bool{}
 		for _, id := range ids {

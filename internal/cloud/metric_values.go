@@ -25,6 +25,7 @@ type MetricValues struct {
 type TimedValue struct {
 	Time  time.Time
 	Value profile.Value
+	Cut   *profile.Cut // of a list that does not have all entries; AWS does not tell
 }
 
 // MetricValues reads the values of a period. AWS has values of metrics that a
@@ -40,15 +41,16 @@ func (c *Client) MetricValues(ctx context.Context, thing string, metric profile.
 		input.DimensionValueOperator = types.DimensionValueOperator(cmp.Or(dimension.Operator, "IN"))
 	}
 	result := &MetricValues{Metric: metric, Dimension: dimension}
+	var cuts cutReader
 	pages := iot.NewListMetricValuesPaginator(c.IoT, input)
 	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
+		page, err := pages.NextPage(ctx, cuts.add)
 		if err != nil {
 			return nil, c.failed("list values of "+metric.Name+" of thing "+thing, err)
 		}
-		for _, d := range page.MetricDatumList {
+		for i, d := range page.MetricDatumList {
 			if v := valueOf(d.Value); v != nil {
-				result.Values = append(result.Values, TimedValue{Time: aws.ToTime(d.Timestamp), Value: *v})
+				result.Values = append(result.Values, TimedValue{Time: aws.ToTime(d.Timestamp), Value: *v, Cut: cuts.of(i)})
 			}
 		}
 	}

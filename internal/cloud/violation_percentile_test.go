@@ -99,7 +99,7 @@ func TestThingsOfAGroup(t *testing.T) {
 func TestAccumulated(t *testing.T) {
 	begin := time.Date(2026, 11, 22, 6, 0, 0, 0, time.UTC)
 	value := func(minute int, n int64) TimedValue {
-		return TimedValue{begin.Add(time.Duration(minute) * time.Minute), profile.Value{Count: new(n)}}
+		return TimedValue{Time: begin.Add(time.Duration(minute) * time.Minute), Value: profile.Value{Count: new(n)}}
 	}
 	values := &MetricValues{Metric: profile.Metric{Delta: true}, Values: []TimedValue{value(1, 10), value(5, 20), value(16, 1), value(31, 5)}}
 	end := begin.Add(30 * time.Minute)

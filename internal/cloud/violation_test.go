@@ -261,8 +261,8 @@ func TestMetricValues(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []TimedValue{
-		{w.At(60), profile.Value{CIDRs: []string{cloudtest.Broker, cloudtest.Unknown}}},
-		{w.At(65), profile.Value{CIDRs: []string{cloudtest.Broker, cloudtest.Unknown}}},
+		{Time: w.At(60), Value: profile.Value{CIDRs: []string{cloudtest.Broker, cloudtest.Unknown}}},
+		{Time: w.At(65), Value: profile.Value{CIDRs: []string{cloudtest.Broker, cloudtest.Unknown}}},
 	}
 	if diff := cmp.Diff(want, values.Values); diff != "" {
 		t.Error(diff)
@@ -291,7 +291,7 @@ func TestMetricValuesOfSeveralPages(t *testing.T) {
 	w.Profile("P", cloudtest.PacketExfiltration(1))
 	for n := range 300 {
 		w.Pass(5 * time.Minute)
-		w.Report("gateway-1", n)
+		w.ReportCut("gateway-1", n, 1+n%2, cloudtest.Broker)
 	}
 	metric, _ := profile.FindMetric("aws:all-packets-out")
 	values, err := w.client.MetricValues(t.Context(), "gateway-1", metric, nil, w.At(0), w.Now())
@@ -301,6 +301,21 @@ func TestMetricValuesOfSeveralPages(t *testing.T) {
 	for n, v := range values.Values {
 		if *v.Value.Count != int64(n) {
 			t.Fatalf("value %d is %d", n, *v.Value.Count)
+		}
+	}
+	// Each list with whether it is cut: every other one is.
+	metric, _ = profile.FindMetric("aws:destination-ip-addresses")
+	values, err = w.client.MetricValues(t.Context(), "gateway-1", metric, nil, w.At(0), w.Now())
+	if err != nil || len(values.Values) != 300 {
+		t.Fatalf("%d values, %v", len(values.Values), err)
+	}
+	for n, v := range values.Values {
+		var want *profile.Cut
+		if n%2 == 1 {
+			want = &profile.Cut{Listed: 1, Total: 2}
+		}
+		if d := cmp.Diff(want, v.Cut); d != "" {
+			t.Fatalf("value %d: %s", n, d)
 		}
 	}
 }

@@ -33,7 +33,11 @@ func Metric(values *cloud.MetricValues, from, to time.Time) (*render.Plot, *rend
 		if n, ok := v.Value.Scalar(); ok {
 			series.Points = append(series.Points, render.Point{Time: v.Time, Value: n})
 		} else if list := v.Value.Members(); list != nil {
-			set.Points = append(set.Points, render.SetPoint{Time: v.Time, Members: list})
+			point := render.SetPoint{Time: v.Time, Members: list}
+			if v.Cut != nil {
+				point.Cut = v.Cut.String()
+			}
+			set.Points = append(set.Points, point)
 		}
 	}
 	if len(set.Points) > 0 || len(series.Points) == 0 && isSet(m) {

@@ -52,8 +52,8 @@ func ViolationPage(s *cloud.Surroundings, percentile *cloud.Percentile, about re
 	return page
 }
 
-// FirstValue is where plots begin, from at the earliest: what a thing did not
-// report before its first report is not a gap.
+// FirstValue returns the time of the first value, or from if there is none, so
+// that the time before a thing's first report is not drawn as a gap.
 func FirstValue(list []*cloud.MetricValues, from time.Time) time.Time {
 	var first time.Time
 	for _, values := range list {

@@ -69,8 +69,8 @@ func examplePage() ViolationPage {
 		if !p.Time.Before(alarmFrom) && p.Time.Before(alarmTo) {
 			members = append(members, newAddress)
 		}
-		addresses = append(addresses, SetPoint{p.Time, members})
-		ports = append(ports, SetPoint{p.Time, []string{"22", "443", "8883"}})
+		addresses = append(addresses, SetPoint{Time: p.Time, Members: members})
+		ports = append(ports, SetPoint{Time: p.Time, Members: []string{"22", "443", "8883"}})
 	}
 	return ViolationPage{
 		About: exampleAbout(), Violation: exampleViolation(), Plot: &plot,

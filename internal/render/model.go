@@ -59,6 +59,9 @@ type Plot struct {
 type SetPoint struct {
 	Time    time.Time
 	Members []string
+	// Cut says how many entries the set was reported with, as "250 of 1,240";
+	// empty for one that has them all.
+	Cut string
 }
 
 // SetHistory is a metric whose values are sets: addresses, ports, words.

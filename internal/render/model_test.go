@@ -10,10 +10,10 @@ import (
 func TestMembers(t *testing.T) {
 	at := func(minute int) time.Time { return exampleFrom.Add(time.Duration(minute) * time.Minute) }
 	s := SetHistory{NewSince: at(10), Points: []SetPoint{
-		{at(0), []string{"10.0.0.10", "10.0.0.9", "10.0.0.9"}},
-		{at(5), []string{}},
-		{at(10), []string{"10.0.0.9", "203.0.113.77", "printer"}},
-		{at(15), []string{"203.0.113.77", "2001:db8::1"}},
+		{Time: at(0), Members: []string{"10.0.0.10", "10.0.0.9", "10.0.0.9"}},
+		{Time: at(5), Members: []string{}},
+		{Time: at(10), Members: []string{"10.0.0.9", "203.0.113.77", "printer"}},
+		{Time: at(15), Members: []string{"203.0.113.77", "2001:db8::1"}},
 	}}
 	want := []Member{
 		{"203.0.113.77", at(10), at(15), 2, true},
@@ -28,6 +28,14 @@ func TestMembers(t *testing.T) {
 	if got, want := s.summary(clock{time.UTC}), "5 members in 4 reports, 3 new since 2026-11-22 09:10:00 UTC"; got != want {
 		t.Errorf("summary %q, want %q", got, want)
 	}
+	s.Points[0].Cut, s.Points[2].Cut = "3 of 9", "250 of 1,240"
+	if got, want := s.summary(clock{time.UTC}), "5 members in 4 reports (2 lists cut, the last to 250 of 1,240), 3 new since 2026-11-22 09:10:00 UTC"; got != want {
+		t.Errorf("summary %q, want %q", got, want)
+	}
+	one := SetHistory{Points: []SetPoint{{Time: at(0), Members: []string{"22"}, Cut: "1 of 3"}}}
+	if got, want := one.summary(clock{time.UTC}), "1 member in 1 report (list cut: 1 of 3 reported)"; got != want {
+		t.Errorf("summary %q, want %q", got, want)
+	}
 
 	s.NewSince = at(0)
 	if news := newOnly(s.Members()); len(news) != 0 {
@@ -40,7 +48,7 @@ func TestMembers(t *testing.T) {
 }
 
 func TestMembersInOrder(t *testing.T) {
-	s := SetHistory{Points: []SetPoint{{exampleFrom, []string{"443", "b", "22", "10.0.0.1", "8883", "a", "22.0", "::1"}}}}
+	s := SetHistory{Points: []SetPoint{{Time: exampleFrom, Members: []string{"443", "b", "22", "10.0.0.1", "8883", "a", "22.0", "::1"}}}}
 	var got []string
 	for _, m := range s.Members() {
 		got = append(got, m.Text)

@@ -239,7 +239,7 @@ func FuzzPages(f *testing.F) {
 		p.Violation.Thing, p.Violation.Seen, p.Violation.Started = text, text, at
 		p.Plot.Title, p.Plot.Unit, p.Plot.Thresholds = text, unit, []Threshold{{text, value}}
 		p.Plot.Series = append(p.Plot.Series, Series{Name: text, Points: []Point{{at, value}, {alarmFrom, -value}}})
-		p.Sets[0].Points = append(p.Sets[0].Points, SetPoint{at, []string{text}})
+		p.Sets[0].Points = append(p.Sets[0].Points, SetPoint{Time: at, Members: []string{text}, Cut: text})
 		p.Timeline = append(p.Timeline, Event{Time: at, Value: text})
 		var page, plain bytes.Buffer
 		if err := WriteViolationHTML(&page, p); err != nil {

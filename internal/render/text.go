@@ -143,7 +143,7 @@ func styled(o TextOptions, s style, text string) string {
 // summary says in words what the set's history shows.
 func (s SetHistory) summary(c clock) string {
 	members := s.Members()
-	count := fmt.Sprintf("%s in %s", plural(len(members), "member", "members"), plural(len(s.Points), "report", "reports"))
+	count := fmt.Sprintf("%s in %s%s", plural(len(members), "member", "members"), plural(len(s.Points), "report", "reports"), s.cuts())
 	switch {
 	case len(s.Points) == 0:
 		return "no reports in this period"
@@ -153,6 +153,24 @@ func (s SetHistory) summary(c clock) string {
 		return count + "; no report from before the alarm to compare with"
 	}
 	return fmt.Sprintf("%s, %d new since %s", count, len(newOnly(members)), c.full(s.NewSince))
+}
+
+// cuts says how many of the sets do not have all of their entries: what is not
+// in them may have been there.
+func (s SetHistory) cuts() string {
+	n, last := 0, ""
+	for _, p := range s.Points {
+		if p.Cut != "" {
+			n, last = n+1, p.Cut
+		}
+	}
+	switch {
+	case n == 0:
+		return ""
+	case len(s.Points) == 1:
+		return fmt.Sprintf(" (list cut: %s reported)", note(last))
+	}
+	return fmt.Sprintf(" (%s cut, the last to %s)", plural(n, "list", "lists"), note(last))
 }
 
 // contextText puts one sparkline per metric under each other, over the same

@@ -14,6 +14,12 @@
 //	{"thing":"gateway-2","time":"2026-11-22T14:30:00Z","metric":"aws:all-packets-out","value":{"count":300}}
 //	{"thing":"gateway-2","time":"2026-11-22T14:30:00Z","metric":"aws:num-messages-sent","dimension":{"dimensionName":"Auth","operator":"IN"},"value":{"count":3}}
 //
+// A list that does not have all of its entries says so beside its value, as
+// ListMetricValues of our service does. AWS's does not: what is recorded from
+// there is taken for whole lists.
+//
+//	{"thing":"gateway-2","time":"2026-11-22T14:30:00Z","metric":"aws:listening-tcp-ports","value":{"ports":[22]},"cut":{"listed":1,"total":3}}
+//
 // The time has a zone. Members that are not listed here are ignored, and so are
 // empty lines; a line has at most MaxLine bytes. Recordings are merged by time.
 // One whose lines are in order of time is read as a stream, another is sorted
@@ -29,11 +35,10 @@
 //
 // # Too many alarms
 //
-// A behavior is excessive when it raises more alarms a week and thing than
-// Options allow, or when more than one in ten of all its datapoints leave their
-// thing in alarm: a behavior that is turned the wrong way around has a single
-// alarm of each thing, which does not end. A recording of less than a week counts by its
-// share of one. The time of a thing goes from its first to its last datapoint
+// A behavior is excessive if it exceeds Options' alarms per thing per week, or
+// if things are in alarm at more than 10 % of its datapoints. The second rule
+// catches an inverted operator, which raises one endless alarm per thing. A
+// recording of less than a week counts by its share of one. The time of a thing goes from its first to its last datapoint
 // under the behavior, with the window before the first.
 //
 // What would not be excessive is then tried out on the recording, which is read

@@ -154,7 +154,7 @@ func (r *Recording) hold(s *source, from io.Reader) error {
 		return fmt.Errorf("%s: %w", s.name, err)
 	}
 	if int64(len(data)) > room {
-		return fmt.Errorf("%s: more than %d MB of recordings that have to be held in memory, as they are not in order of time or come from the standard input", s.name, r.most>>20)
+		return fmt.Errorf("%s: more than %d MB of recordings that have to be held in memory, because they are not in order of time or come from the standard input", s.name, r.most>>20)
 	}
 	s.data = data
 	r.held += int64(len(data))

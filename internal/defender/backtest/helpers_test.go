@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/device-defender/device-defender/internal/defender/detect"
 	"github.com/device-defender/device-defender/internal/defender/profile"
 )
 
@@ -24,7 +25,13 @@ func at(minutes int) time.Time { return begin.Add(time.Duration(minutes) * time.
 // value is a line.
 func value(t testing.TB, thing string, minutes int, metric string, v profile.Value) string {
 	t.Helper()
-	text, err := ValueLine(thing, at(minutes), metric, nil, v)
+	return measured(t, thing, minutes, detect.Measurement{Metric: metric, Value: v})
+}
+
+// measured is a line of a measurement.
+func measured(t testing.TB, thing string, minutes int, m detect.Measurement) string {
+	t.Helper()
+	text, err := ValueLine(thing, at(minutes), m)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,6 +25,7 @@ type line struct {
 	Metric    string                   `json:"metric,omitempty"`
 	Dimension *profile.MetricDimension `json:"dimension,omitempty"`
 	Value     *profile.Value           `json:"value,omitempty"`
+	Cut       *profile.Cut             `json:"cut,omitempty"`
 }
 
 // ReportLine returns the line of a report.
@@ -36,9 +37,9 @@ func ReportLine(thing string, at time.Time, r *report.Report) ([]byte, error) {
 	return encode(line{Thing: thing, Time: timeText(at), Report: text})
 }
 
-// ValueLine returns the line of a value. A nil dimension is none.
-func ValueLine(thing string, at time.Time, metric string, d *profile.MetricDimension, v profile.Value) ([]byte, error) {
-	return encode(line{Thing: thing, Time: timeText(at), Metric: metric, Dimension: d, Value: &v})
+// ValueLine returns the line of a value.
+func ValueLine(thing string, at time.Time, m detect.Measurement) ([]byte, error) {
+	return encode(line{Thing: thing, Time: timeText(at), Metric: m.Metric, Dimension: m.Dimension, Value: &m.Value, Cut: m.Cut})
 }
 
 // timeText writes a time to the millisecond, as AWS keeps it.
@@ -133,7 +134,7 @@ func parseLine(data []byte) (detect.Observation, error) {
 	}
 	o.Thing, o.Time = l.Thing, at
 	isReport := len(l.Report) > 0 && string(l.Report) != "null"
-	switch isValue := l.Metric != "" || l.Value != nil || l.Dimension != nil; {
+	switch isValue := l.Metric != "" || l.Value != nil || l.Dimension != nil || l.Cut != nil; {
 	case isReport && isValue:
 		return o, errors.New("both a report and a value")
 	case isReport:
@@ -175,6 +176,15 @@ func (l *line) measurement() (detect.Measurement, error) {
 	}
 	if known, ok := profile.FindMetric(l.Metric); ok && known.Kind != kinds[0] {
 		return m, fmt.Errorf("metric %s with %s, want %s", l.Metric, kinds[0], known.Kind)
+	}
+	if c := l.Cut; c != nil {
+		if kinds[0] == profile.Count || kinds[0] == profile.Number {
+			return m, fmt.Errorf("cut with %s, want it with a list only", kinds[0])
+		}
+		if c.Listed < 0 || c.Total != 0 && c.Total <= c.Listed {
+			return m, fmt.Errorf("cut with %d of %d entries listed, want a total above what is listed", c.Listed, c.Total)
+		}
+		m.Cut = c
 	}
 	return m, nil
 }

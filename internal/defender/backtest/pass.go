@@ -41,6 +41,7 @@ type pass struct {
 type usage struct {
 	dimension *profile.MetricDimension
 	values    int64
+	cut       int64 // lists that do not have all of their entries
 }
 
 type seenThing struct {
@@ -171,6 +172,9 @@ func (p *pass) observe(o *detect.Observation) error {
 		for _, u := range p.used[m.Metric] {
 			if sameDimension(u.dimension, m.Dimension) {
 				u.values++
+				if m.Cut != nil {
+					u.cut++
+				}
 			}
 		}
 		if reason, unknown := p.unknown[m.Metric]; unknown && reason == "" {

@@ -47,9 +47,19 @@ func TestLines(t *testing.T) {
 	if d := cmp.Diff(want, o, ignore); d != "" {
 		t.Error(d)
 	}
-	text, err = ValueLine("<a>", at(0), "aws:num-messages-sent", &profile.MetricDimension{DimensionName: "Auth", Operator: "NOT_IN"}, profile.Value{Count: new(int64(3))})
+	text, err = ValueLine("<a>", at(0), detect.Measurement{
+		Metric: "aws:num-messages-sent", Dimension: &profile.MetricDimension{DimensionName: "Auth", Operator: "NOT_IN"}, Value: profile.Value{Count: new(int64(3))},
+	})
 	if want := `{"thing":"<a>","time":"2026-11-20T00:00:00Z","metric":"aws:num-messages-sent","dimension":{"dimensionName":"Auth","operator":"NOT_IN"},"value":{"count":3}}` + "\n"; err != nil || string(text) != want {
 		t.Errorf("%s %v, want\n%s", text, err, want)
+	}
+	cut := detect.Measurement{Metric: "aws:listening-tcp-ports", Value: profile.Value{Ports: []int32{22}}, Cut: &profile.Cut{Listed: 1, Total: 3}}
+	text, err = ValueLine("a", at(0), cut)
+	if want := `{"thing":"a","time":"2026-11-20T00:00:00Z","metric":"aws:listening-tcp-ports","value":{"ports":[22]},"cut":{"listed":1,"total":3}}` + "\n"; err != nil || string(text) != want {
+		t.Errorf("%s %v, want\n%s", text, err, want)
+	}
+	if o, err = parseLine(text); err != nil || cmp.Diff([]detect.Measurement{cut}, o.Measurements, ignore) != "" {
+		t.Errorf("%+v %v, want %+v", o, err, cut)
 	}
 }
 
@@ -127,10 +137,14 @@ func TestBadLines(t *testing.T) {
 		`{"thing":"a","time":"2026-11-22T14:30:00Z","metric":"m","value":{"count":"1"}}`:                                                 "2: value.count: string does not fit",
 		`{"thing":"a","time":"2026-11-22T14:30:00Z","metric":"aws:all-packets-out","value":{"ports":[1]}}`:                               "2: metric aws:all-packets-out with ports, want count",
 		`{"thing":"a","time":"2026-11-22T14:30:00Z","metric":"m","dimension":{"dimensionName":"d","operator":"OF"},"value":{"count":1}}`: `2: operator "OF"`,
+		`{"thing":"a","time":"2026-11-22T14:30:00Z","metric":"m","value":{"count":1},"cut":{"listed":1,"total":2}}`:                      "2: cut with count, want it with a list",
+		`{"thing":"a","time":"2026-11-22T14:30:00Z","metric":"m","value":{"ports":[1]},"cut":{"listed":2,"total":2}}`:                    "2: cut with 2 of 2 entries listed",
+		`{"thing":"a","time":"2026-11-22T14:30:00Z","metric":"m","value":{"ports":[1]},"cut":true}`:                                      "2: cut: bool does not fit",
+		`{"thing":"a","time":"2026-11-22T14:30:00Z","report":{},"cut":{"listed":1,"total":2}}`:                                           "2: both a report and a value",
 		`{"thing":"a/b","time":"2026-11-22T14:30:00Z","metric":"m","value":{"count":1}}`:                                                 "2: ",
 		`{"thing":"a","time":"2026-11-22T14:30:00Z","metric":"m","value":{"count":1},"time":"2026-11-23T14:30:00Z"}`:                     "2: two times",
 		"{\"thing\":\"\xff\",\"time\":\"2026-11-22T14:30:00Z\"}":                                                                         "2: not valid UTF-8",
-		strings.Repeat("x", MaxLine+1):                                                                                                   "2: longer than 1048576 bytes",
+		strings.Repeat("x", MaxLine+1): "2: longer than 1048576 bytes",
 	} {
 		name := filepath.Join(t.TempDir(), "r.ndjson")
 		if err := os.WriteFile(name, []byte(good+text+"\n"+good), 0o600); err != nil {
@@ -208,6 +222,7 @@ func FuzzRead(f *testing.F) {
 	f.Add([]byte(counts(f, "a", "aws:all-packets-out", 1, 2, 3)))
 	f.Add([]byte(`{"thing":"a","time":"2026-11-22T14:30:00Z","report":` + aReport + "}\n\n" + `{"time":"2026-11-22T14:30:00+01:00","thing":"a","metric":"m","value":{"strings":["x"]}}`))
 	f.Add([]byte(`{"thing":"a\",\"time\":\"","time":"2026-11-22T14:30:00Z","metric":"aws:source-ip-address","dimension":{"dimensionName":"d"},"value":{"cidrs":["::1"]}}`))
+	f.Add([]byte(`{"thing":"a","time":"2026-11-22T14:30:00Z","metric":"aws:listening-udp-ports","value":{"ports":[53]},"cut":{"listed":1,"total":3}}`))
 	f.Add([]byte("{\"thing\":\"a\",\"time\":\"\"}\x00\r\n\xff"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		rec, err := open(t.Context(), []string{"-"}, bytes.NewReader(data), 1<<20)

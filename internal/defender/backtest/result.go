@@ -36,7 +36,7 @@ type Summary struct {
 	Lines  int64     `json:"lines"`
 	Values int64     `json:"values"` // of metrics
 	// Ignored are values that the engine passed over: not newer than the one
-	// before, as what is recorded twice, or not of the metric's type.
+	// before, such as what is recorded twice, or not of the metric's type.
 	Ignored int64 `json:"ignored"`
 }
 

@@ -6,7 +6,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/device-defender/device-defender/internal/defender/detect"
 	"github.com/device-defender/device-defender/internal/defender/profile"
+	"github.com/device-defender/device-defender/internal/defender/report"
 )
 
 const packets = `
@@ -326,5 +328,40 @@ behaviors:
 	// More than 75.2 has no alarm.
 	if s := r.Behaviors[0].Suggestions; len(s) == 0 || s[0].What != asThreshold || *s[0].Criteria.Value.Number != 75.2 {
 		t.Errorf("%+v", s)
+	}
+}
+
+// Lists that are cut, in a report or beside a value, alarm and do not clear.
+func TestCutLists(t *testing.T) {
+	s := set(t, `
+securityProfileName: P
+behaviors: [{name: Ports, metric: aws:listening-tcp-ports, criteria: {comparisonOperator: in-port-set, value: {ports: [22]}}}]
+`)
+	list := func(minutes int, cut *profile.Cut, ports ...int32) string {
+		return measured(t, "a", minutes, detect.Measurement{Metric: "aws:listening-tcp-ports", Value: profile.Value{Ports: ports}, Cut: cut})
+	}
+	reported := func(minutes int, total int64, ports ...report.Port) string {
+		text, err := ReportLine("a", at(minutes), &report.Report{ID: int64(minutes), Version: "1.0", Metrics: &report.Metrics{
+			ListeningTCPPorts: &report.ListeningPorts{Ports: ports, Total: &total},
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	of2, ssh, odd := &profile.Cut{Listed: 1, Total: 2}, report.Port{Port: 22}, report.Port{Port: 31337}
+	b := run(t, s, recording(t,
+		list(5, of2, 22), list(10, of2, 31337), list(15, of2, 22), reported(20, 2, ssh), reported(25, 1, ssh),
+		reported(30, 9, odd), reported(35, 9, ssh), list(40, nil, 22))).Behaviors[0]
+	// From 10 to 25 and from 30 to 40.
+	if b.Alarms != 2 || b.Cleared != 2 || b.Datapoints != 4 || b.AlarmMinutes != 25 {
+		t.Errorf("%+v", b)
+	}
+	if d := cmp.Diff([]string{"6 of 8 lists are cut, shorter than their total: they may raise an alarm and never clear one"}, b.Notes); d != "" {
+		t.Error(d)
+	}
+	r := run(t, s, recording(t, list(5, of2, 22), list(10, of2, 22)))
+	if d := cmp.Diff([]NotEvaluated{{"P", "Ports", "no list of aws:listening-tcp-ports is whole or violates: 2 of 2 are cut"}}, r.NotEvaluated); d != "" {
+		t.Error(d)
 	}
 }

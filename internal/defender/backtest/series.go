@@ -80,9 +80,8 @@ func (s step) next(violates bool, r rules) step {
 	return 0
 }
 
-// boundary is a threshold: the value that is as far from normal as those that
-// conform get, and the nearest one that violates, which is infinite if none
-// does.
+// boundary is a threshold between two observed values: the most extreme one
+// that still conforms and the next one, which violates (infinite if none).
 type boundary struct {
 	conforms, violates float64
 	outcome            outcome
@@ -144,7 +143,8 @@ func (r rules) tightest(series [][]float64, l limits) (boundary, bool) {
 	return best, true
 }
 
-// again takes the steps of a series from an index on, as far as they change.
+// again recomputes the steps of a series from an index on, and stops at the
+// first that is unchanged.
 func (r rules) again(values []float64, steps []step, violating []bool, from int, o *outcome) {
 	var before, was step // as it stands now, and as it stood
 	if from > 0 {

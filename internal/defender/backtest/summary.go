@@ -12,8 +12,8 @@ import (
 
 const (
 	week = 7 * 24 * time.Hour
-	// measured is how long a value without a duration stands for.
-	measured = 5 * time.Minute
+	// reportInterval is how long a value without a duration stands for.
+	reportInterval = 5 * time.Minute
 	// fewThings are so few that a percentile of them says little.
 	fewThings = 10
 )
@@ -65,6 +65,8 @@ func (p *pass) reason(plan *plan, t *tally) string {
 		return "none of the things that it is for is in the recording"
 	}
 	switch c := t.doc.Criteria; {
+	case t.usage.cut > 0:
+		return fmt.Sprintf("no list of %s is whole or violates: %d of %d are cut", metric, t.usage.cut, t.usage.values)
 	case c != nil && c.StatisticalThreshold != nil:
 		return fmt.Sprintf("too few things, or too short a recording, for a percentile: it takes 10 datapoints of windows before (%s)", things(len(p.things)))
 	case c != nil && c.DurationSeconds != nil:
@@ -90,7 +92,7 @@ func (p *pass) behavior(plan *plan, t *tally, rec *Recording) Behavior {
 		NearMisses: t.nearMisses, Closest: t.closest, OffendingDistinct: len(t.offending),
 		ByThing: []ThingAlarms{}, Suggestions: []Suggestion{}, Notes: append([]string{}, plan.notes...),
 	}
-	window := measured
+	window := reportInterval
 	if s := t.doc.Criteria.DurationSeconds; s != nil {
 		window = time.Duration(*s) * time.Second
 	}
@@ -118,6 +120,9 @@ func (p *pass) behavior(plan *plan, t *tally, rec *Recording) Behavior {
 	}
 	if t.more {
 		b.Notes = append(b.Notes, fmt.Sprintf("more than %d elements should not be there; the first of them are counted", maxOffending))
+	}
+	if t.list && t.usage.cut > 0 {
+		b.Notes = append(b.Notes, fmt.Sprintf("%d of %d lists are cut, shorter than their total: they may raise an alarm and never clear one", t.usage.cut, t.usage.values))
 	}
 	if s := t.doc.Criteria.StatisticalThreshold; s != nil && b.Things < fewThings {
 		b.Notes = append(b.Notes, fmt.Sprintf("%s is of %s only, and of their past", s.Statistic, things(b.Things)))

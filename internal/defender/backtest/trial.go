@@ -36,8 +36,8 @@ const (
 	asElements    = "elements"
 )
 
-// trialsOf returns what to try of a behavior. What can be told from the values
-// of its datapoints alone is not tried: the first trial collects these, and
+// trialsOf returns what to try of a behavior. What can be told from only the values
+// of its datapoints is not tried: the first trial collects these, and
 // the others are in the order in which they are suggested.
 func trialsOf(b *Behavior, of *tally, o Options) []*trial {
 	c := b.Definition.Criteria
@@ -210,13 +210,13 @@ func consecutive(n *int32) uint8 {
 	return uint8(*n)
 }
 
-// between returns the number with the fewest digits, but three at least, that
+// between returns the number with the fewest digits, but at least three, that
 // is above low and at most high.
 func between(low, high float64) float64 {
 	for digits := 2; digits < 17; digits++ {
 		n, err := strconv.ParseFloat(strconv.FormatFloat(low, 'e', digits, 64), 64)
 		if err == nil && n <= low {
-			// Rounded down: the next number of so many digits.
+			// Rounded down: the next number with this many digits.
 			magnitude := 0.0
 			if low != 0 {
 				magnitude = math.Floor(math.Log10(math.Abs(low)))

@@ -35,7 +35,7 @@ type baseline struct {
 	// base are the datapoints before window baseOf, sorted, and from its
 	// first window on.
 	base   []float64
-	baseOf int32 // 0 when base must be made anew
+	baseOf int32 // 0 when base must be rebuilt
 	from   int32
 }
 
@@ -175,9 +175,12 @@ func (p *baseline) percentile(window int32, own []contribution, since int32) (fl
 		left = nil
 	}
 	n -= int64(len(left))
+	// i is the index of the nearest rank among the n that stay. Those of left
+	// are in base too, at ascending indexes as both are sorted: each at or
+	// before i moves the one that is meant one place further.
 	i := max((p.rank*n+9999)/10000, 1) - 1
 	slices.Sort(left)
-	at := 0
+	at := 0 // index in base of an element of left; equal ones follow each other
 	for k, v := range left {
 		if k == 0 || v != left[k-1] {
 			at, _ = slices.BinarySearch(base, v)

@@ -34,7 +34,7 @@ type tallyKey struct {
 // tally is what a window has of a metric.
 type tally struct {
 	seen    bool
-	count   int64 // events; of message sizes the largest
+	count   int64 // events; of message sizes the largest, of sources those without room
 	least   int64 // message size
 	sources []netip.Addr
 }
@@ -147,8 +147,12 @@ func (t *tally) take(metric string, ev *CloudEvent) {
 		t.count, t.least = max(t.count, size), min(t.least, size)
 	case sourceIPAddress:
 		addr := ev.SourceIP.WithZone("").Unmap()
-		if i, found := slices.BinarySearchFunc(t.sources, addr, netip.Addr.Compare); !found && len(t.sources) < maxSources {
+		switch i, found := slices.BinarySearchFunc(t.sources, addr, netip.Addr.Compare); {
+		case found:
+		case len(t.sources) < maxSources:
 			t.sources = slices.Insert(t.sources, i, addr)
+		default:
+			t.count++
 		}
 	default:
 		t.count++
@@ -201,6 +205,9 @@ func (e *Engine) closeWindow(t *thing, window int64, measured []Observation) []O
 				continue
 			}
 			m.addrs, m.Value.CIDRs = counted.sources, addrTexts(counted.sources)
+			if counted.count > 0 {
+				m.Cut = &profile.Cut{Listed: int64(len(counted.sources))}
+			}
 		case disconnectDuration:
 			if !c.known || !active && !lasting {
 				continue

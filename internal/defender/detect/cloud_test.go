@@ -354,3 +354,47 @@ func TestCloudRestart(t *testing.T) {
 		t.Error(d)
 	}
 }
+
+// TestManySources: a window takes 1000 source addresses. With more, which may
+// violate, its list is cut and clears no alarm, also when the process was
+// restarted within the window.
+func TestManySources(t *testing.T) {
+	behavior := static("sources", sourceIPAddress, profile.NotInCIDRSet, cidrs("192.0.2.0/24"))
+	e := New()
+	attach(t, e, "p", behavior)
+	window := func(n int, first netip.Addr, addresses int) (got string, cut *profile.Cut) {
+		t.Helper()
+		addr := first
+		for range addresses {
+			happened(e, 300*n+10, CloudEvent{Type: Connect, SourceIP: addr})
+			addr = addr.Next()
+		}
+		data, err := e.SaveThing("thing")
+		if err != nil {
+			t.Fatal(err)
+		}
+		e = New()
+		attach(t, e, "p", behavior)
+		if err := e.RestoreThing(data); err != nil {
+			t.Fatal(err)
+		}
+		o := e.Advance(after(300 * (n + 1)))
+		return kinds(o.Events), o.Measured[0].Measurements[0].Cut
+	}
+	others := netip.MustParseAddr("10.0.0.0")
+	for n, c := range []struct {
+		first     netip.Addr
+		addresses int
+		want      string
+		cut       *profile.Cut
+	}{
+		{netip.MustParseAddr("192.0.2.1"), 1, "in-alarm", nil},
+		{others, 1001, "-", &profile.Cut{Listed: 1000}},
+		{others, 1000, "alarm-cleared", nil},
+	} {
+		got, cut := window(n, c.first, c.addresses)
+		if d := cmp.Diff(c.cut, cut); got != c.want || d != "" {
+			t.Errorf("window %d: %s, want %s; %s", n, got, c.want, d)
+		}
+	}
+}

@@ -7,10 +7,10 @@
 //
 // A behavior states what is normal. A measurement, or what is accumulated of
 // several, is a datapoint; it is compared with the behavior, and either
-// conforms or violates. So many violating datapoints in a row raise an alarm,
-// and so many conforming ones clear it. Events are the steps of a violation:
-// in-alarm, alarm-cleared, alarm-invalidated. Datapoints that violate while the
-// alarm is up are told as Ongoing, which AWS has no event for.
+// conforms or violates. A number of violating datapoints in a row raise an
+// alarm, and a number of conforming ones clear it. Events are the steps of a
+// violation: in-alarm, alarm-cleared, alarm-invalidated. Datapoints that violate
+// while the alarm is up are told as Ongoing, which AWS has no event for.
 //
 // What follows from AWS's documents: evaluation on receipt; every element of a
 // list must be in the set of in-*-set, and none in that of not-in-*-set; an
@@ -49,14 +49,25 @@
 // within a window makes no difference, a large fleet is compared with its last
 // window, and a small one with its recent past. Fewer than 10 datapoints have
 // no percentile, and what would be compared with it is no datapoint. The
-// percentile is by nearest rank: the smallest datapoint that at least so many
-// percent are at or below; p0 is the smallest, p100 the largest. A thing's own
+// percentile is by nearest rank: the smallest datapoint that at least that
+// percentage of them are at or below; p0 is the smallest, p100 the largest. A thing's own
 // datapoints from its present violation, from the first of the run on, are
 // left out of what it is compared with, or in a small fleet one excess would
 // make the next one normal; they are taken when fewer than 10 are left.
 //
 // Absence. A missing metric neither breaks nor advances a run. Only
 // conforming datapoints clear.
+//
+// Cut lists. An agent lists a bounded number of connections and ports, and
+// states their total. A list with fewer entries than its total is cut: an
+// address or port that is not in it may be open all the same, and whoever opens
+// many others can push it out. A cut list with an element that violates is a
+// violating datapoint as any other. One without is not a conforming datapoint
+// but none at all: it neither raises nor clears, not even when it is empty, and
+// neither breaks a run of violating datapoints nor one of conforming ones. An
+// alarm of a thing whose lists are always cut lasts until it is silent for two
+// days or the profile changes. A list without a total is whole, and so are the
+// lists of custom metrics, which have none.
 //
 // Time. A measurement that is not newer than the thing's last one under the
 // behavior is ignored, and so is a value that is not of the metric's kind;
@@ -74,9 +85,9 @@
 // Events in the cloud are counted per thing in windows of 300 seconds that
 // begin at multiples of it. The end of a window is a measurement with that
 // time: zeros too, until two days after the thing's last event. Message sizes
-// and source addresses are measured in windows that have some. Of message
-// sizes, a window's largest is compared where less is normal, the smallest
-// where more is. A refused connection counts as an authorization failure and
+// and source addresses are measured in windows that have some. For message
+// sizes an upper limit is compared with the window's largest message, a lower
+// limit with its smallest. A refused connection counts as an authorization failure and
 // as a connection attempt. With a dimension only events that have a topic
 // count. Disconnect duration is the longest of the window, in whole minutes;
 // it grows for as long as a registered thing stays disconnected, past the two
@@ -88,8 +99,8 @@
 // the thing's datapoints in its baseline: at most 16 of a window, and in a fleet
 // of more than 100 things two windows. A baseline takes 1<<20 datapoints in a
 // window; what comes after is compared and not taken. Source addresses of a
-// thing are at most 1000 in a window, and a list in an event at most 1000
-// elements, those that violate first. Things that are not in the registry are
+// thing are at most 1000 in a window, whose list is cut when there were more,
+// and a list in an event at most 1000 elements, those that violate first. Things that are not in the registry are
 // forgotten after two days of silence; how many there may be is for the caller
 // to limit.
 package detect

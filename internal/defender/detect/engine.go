@@ -48,7 +48,7 @@ type Engine struct {
 
 	order   []*attached       // profiles by name
 	classes map[string]*class // by the profiles that apply
-	stale   bool              // order, classes and the things' places are to be made anew
+	stale   bool              // order, classes and the things' places are to be rebuilt
 
 	alarmed map[*thing]struct{} // have an alarm, or had one under a behavior that is gone
 	due     int64               // no alarm is to be invalidated before; math.MaxInt64 is never
@@ -233,8 +233,8 @@ func (e *Engine) Unevaluated() []Unevaluated {
 	return list
 }
 
-// Ignored counts the measurements that were passed over since New, as they
-// were not newer than the one before, or not values of their metric.
+// Ignored returns how many measurements were dropped since New because they
+// were out of order or had the wrong type.
 func (e *Engine) Ignored() int64 { return e.ignored }
 
 // Trace has f called with every datapoint that is compared. Nil ends it.
@@ -266,7 +266,7 @@ func (e *Engine) settle() {
 	e.moved = nil
 }
 
-// refill makes anew the baselines that things have left: a whole fleet may
+// refill rebuilds the baselines that things have left: a whole fleet may
 // have, and to withdraw the datapoints one by one takes too long.
 func (e *Engine) refill() {
 	if len(e.moved) == 0 {

@@ -54,6 +54,13 @@ func stringsOf(s ...string) profile.Value      { return profile.Value{Strings: a
 func numbersOf(n ...float64) profile.Value     { return profile.Value{Numbers: append([]float64{}, n...)} }
 func of(m string, v profile.Value) Measurement { return Measurement{Metric: m, Value: v} }
 
+// cut is a list of which one entry was left out.
+func cut(m Measurement) Measurement {
+	n := int64(len(m.Value.Members()))
+	m.Cut = &profile.Cut{Listed: n, Total: n + 1}
+	return m
+}
+
 // attach sets a profile of the behaviors on all things.
 func attach(t testing.TB, e *Engine, name string, behaviors ...profile.Behavior) {
 	t.Helper()
@@ -191,7 +198,7 @@ func TestEvent(t *testing.T) {
 
 // TestConsecutive: N datapoints in violation raise the alarm, M in conformity
 // clear it. In the script, v is a violating report, c a conforming one, e an
-// empty list, and . one without the block.
+// empty list, and . one without the block. V, C and E are lists that are cut.
 func TestConsecutive(t *testing.T) {
 	for _, c := range []struct {
 		alarm, clears int32
@@ -205,12 +212,24 @@ func TestConsecutive(t *testing.T) {
 		{1, 3, "ve", "in-alarm alarm-cleared"}, // an empty list clears at once
 		{2, 2, "vev", "- - -"},
 		{2, 2, "vvevv", "- in-alarm alarm-cleared - in-alarm"},
+		// A cut list may raise an alarm and never clears one.
+		{1, 1, "VVCCEc", "in-alarm ongoing - - - alarm-cleared"},
+		{1, 1, "CE", "- -"},
+		{2, 1, "VV", "- in-alarm"},
+		{2, 1, "vCEv", "- - - in-alarm"},                                  // it does not break a run of violating datapoints
+		{2, 1, "vCcv", "- - - -"},                                         // a whole list does
+		{1, 2, "vcCEc", "in-alarm - - - alarm-cleared"},                   // nor one of conforming datapoints, nor does it advance it
+		{1, 2, "vcVcc", "in-alarm - ongoing - alarm-cleared"},             // but when it violates it does
+		{3, 3, "vVvCcVccc", "- - in-alarm - - ongoing - - alarm-cleared"}, // as any other datapoint
 	} {
 		e := New()
 		attach(t, e, "p", consecutive(static("b", tcpPorts, profile.InPortSet, ports(443)), c.alarm, c.clears))
 		var got []string
 		for i, step := range c.script {
-			list := map[rune][]Measurement{'v': {of(tcpPorts, ports(80))}, 'c': {of(tcpPorts, ports(443))}, 'e': {of(tcpPorts, ports())}, '.': {of(packetsOut, count(1))}}
+			list := map[rune][]Measurement{
+				'v': {of(tcpPorts, ports(80))}, 'c': {of(tcpPorts, ports(443))}, 'e': {of(tcpPorts, ports())}, '.': {of(packetsOut, count(1))},
+				'V': {cut(of(tcpPorts, ports(80)))}, 'C': {cut(of(tcpPorts, ports(443)))}, 'E': {cut(of(tcpPorts, ports()))},
+			}
 			got = append(got, kinds(at(e, "thing", 300*i, list[step]...)))
 		}
 		if text := strings.Join(got, " "); text != c.want {

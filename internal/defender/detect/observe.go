@@ -183,10 +183,14 @@ func (e *Engine) conclude(t *thing, b *behavior, s *state, at int64, v amount, l
 	}
 }
 
-// measureList compares a list.
+// measureList compares a list. One that is cut and has nothing that violates
+// is no datapoint: what was left out of it may.
 func (e *Engine) measureList(t *thing, b *behavior, s *state, at int64, m *Measurement) {
 	s.last = at
 	odd, length := b.odd(m)
+	if m.Cut != nil && odd == 0 {
+		return
+	}
 	if e.trace != nil {
 		e.trace(Datapoint{Thing: t.name, Profile: b.profile, Behavior: b.doc, Time: timeOf(at), Value: float64(odd), Conforms: odd == 0})
 	}

@@ -24,6 +24,7 @@ import (
 type point struct {
 	at    time.Time
 	value profile.Value
+	cut   bool // a list with fewer entries than its total
 }
 
 func (p point) number() float64 {
@@ -82,7 +83,7 @@ func datapointsOf(b profile.Behavior, list []Observation) (points []point) {
 	for _, o := range list {
 		for _, m := range o.Measurements {
 			if m.Metric == b.Metric && (len(measured) == 0 || o.Time.After(measured[len(measured)-1].at)) {
-				measured = append(measured, point{o.Time, m.Value})
+				measured = append(measured, point{o.Time, m.Value, m.Cut != nil})
 			}
 		}
 	}
@@ -104,7 +105,7 @@ func datapointsOf(b profile.Behavior, list []Observation) (points []point) {
 		if p.at.Sub(begin) < duration-interval/2 {
 			continue
 		}
-		points = append(points, point{p.at, accumulated(b, window)})
+		points = append(points, point{p.at, accumulated(b, window), false})
 		window = nil
 	}
 	return points
@@ -190,7 +191,7 @@ func normal(b profile.Behavior, thing string, p point, fleet map[int64][]member,
 		for _, port := range p.value.Ports {
 			met = met && slices.Contains(c.Value.Ports, port) == (c.ComparisonOperator == profile.InPortSet)
 		}
-		return met, len(p.value.Ports) == 0, true
+		return met, len(p.value.Ports) == 0, !met || !p.cut
 	case profile.InCIDRSet, profile.NotInCIDRSet:
 		met = true
 		for _, text := range p.value.CIDRs {
@@ -199,7 +200,7 @@ func normal(b profile.Behavior, thing string, p point, fleet map[int64][]member,
 			})
 			met = met && in == (c.ComparisonOperator == profile.InCIDRSet)
 		}
-		return met, len(p.value.CIDRs) == 0, true
+		return met, len(p.value.CIDRs) == 0, !met || !p.cut
 	case profile.InSet, profile.NotInSet:
 		met = true
 		for _, s := range p.value.Strings {
@@ -371,8 +372,12 @@ func randomStream(r *rand.Rand) []Observation {
 				a = append(a, fmt.Sprintf("10.0.0.%d", r.IntN(10)), fmt.Sprintf("2001:db8::%x", k))
 				s = append(s, string(rune('a'+r.IntN(3))))
 			}
-			add(of(tcpPorts, ports(p...)))
-			add(of(destIPs, cidrs(a...)))
+			for _, list := range []Measurement{of(tcpPorts, ports(p...)), of(destIPs, cidrs(a...))} {
+				if r.IntN(4) == 0 {
+					list = cut(list)
+				}
+				add(list)
+			}
 			add(of("roles", stringsOf(s...)))
 			if len(o.Measurements) > 0 {
 				stream = append(stream, o)

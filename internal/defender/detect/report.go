@@ -12,8 +12,8 @@ import (
 
 // FromReport returns the device-side and custom metrics of a report. What is
 // absent in it is no measurement; an empty list is an empty list. Addresses
-// and ports are sorted, each once. A custom metric that the service would not
-// keep is left out.
+// and ports are sorted, each once. A list with fewer entries than its total is
+// cut. A custom metric that the service would not keep is left out.
 func FromReport(r *report.Report) []Measurement {
 	list := make([]Measurement, 0, 10+len(r.CustomMetrics))
 	counts := make([]int64, 0, 7)
@@ -51,7 +51,7 @@ func FromReport(r *report.Report) []Measurement {
 				count(p.total, *p.v.Total)
 			}
 			if p.v.Ports != nil {
-				list = append(list, Measurement{Metric: p.ports, Value: profile.Value{Ports: portsOf(p.v.Ports)}})
+				list = append(list, Measurement{Metric: p.ports, Value: profile.Value{Ports: portsOf(p.v.Ports)}, Cut: cutOf(len(p.v.Ports), p.v.Total)})
 			}
 		}
 		if c := m.TCPConnections; c != nil {
@@ -60,7 +60,9 @@ func FromReport(r *report.Report) []Measurement {
 			}
 			if c.Connections != nil {
 				addrs := addrsOf(c.Connections)
-				list = append(list, Measurement{Metric: "aws:destination-ip-addresses", Value: profile.Value{CIDRs: addrTexts(addrs)}, addrs: addrs})
+				list = append(list, Measurement{
+					Metric: "aws:destination-ip-addresses", Value: profile.Value{CIDRs: addrTexts(addrs)}, Cut: cutOf(len(c.Connections), c.Total), addrs: addrs,
+				})
 			}
 		}
 	}
@@ -74,6 +76,17 @@ func FromReport(r *report.Report) []Measurement {
 		}
 	}
 	return list
+}
+
+// cutOf compares a list's entries with their total. Both count connections, or
+// ports on interfaces: the entries are counted as they came, since several may
+// have the same address or port number, and an agent that lists an entry twice
+// counts it twice too.
+func cutOf(listed int, total *int64) *profile.Cut {
+	if total == nil || int64(listed) >= *total {
+		return nil
+	}
+	return &profile.Cut{Listed: int64(listed), Total: *total}
 }
 
 func portsOf(list []report.Port) []int32 {

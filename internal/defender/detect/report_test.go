@@ -44,7 +44,7 @@ func TestFromReport(t *testing.T) {
 		of("aws:num-listening-udp-ports", count(0)),
 		of("aws:listening-udp-ports", ports()),
 		of("aws:num-established-tcp-connections", count(300)),
-		of("aws:destination-ip-addresses", cidrs("192.0.2.7", "2001:db8::1")),
+		{Metric: "aws:destination-ip-addresses", Value: cidrs("192.0.2.7", "2001:db8::1"), Cut: &profile.Cut{Listed: 3, Total: 300}},
 		of("battery", number(75.5)),
 		of("fans", numbersOf(1, 2)),
 		of("peers", cidrs("192.0.2.1")),
@@ -71,5 +71,39 @@ func TestReportRaisesAlarm(t *testing.T) {
 	}
 	if d := cmp.Diff([]string{"192.0.2.7", "198.51.100.1"}, got[0].Value.CIDRs); d != "" {
 		t.Error(d)
+	}
+}
+
+// TestCutLists: entries are connections, and ports on interfaces. Fewer of them
+// than the total are a cut list, whatever distinct addresses and port numbers
+// there are in it.
+func TestCutLists(t *testing.T) {
+	ssh := []report.Port{{Port: 22, Interface: "eth0"}, {Port: 22, Interface: "lo"}}
+	remote := netip.MustParseAddrPort("192.0.2.7:443")
+	broker := []report.Connection{{RemoteAddr: remote, LocalPort: new(uint16(40000))}, {RemoteAddr: remote, LocalPort: new(uint16(40001))}}
+	for _, c := range []struct {
+		name    string
+		metrics report.Metrics
+		want    *profile.Cut
+	}{
+		{"one port on two interfaces, both there", report.Metrics{ListeningTCPPorts: &report.ListeningPorts{Ports: ssh, Total: new(int64(2))}}, nil},
+		{"and a third that is not", report.Metrics{ListeningTCPPorts: &report.ListeningPorts{Ports: ssh, Total: new(int64(3))}}, &profile.Cut{Listed: 2, Total: 3}},
+		{"UDP", report.Metrics{ListeningUDPPorts: &report.ListeningPorts{Ports: ssh[:1], Total: new(int64(2))}}, &profile.Cut{Listed: 1, Total: 2}},
+		{"two connections to one address, both there", report.Metrics{TCPConnections: &report.EstablishedConnections{Connections: broker, Total: new(int64(2))}}, nil},
+		{"and a third that is not", report.Metrics{TCPConnections: &report.EstablishedConnections{Connections: broker, Total: new(int64(3))}}, &profile.Cut{Listed: 2, Total: 3}},
+		{"an empty list, and there are some", report.Metrics{TCPConnections: &report.EstablishedConnections{Connections: []report.Connection{}, Total: new(int64(3))}}, &profile.Cut{Total: 3}},
+		{"none at all", report.Metrics{TCPConnections: &report.EstablishedConnections{Connections: []report.Connection{}, Total: new(int64(0))}}, nil},
+		{"without a total", report.Metrics{TCPConnections: &report.EstablishedConnections{Connections: broker}}, nil},
+		{"a total that is too low", report.Metrics{TCPConnections: &report.EstablishedConnections{Connections: broker, Total: new(int64(1))}}, nil},
+	} {
+		for _, m := range FromReport(&report.Report{Metrics: &c.metrics}) {
+			want := c.want
+			if m.Value.Count != nil {
+				want = nil // the total itself is never cut
+			}
+			if d := cmp.Diff(want, m.Cut); d != "" {
+				t.Errorf("%s: %s: %s", c.name, m.Metric, d)
+			}
+		}
 	}
 }

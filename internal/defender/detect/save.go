@@ -282,10 +282,10 @@ func (r *reader) word() uint64 {
 	return 0
 }
 
-// int reads a number from least to most.
-func (r *reader) int(least, most int64) int64 {
+// int reads a number from low to high.
+func (r *reader) int(low, high int64) int64 {
 	v, n := binary.Varint(r.rest)
-	if n <= 0 || v < least || v > most {
+	if n <= 0 || v < low || v > high {
 		r.fault, r.rest = true, nil
 		return 0
 	}

@@ -30,6 +30,7 @@ type Measurement struct {
 	Metric    string
 	Dimension *profile.MetricDimension // of a cloud-side metric; nil is none
 	Value     profile.Value
+	Cut       *profile.Cut // of a list that does not have all entries; nil is a whole one
 
 	addrs []netip.Addr // Value.CIDRs, parsed; nil when they are still to be
 }

@@ -44,7 +44,7 @@ func (c *checker) behavior(path string, b *Behavior) {
 // and known is false.
 func (c *checker) metric(path, name string) (m Metric, known bool) {
 	if name == "" {
-		c.required(path, "a metric, as aws:all-bytes-out")
+		c.required(path, "a metric, such as aws:all-bytes-out")
 		return m, false
 	}
 	m, known = MetricOf(name, c.registry)

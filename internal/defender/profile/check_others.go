@@ -51,10 +51,10 @@ func (c *checker) topicFilter(path, filter string) {
 	for i, level := range levels {
 		switch {
 		case strings.Contains(level, "#") && (level != "#" || i < len(levels)-1):
-			c.fail(path, "topic-filter", fmt.Sprintf("topic filter %q has a # that is not its last level", filter), "# alone, at the end")
+			c.fail(path, "topic-filter", fmt.Sprintf("topic filter %q has a # that is not its last level", filter), "a # only as the last level")
 			return
 		case strings.Contains(level, "+") && level != "+":
-			c.fail(path, "topic-filter", fmt.Sprintf("topic filter %q has a + that is not a level", filter), "+ alone between slashes")
+			c.fail(path, "topic-filter", fmt.Sprintf("topic filter %q has a + that is not a level", filter), "a + only as a whole level")
 			return
 		}
 	}
@@ -114,7 +114,7 @@ func (c *checker) actionParams(p *ActionParams) {
 	}
 	switch given {
 	case 0:
-		c.required("actionParams", "the parameters of one type of action, as addThingsToThingGroupParams")
+		c.required("actionParams", "the parameters of one type of action, such as addThingsToThingGroupParams")
 	case 1:
 	default:
 		c.fail("actionParams", "action", fmt.Sprintf("actionParams has the parameters of %d types of action", given), "one")

@@ -61,7 +61,7 @@ var behaviorTests = []struct {
 		[]string{`.name name 1 to 128 letters, digits, '_', '-' or ':'`}},
 	{`{}`, []string{
 		`.name required 1 to 128 letters, digits, '_', '-' or ':'`,
-		`.metric required a metric, as aws:all-bytes-out`,
+		`.metric required a metric, such as aws:all-bytes-out`,
 		`.criteria required what is normal of the metric`}},
 
 	// Metrics.
@@ -250,7 +250,7 @@ var documentTests = []struct {
 	{"kind of alert target", `{"securityProfileName":"P","alertTargets":{"SQS":{"alertTargetArn":"arn:aws:sqs:us-east-1:123456789012:q","roleArn":"admin"}}}`,
 		[]string{`alertTargets.SQS alert-target SNS`, `alertTargets.SQS.alertTargetArn arn ` + wantTopic, `alertTargets.SQS.roleArn arn ` + wantRole}},
 	{"retained", `{"securityProfileName":"P","additionalMetricsToRetain":["aws:cpu"],"additionalMetricsToRetainV2":[{},{"metric":"aws:all-bytes-in","metricDimension":{"dimensionName":"d"}}]}`,
-		[]string{`additionalMetricsToRetain[0] unknown-metric one of AWS's metrics`, `additionalMetricsToRetainV2[0].metric required a metric, as aws:all-bytes-out`, `additionalMetricsToRetainV2[1].metricDimension dimension no metricDimension`}},
+		[]string{`additionalMetricsToRetain[0] unknown-metric one of AWS's metrics`, `additionalMetricsToRetainV2[0].metric required a metric, such as aws:all-bytes-out`, `additionalMetricsToRetainV2[1].metricDimension dimension no metricDimension`}},
 	{"export without target", `{"securityProfileName":"P","behaviors":[{"name":"B","metric":"aws:all-bytes-in","exportMetric":true,"criteria":{"comparisonOperator":"less-than","value":{"count":1},"durationSeconds":300}}],"additionalMetricsToRetainV2":[{"metric":"aws:all-bytes-in","exportMetric":true},{"metric":"aws:all-bytes-in","exportMetric":false}]}`,
 		[]string{`behaviors[0].exportMetric export metricsExportConfig with mqttTopic and roleArn`, `additionalMetricsToRetainV2[0].exportMetric export metricsExportConfig with mqttTopic and roleArn`}},
 	{"export to a filter", `{"securityProfileName":"P","metricsExportConfig":{"mqttTopic":"metrics/#"}}`, []string{`metricsExportConfig.roleArn required ` + wantRole, `metricsExportConfig.mqttTopic export a topic without + and #`}},
@@ -290,7 +290,7 @@ var documentTests = []struct {
 		[]string{`metricName name a name that does not begin with aws:`, `metricType value "number"`, `displayName text printable ASCII in one line`}},
 	{"dimension", `{"name":"AuthTopics","type":"TOPIC_FILTER","stringValues":["auth/+/${iot:ClientId}","admin/#","#"]}`, nil},
 	{"topic filters", `{"name":"d","type":"TOPIC","stringValues":["a/#/b","a+/b","","` + strings.Repeat("x", 257) + `"]}`,
-		[]string{`type value TOPIC_FILTER`, `stringValues[0] topic-filter # alone, at the end`, `stringValues[1] topic-filter + alone between slashes`, `stringValues[2] topic-filter 1 to 256 characters`, `stringValues[3] topic-filter 256 at most`}},
+		[]string{`type value TOPIC_FILTER`, `stringValues[0] topic-filter a # only as the last level`, `stringValues[1] topic-filter a + only as a whole level`, `stringValues[2] topic-filter 1 to 256 characters`, `stringValues[3] topic-filter 256 at most`}},
 	{"no topic filters", `{"name":"d","type":"TOPIC_FILTER","stringValues":[]}`, []string{`stringValues required 1 to 100 topic filters`}},
 	{"action", `{"actionName":"Quarantine_1-a","roleArn":"` + role + `","actionParams":{"addThingsToThingGroupParams":{"thingGroupNames":["Quarantine"],"overrideDynamicGroups":true}}}`, nil},
 	{"other actions", `[
@@ -304,7 +304,7 @@ var documentTests = []struct {
 		{"actionName":"c","roleArn":"` + role + `","actionParams":{"addThingsToThingGroupParams":{"thingGroupNames":[]},"updateDeviceCertificateParams":{"action":"ACTIVATE"}}},
 		{"actionName":"d","roleArn":"` + role + `","actionParams":{"addThingsToThingGroupParams":{"thingGroupNames":["g g"]}}}]`,
 		[]string{
-			`actionName name 1 to 128 letters, digits, '_' or '-'`, `roleArn arn ` + wantRole, `actionParams required the parameters of one type of action, as addThingsToThingGroupParams`,
+			`actionName name 1 to 128 letters, digits, '_' or '-'`, `roleArn arn ` + wantRole, `actionParams required the parameters of one type of action, such as addThingsToThingGroupParams`,
 			`actionParams action one`, `actionParams.addThingsToThingGroupParams.thingGroupNames required 1 to 10 thing groups`, `actionParams.updateDeviceCertificateParams.action action "DEACTIVATE"`,
 			`actionParams.addThingsToThingGroupParams.thingGroupNames[0] name ` + wantName + `, as "g-g"`}},
 	{"names twice", `[{"securityProfileName":"P"},{"metricName":"P","metricType":"number"},{"securityProfileName":"P"}]`, []string{`securityProfileName duplicate-name a name of its own`}},

@@ -76,8 +76,7 @@ func nearestRule(name string) string {
 }
 
 // Lint returns what is allowed in the set but probably not meant, in the order
-// of the files. It expects of the set what Validate asks for, and passes over
-// what is not so.
+// of the files. It expects a set that Validate accepts, and skips what is invalid.
 //
 // A profile's own lint.ignore silences rules. One that names no rule is an
 // error, one that silences nothing a warning.

@@ -247,7 +247,7 @@ func hostBits(l *linter, b subject) {
 		p, err := netip.ParsePrefix(text)
 		if err == nil && p != p.Masked() {
 			l.warn(at(b.value(CIDRs), i), fmt.Sprintf("%s has bits beyond its first %d: it is the range %v", text, p.Bits(), p.Masked()),
-				fmt.Sprintf("%v, or %v for the address alone", p.Masked(), netip.PrefixFrom(p.Addr(), p.Addr().BitLen())))
+				fmt.Sprintf("%v, or %v for the address only", p.Masked(), netip.PrefixFrom(p.Addr(), p.Addr().BitLen())))
 		}
 	}
 }

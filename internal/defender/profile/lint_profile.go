@@ -23,6 +23,14 @@ var contextOf = map[string]string{
 	"aws:num-connection-attempts":         "aws:source-ip-address",
 }
 
+// countOf is, for a metric that lists what there is, the one that says how many
+// there are.
+var countOf = map[string]string{
+	destinations:              "aws:num-established-tcp-connections",
+	"aws:listening-tcp-ports": "aws:num-listening-tcp-ports",
+	"aws:listening-udp-ports": "aws:num-listening-udp-ports",
+}
+
 // use is a metric in a profile and where it's named.
 type use struct {
 	metric    string
@@ -64,6 +72,26 @@ func (u use) name() string {
 func (l *linter) within(u use) {
 	if l.behavior = ""; u.behavior != nil {
 		l.behavior = u.behavior.Name
+	}
+}
+
+func setWithoutCount(l *linter, p *Profile) {
+	limited := map[string]bool{}
+	for _, b := range p.Behaviors {
+		c := b.Criteria
+		if c != nil && (c.ComparisonOperator == LessThan || c.ComparisonOperator == LessThanEquals) {
+			limited[b.Metric] = true
+		}
+	}
+	for _, u := range p.uses() {
+		count := countOf[u.metric]
+		if u.behavior == nil || u.behavior.Criteria == nil || count == "" || limited[count] {
+			continue
+		}
+		limited[count] = true // said once
+		l.within(u)
+		l.warn(u.path, fmt.Sprintf("a long list of %s is cut, and no behavior limits %s", u.metric, count),
+			fmt.Sprintf("a behavior on %s, less-than-equals 250 or fewer", count))
 	}
 }
 
@@ -188,7 +216,7 @@ func emptyProfile(l *linter, p *Profile) {
 
 func notForDetect(l *linter, a *MitigationAction) {
 	if a.Params != (ActionParams{}) && a.Params.AddThingsToThingGroup == nil {
-		l.warn("actionParams", fmt.Sprintf("mitigation action %s is for Audit alone", a.Name),
+		l.warn("actionParams", fmt.Sprintf("mitigation action %s is for Audit only", a.Name),
 			"addThingsToThingGroupParams, the one type that Detect takes")
 	}
 }

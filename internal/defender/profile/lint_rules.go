@@ -9,7 +9,7 @@ var lintRules = []lintRule{
 		Explanation: `A behavior states what is normal, and the alarm comes when it is not met. So "greater-than p99.99" of packets out
 says that it is normal to send more than practically all others do, and nearly every measurement is an alarm; the widely copied tutorial
 profile has it so. Meant is "less-than-equals". The same goes for a fixed value: of traffic, messages, ports, connections and failures it is
-rarely normal to have more than so many. A floor of one, as in "at least 1 message sent", is taken as meant. Custom metrics with a fixed
+rarely normal to have more than a certain number. A floor of one, as in "at least 1 message sent", is taken as meant. Custom metrics with a fixed
 value are not looked at: a battery is well above 75.`,
 	}, behavior: invertedOperator},
 	{Rule: Rule{
@@ -97,6 +97,15 @@ the agent's configuration, or take a report of a thing that has it.`,
 the files, or is that of an AWS metric without its "aws:".`,
 	}, profile: misspeltMetric},
 	{Rule: Rule{
+		Name: "set-without-count", Severity: Warning,
+		Summary: "A list is compared with a set, and no behavior limits its length.",
+		Explanation: `Agents list a bounded number of connections and ports: this one 250 (MaxListItems), and fewer on nucleus lite. Whoever opens
+more than that, which needs no root, can keep one out of some reports. The totals are always true, so a behavior on the number, with
+"less-than-equals" and a limit that is at most the length of the list, alarms before anything is left out: for aws:destination-ip-addresses
+on aws:num-established-tcp-connections, for aws:listening-tcp-ports on aws:num-listening-tcp-ports, for aws:listening-udp-ports on
+aws:num-listening-udp-ports. If another profile of the same things has it, silence this rule.`,
+	}, profile: setWithoutCount},
+	{Rule: Rule{
 		Name: "missing-context", Severity: Warning,
 		Summary: "The metric that would explain an alarm is not kept.",
 		Explanation: `When traffic or connections alarm, the question is who was at the other end (aws:destination-ip-addresses); when a number of
@@ -161,7 +170,7 @@ are for Audit: AWS creates the action, but Detect has no use for it.`,
 		Name: "unused-ignore", Severity: Warning,
 		Summary: "lint.ignore silences a rule that is not broken.",
 		Explanation: `An entry of the profile's lint.ignore has nothing to silence. Left in place it would hide the next mistake. Entries for rules
-that were not applied, for want of --things, --interval or --report, are not reported.`,
+that were not applied, because there is no --things, --interval or --report, are not reported.`,
 	}},
 	{Rule: Rule{
 		Name: "lint-ignore", Severity: Error,
@@ -179,7 +188,7 @@ of the two holds depends on the reader. Files have 1 MB at most.`,
 a dimension, actionName of a mitigation action. A file may hold a list of documents, a YAML file several with --- between.`,
 	"unknown-key": `AWS refuses a key that it doesn't know, or ignores it, and then a behavior silently lacks what the key was for. Case counts.
 The developer guide's own example has "dimensionName:" with a stray colon.`,
-	"wrong-type": `A value is not of the type that AWS's API has for the key, as text "300" where a number belongs. In YAML, quotes make text of
+	"wrong-type": `A value is not of the type that AWS's API has for the key, such as text "300" where a number belongs. In YAML, quotes make text of
 a number and of yes and no.`,
 	"required": `AWS refuses the document without this key.`,
 	"name": `Names of profiles, behaviors, metrics and dimensions match [a-zA-Z0-9:_-]{1,128}. Spaces are not allowed, though most

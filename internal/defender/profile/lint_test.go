@@ -19,14 +19,31 @@ additionalMetricsToRetainV2: [{metric: aws:destination-ip-addresses}, {metric: a
 `
 
 // behaving is a sound profile with behaviors B, C and so on, each given as its
-// metric and its criteria.
+// metric and its criteria, and behind them the counts that lists want beside
+// them.
 func behaving(behaviors ...string) string {
 	text := sound + "behaviors:\n"
 	for i, b := range behaviors {
 		metric, criteria, _ := strings.Cut(b, " ")
 		text += fmt.Sprintf("- {name: %c, metric: %s, criteria: {%s}}\n", 'B'+i, metric, criteria)
 	}
-	return text
+	return text + counting(text)
+}
+
+// counting are behaviors that limit the numbers of what the text compares with
+// sets, as far as it does not limit them itself.
+func counting(text string) string {
+	var counts string
+	for _, c := range []struct{ list, count string }{
+		{"aws:destination-ip-addresses", "aws:num-established-tcp-connections"},
+		{"aws:listening-tcp-ports", "aws:num-listening-tcp-ports"},
+		{"aws:listening-udp-ports", "aws:num-listening-udp-ports"},
+	} {
+		if strings.Contains(text, ", metric: "+c.list) && !strings.Contains(text, ", metric: "+c.count) {
+			counts += fmt.Sprintf("- {name: %s, metric: %s, criteria: {comparisonOperator: less-than-equals, value: {count: 250}}}\n", c.count[4:], c.count)
+		}
+	}
+	return counts
 }
 
 // lint returns what Lint says of valid documents, as "rule path".
@@ -172,15 +189,15 @@ var lintProfileTests = []struct {
 		[]string{"percentile-negative statisticalThreshold"}},
 	{"suppressed", sound + `behaviors:
 - {name: B, metric: aws:listening-tcp-ports, criteria: {comparisonOperator: in-port-set, value: {ports: [22]}}, suppressAlerts: true}
-- {name: C, metric: aws:listening-tcp-ports, criteria: {comparisonOperator: in-port-set, value: {ports: [22, 80]}}, suppressAlerts: false}
+- {name: C, metric: aws:num-listening-tcp-ports, criteria: {comparisonOperator: less-than, value: {count: 9}}, suppressAlerts: false}
 `, LintContext{}, []string{"suppressed behaviors[0].suppressAlerts"}},
 	{"nothing but what to retain", "securityProfileName: P\nadditionalMetricsToRetainV2: [{metric: aws:all-bytes-out}]", LintContext{}, nil},
 	{"nothing at all", "securityProfileName: P", LintContext{}, []string{"empty-profile behaviors"}},
 	{"no alert target", `securityProfileName: P
-behaviors: [{name: B, metric: aws:listening-tcp-ports, criteria: {comparisonOperator: in-port-set, value: {ports: [22]}}}]
+behaviors: [{name: B, metric: aws:disconnect-duration, criteria: {comparisonOperator: less-than, value: {count: 5}}}]
 `, LintContext{}, []string{"no-alert-target alertTargets"}},
 	{"no alert target, and no alerts", `securityProfileName: P
-behaviors: [{name: B, metric: aws:listening-tcp-ports, criteria: {comparisonOperator: in-port-set, value: {ports: [22]}}, suppressAlerts: true}]
+behaviors: [{name: B, metric: aws:disconnect-duration, criteria: {comparisonOperator: less-than, value: {count: 5}}, suppressAlerts: true}]
 `, LintContext{Ignore: []string{"suppressed"}}, nil},
 	{"retained in two lists", "securityProfileName: P\nadditionalMetricsToRetain: [aws:all-bytes-out]\nadditionalMetricsToRetainV2: [{metric: aws:all-bytes-out}, {metric: aws:all-bytes-in}]", LintContext{},
 		[]string{"deprecated-retain-list additionalMetricsToRetain", "retained-twice additionalMetricsToRetainV2[0].metric"}},
@@ -195,6 +212,24 @@ behaviors: [{name: B, metric: aws:listening-tcp-ports, criteria: {comparisonOper
 	), "additionalMetricsToRetainV2", "#", 1), LintContext{},
 		// The ports are kept: a behavior uses them.
 		[]string{"missing-context behaviors[0].metric", "missing-context behaviors[3].metric", "missing-context behaviors[5].metric"}},
+	{"sets without counts", sound + `behaviors:
+- {name: B, metric: aws:destination-ip-addresses, criteria: {comparisonOperator: not-in-cidr-set, value: {cidrs: [192.0.2.0/24]}}}
+- {name: C, metric: aws:listening-tcp-ports, criteria: {comparisonOperator: in-port-set, value: {ports: [22]}}}
+- {name: D, metric: aws:listening-tcp-ports, criteria: {comparisonOperator: not-in-port-set, value: {ports: [23]}}}
+- {name: E, metric: aws:listening-udp-ports, criteria: {comparisonOperator: in-port-set, value: {ports: [53]}}}
+- {name: F, metric: aws:source-ip-address, criteria: {comparisonOperator: not-in-cidr-set, value: {cidrs: [192.0.2.0/24]}}}
+`, LintContext{}, []string{"set-without-count behaviors[0].metric", "set-without-count behaviors[1].metric", "set-without-count behaviors[3].metric"}},
+	{"sets with counts", sound + `behaviors:
+- {name: B, metric: aws:destination-ip-addresses, criteria: {comparisonOperator: not-in-cidr-set, value: {cidrs: [192.0.2.0/24]}}}
+- {name: C, metric: aws:listening-tcp-ports, criteria: {comparisonOperator: in-port-set, value: {ports: [22]}}}
+- {name: D, metric: aws:num-established-tcp-connections, criteria: {comparisonOperator: less-than-equals, statisticalThreshold: {statistic: p90}, durationSeconds: 300}}
+- {name: E, metric: aws:num-listening-tcp-ports, criteria: {comparisonOperator: less-than, value: {count: 251}}}
+`, LintContext{}, nil},
+	{"a count that sets no upper limit", sound + `behaviors:
+- {name: B, metric: aws:listening-udp-ports, criteria: {comparisonOperator: in-port-set, value: {ports: [53]}}}
+- {name: C, metric: aws:num-listening-udp-ports, criteria: {comparisonOperator: greater-than-equals, value: {count: 2}}}
+`, LintContext{Ignore: []string{"inverted-operator"}}, []string{"set-without-count behaviors[0].metric"}},
+	{"a list that is kept and not compared", "securityProfileName: P\nadditionalMetricsToRetainV2: [{metric: aws:listening-tcp-ports}]", LintContext{}, nil},
 	{"a copy", behaving(
 		"aws:listening-tcp-ports comparisonOperator: in-port-set, value: {ports: [22]}",
 		"aws:listening-udp-ports comparisonOperator: in-port-set, value: {ports: [22]}",
@@ -245,6 +280,7 @@ var gateway = Sample{Name: "gateway.json", Values: map[string]Value{
 	"aws:listening-tcp-ports":             {Ports: []int32{22, 8883}},
 	"aws:listening-udp-ports":             {Ports: []int32{}},
 	"aws:num-listening-tcp-ports":         {Count: new(int64(2))},
+	"aws:num-listening-udp-ports":         {Count: new(int64(0))},
 	"aws:num-established-tcp-connections": {Count: new(int64(3))},
 	"aws:destination-ip-addresses":        {CIDRs: []string{"127.0.0.1", "52.94.1.1", "2600:1f18::1"}},
 	"aws:all-bytes-out":                   {Count: new(int64(7_000_000))},
@@ -385,7 +421,7 @@ func TestLintWithoutFiles(t *testing.T) {
 	want := []string{
 		"inverted-operator comparisonOperator", "percentile-few-things statisticalThreshold", "single-datapoint consecutiveDatapointsToAlarm",
 		"deprecated-retain-list additionalMetricsToRetain", "no-alert-target alertTargets",
-		"missing-context behaviors[3].metric", "no-alert-target alertTargets",
+		"set-without-count behaviors[2].metric", "missing-context behaviors[3].metric", "no-alert-target alertTargets",
 	}
 	if diff := cmp.Diff(want, briefly(got)); diff != "" {
 		t.Error(diff)

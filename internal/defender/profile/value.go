@@ -1,6 +1,9 @@
 package profile
 
-import "strconv"
+import (
+	"fmt"
+	"strconv"
+)
 
 // Scalar returns a count or a number; ok is false for a list, and for no value.
 func (v Value) Scalar() (n float64, ok bool) {
@@ -34,4 +37,20 @@ func texts[T any](list []T, text func(T) string) []string {
 		out[i] = text(element)
 	}
 	return out
+}
+
+// Cut says that a list does not have all of its entries: agents list a bounded
+// number of connections and ports, and state how many there are. An element
+// that is not in the list may be there all the same.
+type Cut struct {
+	Listed int64 `json:"listed"`          // entries; several may have the same address or port
+	Total  int64 `json:"total,omitempty"` // more than Listed; 0 is not known
+}
+
+// String writes both numbers, as in "250 of 1,240".
+func (c Cut) String() string {
+	if c.Total == 0 {
+		return group(fmt.Sprint(c.Listed)) + " of more"
+	}
+	return group(fmt.Sprint(c.Listed)) + " of " + group(fmt.Sprint(c.Total))
 }

@@ -63,7 +63,7 @@ func checkToken(token *string) error {
 }
 
 // createCustomMetric creates a custom metric. A call that is repeated, with its
-// token, is answered as the first; a token serves for one custom metric alone.
+// token, is answered as the first; a token serves for only one custom metric.
 func createCustomMetric(s *Service, r *request) (any, error) {
 	name, err := r.checkedName("metricName")
 	if err != nil {

@@ -17,10 +17,10 @@ import (
 // operation's members are deeper than eight.
 const maxDepth = 32
 
-// decodeStrict decodes a body into the struct that into points to. Other than
-// encoding/json by itself it refuses members that the struct doesn't have,
-// members in other capitals, members given twice, null in lists and text that
-// isn't UTF-8; an error names the member. A member that is null is absent.
+// decodeStrict decodes a body into the struct that into points to. Unlike
+// encoding/json it rejects unknown members, members with different
+// capitalisation, members given twice, null in lists and text that isn't UTF-8;
+// an error names the member. A member that is null is absent.
 func decodeStrict(body []byte, into any) error {
 	if !utf8.Valid(body) {
 		return malformedBody("it is not UTF-8")

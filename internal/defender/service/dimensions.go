@@ -46,7 +46,7 @@ func getDimension(tx *bbolt.Tx, name string) (*storedDimension, error) {
 }
 
 // createDimension creates a dimension. A call that is repeated, with its token,
-// is answered as the first; a token serves for one dimension alone.
+// is answered as the first; a token serves for only one dimension.
 func createDimension(s *Service, r *request) (any, error) {
 	name, err := r.checkedName("name")
 	if err != nil {

@@ -14,7 +14,7 @@
 // that follows from it: the answer is sent when it is on disk. The engine of
 // package detect mirrors the database in memory and belongs to the one writer;
 // when a transaction fails after it has told the engine something, the engine
-// is made anew from the database. Readers see the database as it was when they
+// is rebuilt from the database. Readers see the database as it was when they
 // began, and wait for nobody.
 //
 // # The database
@@ -22,7 +22,7 @@
 // The state is in a bbolt file. What the service needs is a sorted map with
 // transactions: lists are ranges of keys, and the days of values and events are
 // buckets that are dropped whole when their time has come. bbolt is that, in
-// Go alone. SQLite would be C, and defenderctl no longer one static binary for
+// Go only. SQLite would be C, and defenderctl no longer one static binary for
 // every architecture, or that C translated to Go, which is larger than all else
 // here, for queries that nobody asks. What bbolt doesn't have, many writers at
 // once, is not wanted either: the engine has one owner.
@@ -43,7 +43,7 @@
 // # Callers
 //
 // Signatures are not checked: whoever can connect can do everything. Therefore
-// [Listen] and [Service.Serve] take loopback addresses alone. What runs on the
+// [Listen] and [Service.Serve] take only loopback addresses. What runs on the
 // same machine has the same rights as its user, mostly; a web page in a
 // browser there must have none. So a request has to name the service by a
 // loopback name or address and its port (against DNS rebinding), must not come
@@ -119,20 +119,23 @@
 //     thing groups below the target.
 //   - maxResults that is absent is 25 where the reference says so, else the most
 //     that there can be.
-//   - A nextToken is good for the same operation and filters for ever; items are
+//   - A nextToken does not expire, for the same operation and filters; items are
 //     in the order of their keys, so that none is left out or twice when
 //     others are created or deleted between pages.
 //   - A body of more than 1 MB is RequestEntityTooLargeException (413), one of
 //     another type UnsupportedMediaTypeException (415), a page of another
 //     origin AccessDeniedException (403).
 //   - A report whose id does not grow is InvalidPayload, as a malformed one is;
-//     one that comes before nine tenths of the least interval are over is
+//     one that comes before nine tenths of the minimum interval are over is
 //     Throttled. Neither is evaluated. While the clock is behind a thing's last
 //     report, having been set back, the thing's time goes on by that interval
 //     with each report, and is met by the clock later.
 //   - Events and values are listed from the latest to the earliest, both ends of
 //     the range included. Without listSuppressedAlerts all are listed; true
 //     asks for those of suppressed behaviors, false for the others.
+//   - A list that is shorter than the total that was reported with it has a
+//     member cut in ListMetricValues, {"listed": 250, "total": 1240}, beside its
+//     value. Clients that do not know it pass over it.
 //   - What targets and flags of a mitigation task name has to be true of a
 //     violation at once. One that is named by its id need not be named by
 //     includeSuppressedAlerts. A task of which an action failed has FAILED; one
@@ -144,7 +147,7 @@
 //     an alert target is kept and not assumed. Delivery is tried for three
 //     days, with pauses of up to five minutes, and the latest 10,000 alerts
 //     of a target wait for it. One that a webhook answers with 400, 410, 413,
-//     415 or 422, or SNS with InvalidParameter, is given up at once, as it would
+//     415 or 422, or SNS with InvalidParameter, is dropped at once, because it would
 //     hold up the others.
 //   - A cloud event is on disk a second after it happened: a process that is
 //     killed loses the counts of that second, and nothing else.

@@ -13,7 +13,7 @@ import (
 
 // mirror is what of the database is held in memory, beside the engine, for
 // the sake of reports. Like the engine it belongs to the holder of s.mu, and
-// is made anew when a transaction fails.
+// is rebuilt when a transaction fails.
 type mirror struct {
 	things       map[string]detect.Thing // those that are registered
 	coverage     map[string]*coverage    // by profile
@@ -30,7 +30,7 @@ type coverage struct {
 	topic   string                     // alert target
 }
 
-// rebuild makes the engine anew from the database. The caller holds s.mu.
+// rebuild creates the engine from the database. The caller holds s.mu.
 func (s *Service) rebuild() error {
 	s.engine = detect.New()
 	s.mirror = mirror{things: map[string]detect.Thing{}, coverage: map[string]*coverage{}}

@@ -110,7 +110,7 @@ type memberInput struct {
 	GroupARN  *string `json:"thingGroupArn"`
 	ThingName *string `json:"thingName"`
 	ThingARN  *string `json:"thingArn"`
-	// Override is of no effect, as there are no dynamic groups.
+	// Override is of no effect, because there are no dynamic groups.
 	Override *bool `json:"overrideDynamicGroups"`
 }
 
@@ -141,7 +141,7 @@ func nameOf(member string, name, arn *string, prefix string) (string, error) {
 	named, ok := strings.CutPrefix(*arn, prefix)
 	switch {
 	case !ok || profile.CheckName(named) != nil:
-		return "", constraint(member+"Arn", *arn, "Member must be an ARN of this account, as "+prefix+"NAME")
+		return "", constraint(member+"Arn", *arn, "Member must be an ARN of this account, such as "+prefix+"NAME")
 	case name != nil && *name != named:
 		return "", invalidRequest(fmt.Sprintf("%sName %s and %sArn %s are not the same", member, *name, member, *arn))
 	}

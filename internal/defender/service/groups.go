@@ -100,7 +100,7 @@ func (p *groupProperties) check() error {
 		return nil
 	}
 	if p.Payload.Merge {
-		return invalidRequest("merge is valid in updates alone")
+		return invalidRequest("merge is valid only in updates")
 	}
 	return checkAttributes(p.Payload.Attributes, maxGroupAttributes)
 }
@@ -355,6 +355,3 @@ func listThingGroups(s *Service, r *request) (any, error) {
 		return nil
 	})
 }
-
-// read returns the names of the group and the thing.
-// removeThingFromThingGroup takes a thing out of a group that it may not be in.

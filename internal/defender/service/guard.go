@@ -32,9 +32,9 @@ const (
 func Listen(ctx context.Context, listen string) (net.Listener, error) {
 	host, port, err := net.SplitHostPort(listen)
 	if err != nil {
-		return nil, fmt.Errorf("listening on %q: want a loopback host and a port, as 127.0.0.1:8787: %w", listen, err)
+		return nil, fmt.Errorf("listening on %q: want a loopback host and a port, such as 127.0.0.1:8787: %w", listen, err)
 	}
-	const why = "callers are not authenticated, want a loopback address, as 127.0.0.1"
+	const why = "callers are not authenticated, want a loopback address, such as 127.0.0.1"
 	if host == "" {
 		return nil, fmt.Errorf("listening on %q: no host means every interface; %s", listen, why)
 	}

@@ -34,7 +34,7 @@ const (
 	maxUnregistered = 100_000
 )
 
-// Codes of rejections. AWS documents InvalidPayload alone, and its message;
+// Codes of rejections. AWS documents only InvalidPayload, and its message;
 // the others are ours.
 const (
 	codeInvalid     = "InvalidPayload"
@@ -323,7 +323,7 @@ type storedReporter struct {
 // where a tenth of the interval is forgiven for the jitter of a schedule and of
 // the way here. When the clock was set back, the interval is unknown, and the
 // report not too soon. While the clock is behind, intervals are taken for the
-// least, so that evaluation goes on, and the clock slowly meets the thing's time.
+// minimum, so that evaluation goes on, and the clock slowly meets the thing's time.
 func (c *change) report(p *pendingReport) (report.Reply, error) {
 	last, err := get[storedReporter](c.tx, bucketReporters, p.thing)
 	if err != nil {
@@ -382,7 +382,7 @@ func (c *change) outcome(o detect.Outcome) error {
 	return c.events(o.Events)
 }
 
-// minReportInterval is the least time between two reports of a thing.
+// minReportInterval is the minimum time between two reports of a thing.
 func (s *Service) minReportInterval() time.Duration {
 	switch interval := s.options.MinReportInterval; {
 	case interval == 0:

@@ -321,7 +321,7 @@ func (c *change) execute(action *actionDefinition, execution *storedExecution) e
 	if params == nil {
 		execution.Status = statusSkipped
 		execution.ErrorCode = "InvalidRequestException"
-		execution.Message = fmt.Sprintf("Detect carries out actions of type %s alone, %s is of type %s", addThings, action.Name, actionType(&action.Params))
+		execution.Message = fmt.Sprintf("Detect carries out only actions of type %s, %s is of type %s", addThings, action.Name, actionType(&action.Params))
 		return nil
 	}
 	execution.Status = statusSuccessful

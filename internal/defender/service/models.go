@@ -13,7 +13,7 @@ import (
 // from is counted, so that the answer about it is true.
 const (
 	trainingDays       = 14
-	trainingDatapoints = 25_000 // AWS's least number of datapoints per metric in trainingDays
+	trainingDatapoints = 25_000 // AWS's minimum number of datapoints per metric in trainingDays
 )
 
 // modelKey is the profile and the behavior. No name has a zero byte in it.

@@ -17,7 +17,7 @@ type operation struct {
 	initial int      // maxResults when it is absent; 0 is page
 	tps     int      // calls per second in AWS's quotas, for Options.Throttle; 0 is no quota
 
-	contentTypes []string                             // of bodies; nil is JSON alone
+	contentTypes []string                             // of bodies; nil is only JSON
 	writeError   func(http.ResponseWriter, *apiError) // nil writes JSON
 }
 

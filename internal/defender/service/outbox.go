@@ -204,7 +204,7 @@ func (c *courier) serve(ctx context.Context, target string) {
 }
 
 // errRefused says that a target will not take an alert, however often it is
-// tried. Other refusals, as of credentials, the operator can mend, and the
+// tried. Other refusals, such as of credentials, the operator can mend, and the
 // alert then still arrives.
 var errRefused = errors.New("the alert itself is refused")
 
@@ -309,7 +309,7 @@ func (c *courier) publish(ctx context.Context, topic string, message []byte) err
 	}
 	in := &sns.PublishInput{TopicArn: &topic, Message: aws.String(string(message))}
 	if strings.HasSuffix(topic, ".fifo") { // which takes nothing without these
-		in.MessageGroupId = aws.String("defender") // one, as alerts are in one order
+		in.MessageGroupId = aws.String("defender") // one, because alerts are in one order
 		in.MessageDeduplicationId = aws.String(fmt.Sprintf("%x", sha256.Sum256(message)))
 	}
 	_, err = client.Publish(ctx, in)

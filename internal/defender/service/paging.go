@@ -51,7 +51,7 @@ func (r *request) page() (*page, error) {
 }
 
 // scope is a digest of the list that is asked for: the operation and all that
-// chooses items. A token is good for that list alone.
+// chooses items. A token is good only for that list.
 func (r *request) scope() []byte {
 	h := sha256.New()
 	fmt.Fprintf(h, "%s %q", r.op.name, r.http.URL.Path)
@@ -113,7 +113,7 @@ func keysAfter(tx *bbolt.Tx, bucket []byte, prefix, after string) iter.Seq2[stri
 		cursor := tx.Bucket(bucket).Cursor()
 		start := prefix
 		if after != "" {
-			start += after + "\x00" // the least key that is greater
+			start += after + "\x00" // the smallest key that is greater
 		}
 		for key, value := cursor.Seek([]byte(start)); key != nil && bytes.HasPrefix(key, []byte(prefix)); key, value = cursor.Next() {
 			if !yield(string(key[len(prefix):]), value) {

@@ -32,7 +32,7 @@ func (s *Service) Run(ctx context.Context) error {
 			if err := s.advance(); err != nil {
 				s.log.Error("advancing the time failed", "error", err)
 			}
-			// What failed for want of a disk is taken up again.
+			// What failed because of the disk is tried again.
 			s.wake(s.outboxReady)
 			s.wake(s.tasksReady)
 		}

@@ -29,7 +29,7 @@ type Options struct {
 	// its own write deadline (http.ResponseController). Nil: no pages.
 	Pages func(*Service) http.Handler
 
-	// MinReportInterval is the least time between two reports of one thing;
+	// MinReportInterval is the minimum time between two reports of one thing;
 	// 0 is AWS's 300 s, negative is none. A tenth of it is forgiven.
 	MinReportInterval time.Duration
 	// Webhook is a URL that every alert is posted to, as JSON; default none.
@@ -99,7 +99,7 @@ func Open(o Options) (*Service, error) {
 	return s, nil
 }
 
-// Close takes what has come, and closes the database.
+// Close commits the reports already accepted and closes the database.
 func (s *Service) Close() error {
 	s.stopIntake()
 	return s.db.Close()

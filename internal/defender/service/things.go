@@ -101,7 +101,7 @@ func createThing(s *Service, r *request) (any, error) {
 	stored := &storedThing{ID: newID(), Version: 1, Created: s.now()}
 	if in.Payload != nil {
 		if in.Payload.Merge {
-			return nil, invalidRequest("merge is valid in UpdateThing alone")
+			return nil, invalidRequest("merge is valid only in UpdateThing")
 		}
 		stored.Attributes = in.Payload.Attributes
 	}

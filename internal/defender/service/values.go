@@ -18,6 +18,7 @@ type storedValue struct {
 	Dimension string        `json:"d,omitempty"`
 	Operator  string        `json:"o,omitempty"` // NOT_IN; empty is IN
 	Value     profile.Value `json:"v"`
+	Cut       *profile.Cut  `json:"c,omitempty"` // nil is a whole list, or stored before this was known
 }
 
 // metricKey is a metric and what narrows it.
@@ -60,7 +61,7 @@ func (c *change) keep(o detect.Observation) error {
 			}
 		}
 		if used {
-			values = append(values, storedValue{Metric: key.metric, Dimension: key.dimension, Operator: key.operator, Value: m.Value})
+			values = append(values, storedValue{Metric: key.metric, Dimension: key.dimension, Operator: key.operator, Value: m.Value, Cut: m.Cut})
 		}
 	}
 	if len(values) == 0 {
@@ -107,10 +108,12 @@ func fits(v *profile.Value, kind profile.Kind) bool {
 	}
 }
 
-// metricDatum is a value as ListMetricValues shows it.
+// metricDatum is a value as ListMetricValues shows it. AWS has no member cut,
+// and its clients pass over it.
 type metricDatum struct {
 	Time  epoch         `json:"timestamp"`
 	Value profile.Value `json:"value"`
+	Cut   *profile.Cut  `json:"cut,omitempty"`
 }
 
 // metricFilter reads which metric of which thing is asked for.
@@ -176,7 +179,7 @@ func listMetricValues(s *Service, r *request) (any, error) {
 				return err
 			}
 			i := slices.IndexFunc(values, func(v storedValue) bool { return v.key() == want })
-			if i >= 0 && !yield(key, metricDatum{Time: epoch(keyTime([]byte(key))), Value: values[i].Value}) {
+			if i >= 0 && !yield(key, metricDatum{Time: epoch(keyTime([]byte(key))), Value: values[i].Value, Cut: values[i].Cut}) {
 				break
 			}
 		}

@@ -21,7 +21,7 @@ const (
 )
 
 // watch is what pages are told that the API does not tell: that something
-// changed, and which reports came. It is in memory alone.
+// changed, and which reports came. It is only in memory.
 type watch struct {
 	sync.Mutex
 	watchers map[chan struct{}]bool
@@ -175,5 +175,5 @@ func (t *ThingState) register(tx *bbolt.Tx) {
 // Now is the service's time.
 func (s *Service) Now() time.Time { return s.now() }
 
-// ReportInterval is the least time between two reports of a thing: 0 is none.
+// ReportInterval is the minimum time between two reports of a thing: 0 is none.
 func (s *Service) ReportInterval() time.Duration { return s.minReportInterval() }
