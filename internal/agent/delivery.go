@@ -138,6 +138,8 @@ func (d *delivery) publish(ctx context.Context, client *greengrass.Client) error
 		return fmt.Errorf("%w: %w", errTooLarge, err)
 	}
 	d.size, d.cut = len(payload), cut
+	ctx, cancel := context.WithTimeout(ctx, d.expiry) // instead of a call's own 10 s
+	defer cancel()
 	if err := client.Alive(ctx); err != nil {
 		return err
 	}
