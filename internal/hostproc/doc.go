@@ -26,9 +26,14 @@
 //
 // # Reading
 //
-// Every method reads its files anew and keeps nothing. Files that
-// github.com/prometheus/procfs reads are read by it; the others have parsers
-// here that bound what they keep, whatever the file holds. Errors name the file.
+// Every method reads its files again and keeps nothing. What
+// github.com/prometheus/procfs reads right is read by it; the other files have
+// parsers here that bound what they keep, whatever the file holds, and say why
+// they exist. Errors name the file.
+//
+// The socket tables are visited row by row, so that the memory of a sample
+// follows the sockets that are reported. A malformed row costs no other one
+// ([RowsError]).
 //
 // Absent IPv6 tables mean that IPv6 is switched off, and are no error.
 package hostproc

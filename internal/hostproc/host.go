@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/prometheus/procfs"
 )
@@ -25,8 +24,6 @@ type Host struct {
 
 	machine procfs.FS // at root: stat, meminfo, loadavg
 	network procfs.FS // at the folder that holds net
-	tcp     procfs.FS // the same folder, under a name procfs reads TCP tables from
-	handle  *os.File  // what tcp's name refers to, nil if it is network's
 }
 
 // Open returns the host whose proc file system is mounted at root.
@@ -49,7 +46,6 @@ func Open(root string) (*Host, error) {
 		return nil, err
 	}
 	if err := h.mount(); err != nil {
-		h.Close()
 		return nil, fmt.Errorf("proc file system: %w", err)
 	}
 	return h, nil
@@ -59,29 +55,12 @@ func (h *Host) mount() (err error) {
 	if h.machine, err = procfs.NewFS(h.root); err != nil {
 		return err
 	}
-	folder := filepath.Dir(h.netDir)
-	if h.network, err = procfs.NewFS(folder); err != nil {
-		return err
-	}
-	h.tcp = h.network
-	// procfs takes any path with "udp" in it for a UDP table, whose columns a
-	// TCP table does not have. An open file gives the folder another name.
-	if strings.Contains(folder, "udp") {
-		if h.handle, err = os.Open(folder); err != nil {
-			return err
-		}
-		h.tcp, err = procfs.NewFS(fmt.Sprintf("/proc/self/fd/%d", h.handle.Fd()))
-	}
+	h.network, err = procfs.NewFS(filepath.Dir(h.netDir))
 	return err
 }
 
 // Close releases the host, which can't be read any more.
-func (h *Host) Close() error {
-	if h.handle == nil {
-		return nil
-	}
-	return h.handle.Close()
-}
+func (h *Host) Close() error { return nil }
 
 // Root is the folder where the proc file system is mounted.
 func (h *Host) Root() string { return h.root }

@@ -28,11 +28,11 @@ func viewOf(root string) view {
 		return view{Err: err.Error()}
 	}
 	defer h.Close()
-	tcp, err := h.TCP()
+	tcp, err := sockets(h.TCP)
 	if err != nil {
 		return view{Err: err.Error()}
 	}
-	udp, err := h.UDP()
+	udp, err := sockets(h.UDP)
 	if err != nil {
 		return view{Err: err.Error()}
 	}
@@ -66,6 +66,8 @@ var (
 		"01 [::1]:45778 [::1]:1007 lo",
 		"01 [fd09::1]:1008 [fd09::1]:41562 dum0",
 		"01 [fd09::1]:41562 [fd09::1]:1008 dum0",
+		"05 127.0.0.1:55484 127.0.0.1:1001 lo",
+		"08 127.0.0.1:1001 127.0.0.1:55484 lo",
 		"0A 0.0.0.0:1001 0.0.0.0:0",
 		"0A 0.0.0.0:1010 0.0.0.0:0",
 		"0A 0.0.0.0:1010 0.0.0.0:0",

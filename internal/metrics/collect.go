@@ -114,14 +114,23 @@ func (c *collector) network() {
 	if c.scope.addresses, err = c.host.Addresses(); err != nil {
 		c.missing("interface names", err)
 	}
-	if tcp, err := c.host.TCP(); err != nil {
+	var listening, established, udp []hostproc.Socket
+	err = c.host.TCP(func(s hostproc.Socket) {
+		switch s.State {
+		case hostproc.Listen:
+			listening = append(listening, s)
+		case hostproc.Established:
+			established = append(established, s)
+		}
+	})
+	if err != nil {
 		c.missing("listening_tcp_ports", err)
 		c.missing("tcp_connections", err)
 	} else {
-		c.metrics().ListeningTCPPorts = c.scope.listeningPorts(tcp, listensTCP)
-		c.metrics().TCPConnections = c.scope.establishedConnections(tcp)
+		c.metrics().ListeningTCPPorts = c.scope.listeningPorts(listening, listensTCP)
+		c.metrics().TCPConnections = c.scope.establishedConnections(established)
 	}
-	if udp, err := c.host.UDP(); err != nil {
+	if err := c.host.UDP(func(s hostproc.Socket) { udp = append(udp, s) }); err != nil {
 		c.missing("listening_udp_ports", err)
 	} else {
 		c.metrics().ListeningUDPPorts = c.scope.listeningPorts(udp, listensUDP)
