@@ -163,7 +163,7 @@ func (a *agent) sinceLastReport() (sampled, published time.Duration, ok bool) {
 	}
 	defer host.Close()
 	boot, bootErr := host.BootID()
-	uptime, uptimeErr := host.Uptime()
+	uptime, uptimeErr := host.Clock()
 	sampled = uptime - b.Uptime
 	published = min(sampled, uptime-a.state.Published)
 	return sampled, max(published, 0), bootErr == nil && uptimeErr == nil && boot == b.BootID && sampled >= 0

@@ -18,7 +18,7 @@ func TestStateSurvives(t *testing.T) {
 	want := state{ReportID: 1795385460, Baseline: &metrics.Baseline{
 		BootID: "b", Uptime: 90 * time.Second,
 		Interfaces: map[string]hostproc.Counters{"eth0": {RxBytes: 1 << 63, TxPackets: 2}},
-		CPU:        hostproc.CPUTime{Busy: 1.5, Total: 3},
+		CPU:        hostproc.CPUTime{User: 1 << 63, Idle: 3},
 	}}
 	if err := want.save(folder); err != nil {
 		t.Fatal(err)

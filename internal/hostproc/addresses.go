@@ -12,6 +12,7 @@ import (
 // Addresses are the host's own addresses and the interfaces they belong to.
 type Addresses struct {
 	interfaces map[netip.Addr]string // "" where several are possible, or none
+	incomplete error                 // why there may be more of them
 }
 
 // Addresses reads the host's own addresses, from net/if_inet6, net/fib_trie and
@@ -22,25 +23,28 @@ type Addresses struct {
 // interface of the smallest network around it. A table that is missing, as all
 // of IPv6 may be, makes its addresses unknown: without fib_trie (gVisor has
 // none) networks alone would name an interface for addresses long removed.
+//
+// The Addresses are usable also if there is an error: they are what could be
+// read, and one protocol costs the other nothing. Of IPv4, a malformed row costs
+// the names of all interfaces, as it may be the one that makes another wrong.
 func (h *Host) Addresses() (*Addresses, error) {
-	v6, err := parseFile(filepath.Join(h.netDir, "if_inet6"), parseIfInet6)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
+	v6, err6 := parseFile(filepath.Join(h.netDir, "if_inet6"), parseIfInet6)
+	v4, err4 := parseFile(filepath.Join(h.netDir, "fib_trie"), parseFibTrie)
+	connected, errRoute := h.networks()
+	for _, err := range []*error{&err6, &err4, &errRoute} {
+		if errors.Is(*err, fs.ErrNotExist) {
+			*err = nil
+		}
 	}
-	v4, err := parseFile(filepath.Join(h.netDir, "fib_trie"), parseFibTrie)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	connected, err := h.networks()
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	a := &Addresses{interfaces: make(map[netip.Addr]string, len(v6)+len(v4))}
+	a := &Addresses{interfaces: make(map[netip.Addr]string, len(v6)+len(v4)), incomplete: errors.Join(err6, err4)}
 	maps.Copy(a.interfaces, v6)
 	for addr := range v4 {
-		a.interfaces[addr] = connected.around(addr)
+		a.interfaces[addr] = ""
+		if err4 == nil && errRoute == nil {
+			a.interfaces[addr] = connected.around(addr)
+		}
 	}
-	return a, nil
+	return a, errors.Join(a.incomplete, errRoute)
 }
 
 // Interface returns the name of the interface that addr belongs to. It is empty
@@ -58,9 +62,9 @@ func (a *Addresses) Interface(addr netip.Addr) string {
 }
 
 // All returns the host's own addresses, sorted, loopback and link-local ones
-// included.
-func (a *Addresses) All() []netip.Addr {
-	return slices.SortedFunc(maps.Keys(a.interfaces), netip.Addr.Compare)
+// included. With an error there may be more of them.
+func (a *Addresses) All() ([]netip.Addr, error) {
+	return slices.SortedFunc(maps.Keys(a.interfaces), netip.Addr.Compare), a.incomplete
 }
 
 // maxAddresses bounds the addresses kept of a table. Hosts have tens,

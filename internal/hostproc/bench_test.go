@@ -1,7 +1,9 @@
 package hostproc
 
 import (
+	"encoding/binary"
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 )
@@ -50,7 +52,7 @@ func BenchmarkFibTrie(b *testing.B) {
 	var table strings.Builder
 	table.WriteString("Main:\n")
 	for i := range uint32(100_000) {
-		fmt.Fprintf(&table, "           |-- %v\n              /24 universe UNICAST\n", addr4(i))
+		fmt.Fprintf(&table, "           |-- %v\n              /24 universe UNICAST\n", netip.AddrFrom4([4]byte(binary.BigEndian.AppendUint32(nil, i))))
 	}
 	b.SetBytes(int64(table.Len()))
 	b.ReportAllocs()

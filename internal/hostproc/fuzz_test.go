@@ -39,7 +39,8 @@ func FuzzSockets(f *testing.F) {
 			digits = addressDigits6
 		}
 		visited := 0
-		table, err := parseSockets(bufio.NewReaderSize(bytes.NewReader(data), maxRow), digits, statesOf(Established, Listen), func(s Socket) {
+		var table RowsError
+		err := parseSockets(bufio.NewReaderSize(bytes.NewReader(data), maxRow), digits, statesOf(Established, Listen), func(s Socket) {
 			visited++
 			if s.State != Established && s.State != Listen || !s.Local.IsValid() || !s.Remote.IsValid() {
 				t.Errorf("visited %v", s)
@@ -48,7 +49,7 @@ func FuzzSockets(f *testing.F) {
 			if !bytes.Contains(bytes.ToLower(data), []byte(port)) {
 				t.Errorf("port of %v is not in the table", s)
 			}
-		})
+		}, &table)
 		if lines := bytes.Count(data, []byte("\n")); visited+table.Bad > table.Rows || table.Rows > lines || (table.Bad > 0) != (table.First != nil) {
 			t.Errorf("%d visited, %+v, in %d lines", visited, table, lines)
 		}
@@ -120,9 +121,9 @@ func FuzzBootID(f *testing.F) {
 	})
 }
 
-// FuzzProcfs feeds what procfs reads: whatever the tables hold, there is a
-// result or an error that names the table.
-func FuzzProcfs(f *testing.F) {
+// FuzzTables feeds each file through a whole tree: whatever it holds, there is a
+// result or an error that names it.
+func FuzzTables(f *testing.F) {
 	readers := []struct {
 		file string
 		read func(*Host) error
@@ -141,7 +142,10 @@ func FuzzProcfs(f *testing.F) {
 		f.Add(uint8(i), content)
 		f.Add(uint8(i), content[:len(content)*2/3])
 	}
-	f.Add(uint8(0), []byte("\n\nlo: 1 2\n"))
+	f.Add(uint8(0), []byte(devHeader+"\n\nlo: 1 2\n"))
+	f.Add(uint8(1), []byte("Iface\n*\t00000000\t00000000\t0201\t0\t0\t-16769024\t00000000\t0\t0\t0\n"))
+	f.Add(uint8(2), []byte("cpu  4000 20 500 35000 400 30 100 18446744073709551010 0 0\nprocesses -2045677862\n"))
+	f.Add(uint8(3), []byte("Mem:  260579328 136073216\nMemTotal:03944876 kB\n\nMemAvailable: 1kB\n\x00\x00"))
 	root := copyTree(f, "native", "proc")
 	h := open(f, root)
 	f.Fuzz(func(t *testing.T, which uint8, data []byte) {

@@ -22,8 +22,7 @@ type Host struct {
 	netDir string
 	notice string
 
-	machine procfs.FS // at root: stat, meminfo, loadavg
-	network procfs.FS // at the folder that holds net
+	machine procfs.FS // at root: loadavg
 }
 
 // Open returns the host whose proc file system is mounted at root.
@@ -45,18 +44,10 @@ func Open(root string) (*Host, error) {
 	if h.netDir, h.notice, err = networkDir(root, root == ownProc); err != nil {
 		return nil, err
 	}
-	if err := h.mount(); err != nil {
+	if h.machine, err = procfs.NewFS(root); err != nil {
 		return nil, fmt.Errorf("proc file system: %w", err)
 	}
 	return h, nil
-}
-
-func (h *Host) mount() (err error) {
-	if h.machine, err = procfs.NewFS(h.root); err != nil {
-		return err
-	}
-	h.network, err = procfs.NewFS(filepath.Dir(h.netDir))
-	return err
 }
 
 // Close releases the host, which can't be read any more.

@@ -1,6 +1,7 @@
 package hostproc
 
 import (
+	"errors"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -56,18 +57,49 @@ func TestCountersOfContainerAreTheHosts(t *testing.T) {
 	}
 }
 
-func TestBadCounters(t *testing.T) {
+// A malformed row costs no other interface.
+func TestBadCounterRows(t *testing.T) {
+	const eth0, eth1 = "  eth0: 1 2 0 0 0 0 0 0 3 4 0 0 0 0 0 0\n", "  eth1: 5 6 0 0 0 0 0 0 7 8 0 0 0 0 0 0\n"
 	for _, row := range []string{
 		"lo: 1 2\n", // procfs panics
+		"lo:\n",
 		"lo 1 2 0 0 0 0 0 0 3 4 0 0 0 0 0 0\n",
+		": 1 2 0 0 0 0 0 0 3 4 0 0 0 0 0 0\n",
 		"lo: -1 2 0 0 0 0 0 0 3 4 0 0 0 0 0 0\n",
 		"lo: 18446744073709551616 2 0 0 0 0 0 0 3 4 0 0 0 0 0 0\n",
+		"lo: 1 2 0 0 0 0 0 0 3 0x4 0 0 0 0 0 0\n",
 	} {
 		root := copyTree(t, "native", "proc")
-		write(t, root, "1/net/dev", devHeader+row)
+		write(t, root, "1/net/dev", devHeader+eth0+row+eth1)
 		got, err := open(t, root).Counters()
-		if err == nil || !strings.Contains(err.Error(), filepath.Join(root, "1/net/dev")) {
-			t.Errorf("%q: counters %v, error %v, want one that names the file", row, got, err)
+		if diff := cmp.Diff(map[string]Counters{"eth0": {1, 2, 3, 4}, "eth1": {5, 6, 7, 8}}, got); diff != "" {
+			t.Errorf("%q: counters (-want +got):\n%s", row, diff)
+		}
+		rows, ok := errors.AsType[*RowsError](err)
+		if want := filepath.Join(root, "1/net/dev") + ": "; !ok || rows.Bad != 1 || rows.Rows != 3 || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: error %v, want a RowsError of 1 row of 3 in the file", row, err)
+		}
+	}
+}
+
+// A counter that is not reported costs nothing.
+func TestOddCounterRows(t *testing.T) {
+	root := copyTree(t, "native", "proc")
+	write(t, root, "1/net/dev", devHeader+"\n  eth0: 1 2 x -1 0 0 0 0 3 4\n\x00\x00")
+	got, err := open(t, root).Counters()
+	if diff := cmp.Diff(map[string]Counters{"eth0": {1, 2, 3, 4}}, got); err != nil || diff != "" {
+		t.Errorf("error %v, counters (-want +got):\n%s", err, diff)
+	}
+}
+
+// What is no table is an error, not a host without interfaces.
+func TestNoCounterTable(t *testing.T) {
+	for _, content := range []string{"", "garbage\n", "Inter-|\n", devHeader + strings.Repeat("x", 5000)} {
+		root := copyTree(t, "native", "proc")
+		write(t, root, "1/net/dev", content)
+		got, err := open(t, root).Counters()
+		if _, ok := errors.AsType[*RowsError](err); err == nil || ok || got != nil || !strings.Contains(err.Error(), filepath.Join(root, "1/net/dev")+": ") {
+			t.Errorf("%.20q: counters %v, error %v, want one that names the file and is no RowsError", content, got, err)
 		}
 	}
 }

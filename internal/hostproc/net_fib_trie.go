@@ -2,6 +2,7 @@ package hostproc
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
@@ -14,16 +15,20 @@ import (
 //	  +-- 10.9.0.0/24 2 0 2
 //	     |-- 10.9.0.1
 //	        /32 host LOCAL
+//	     |-- 10.9.0.255
+//	        /32 link BROADCAST
 //
 // The tables Main and Local are usually one, drawn twice. Other tables are left
 // out: the networks of net/route are those of Main. On a router the file has
-// hundreds of thousands of lines; none of them is kept.
+// hundreds of thousands of lines; none of them is kept. It is empty while no
+// interface is up.
 func parseFibTrie(r io.Reader) (map[netip.Addr]struct{}, error) {
 	addresses := map[netip.Addr]struct{}{}
+	var faults RowsError
 	var leaf netip.Addr
 	skip := false // in another table
 	lines := newLineScanner(r)
-	for lines.Scan() {
+	for number := 1; lines.Scan(); number++ {
 		line := bytes.TrimSpace(lines.Bytes())
 		switch {
 		case bytes.HasPrefix(line, []byte("Id ")):
@@ -32,17 +37,23 @@ func parseFibTrie(r io.Reader) (map[netip.Addr]struct{}, error) {
 			skip = false
 		case skip:
 		case bytes.HasPrefix(line, []byte("|-- ")):
+			var fault error
 			if err := leaf.UnmarshalText(line[len("|-- "):]); err != nil || !leaf.Is4() {
-				return nil, fmt.Errorf("leaf %q is not an IPv4 address", line)
+				leaf, fault = netip.Addr{}, errors.New("the leaf is not an IPv4 address")
 			}
+			faults.add(number, len(line), fault)
 		case bytes.HasPrefix(line, []byte("/32 host LOCAL")):
 			if !leaf.IsValid() {
-				return nil, fmt.Errorf("%q without a leaf", line)
+				faults.add(number, len(line), errors.New("a route without a leaf"))
+				continue
 			}
 			if addresses[leaf] = struct{}{}; len(addresses) > maxAddresses {
 				return nil, fmt.Errorf("more than %d addresses", maxAddresses)
 			}
 		}
 	}
-	return addresses, lines.Err()
+	if err := lines.Err(); err != nil {
+		return nil, err
+	}
+	return addresses, faults.orNil()
 }

@@ -48,35 +48,30 @@ var errLongRow = fmt.Errorf("longer than %d bytes", maxRow)
 //
 // The kernel writes the header even if there are no sockets. A file without it,
 // as on WSL 1, is no table, so its lack of rows says nothing about sockets.
-func parseSockets(lines *bufio.Reader, digits int, states stateSet, visit func(Socket)) (RowsError, error) {
-	var table RowsError
+func parseSockets(lines *bufio.Reader, digits int, states stateSet, visit func(Socket), faults *RowsError) error {
 	for number := 1; ; number++ {
 		line, err := lines.ReadSlice('\n')
 		if errors.Is(err, bufio.ErrBufferFull) {
 			err = errLongRow
 		}
 		if err != nil && !errors.Is(err, io.EOF) {
-			return table, fmt.Errorf("line %d: %w", number, err)
+			return fmt.Errorf("line %d: %w", number, err)
 		}
 		switch {
 		case number == 1:
 			if !bytes.HasPrefix(bytes.TrimSpace(line), []byte("sl")) {
-				return table, fmt.Errorf("line 1: the header is missing in %d bytes", len(line))
+				return fmt.Errorf("line 1: the header is missing in %d bytes", len(line))
 			}
-		case len(bytes.Trim(line, " \n\x00")) > 0:
-			table.Rows++
+		case blank(line):
+		default:
 			socket, fault := parseSocket(line, digits, states)
-			switch {
-			case fault != nil:
-				if table.Bad++; table.First == nil {
-					table.First = fmt.Errorf("line %d of %d bytes: %w", number, len(line), fault)
-				}
-			case socket.State != 0:
+			faults.add(number, len(line), fault)
+			if socket.State != 0 {
 				visit(socket)
 			}
 		}
 		if err != nil {
-			return table, nil
+			return nil
 		}
 	}
 }

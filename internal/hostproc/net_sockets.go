@@ -35,21 +35,6 @@ type Socket struct {
 	State         State
 }
 
-// RowsError says that some rows of the tables could not be parsed. All other
-// rows have been visited: those sockets exist, but a socket that was not seen
-// may exist too. So what was visited is not the whole table; in particular, if
-// nothing was visited, the table is not empty but unknown.
-type RowsError struct {
-	Bad, Rows int   // how many rows are malformed, of how many
-	First     error // the first of them, with its file and line
-}
-
-func (e *RowsError) Error() string {
-	return fmt.Sprintf("%d of %d rows are malformed: %v", e.Bad, e.Rows, e.First)
-}
-
-func (e *RowsError) Unwrap() error { return e.First }
-
 // TCP visits the host's TCP sockets that listen, are established or half closed,
 // in the kernel's order, first those of net/tcp, then those of net/tcp6. All
 // others are passed over at little cost: a busy host has hundreds of thousands
@@ -78,10 +63,7 @@ func readTables(file string, states stateSet, visit func(Socket)) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) { // it is absent if IPv6 is switched off
 		return err
 	}
-	if faults.Bad > 0 {
-		return &faults
-	}
-	return nil
+	return faults.orNil()
 }
 
 // readTable reads one table and adds its rows to faults.
@@ -92,14 +74,12 @@ func readTable(lines *bufio.Reader, file string, digits int, states stateSet, vi
 	}
 	defer f.Close()
 	lines.Reset(f)
-	table, err := parseSockets(lines, digits, states, visit)
-	if err != nil {
+	before := faults.Bad
+	if err := parseSockets(lines, digits, states, visit, faults); err != nil {
 		return fmt.Errorf("parsing %s: %w", file, err)
 	}
-	faults.Rows += table.Rows
-	faults.Bad += table.Bad
-	if faults.First == nil && table.First != nil {
-		faults.First = fmt.Errorf("parsing %s: %w", file, table.First)
+	if before == 0 && faults.Bad > 0 {
+		faults.First = fmt.Errorf("parsing %s: %w", file, faults.First)
 	}
 	return nil
 }

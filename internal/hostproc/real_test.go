@@ -52,8 +52,9 @@ func TestRealSockets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if loopback := netip.MustParseAddr("127.0.0.1"); !slices.Contains(addresses.All(), loopback) {
-		t.Errorf("%v is not among %v", loopback, addresses.All())
+	all, err := addresses.All()
+	if loopback := netip.MustParseAddr("127.0.0.1"); err != nil || !slices.Contains(all, loopback) {
+		t.Errorf("%v is not among %v, %v", loopback, all, err)
 	}
 	if c, err := h.Counters(); err != nil || c["lo"].RxPackets == 0 {
 		t.Errorf("counters %v, %v", c, err)

@@ -77,11 +77,11 @@ func (c *collector) missing(what string, err error) {
 func (c *collector) baseline(since *Baseline) {
 	now := &Baseline{NetDir: c.host.NetDir()}
 	c.sample.Baseline = now
-	var bootErr, uptimeErr, err error
+	var bootErr, clockErr, err error
 	now.BootID, bootErr = c.host.BootID()
-	now.Uptime, uptimeErr = c.host.Uptime()
+	now.Uptime, clockErr = c.host.Clock()
 	now.CPU, c.cpuErr = c.host.CPU()
-	if err := errors.Join(bootErr, uptimeErr); err != nil {
+	if err := errors.Join(bootErr, clockErr); err != nil {
 		c.missing("network_stats", err)
 		now.BootID = "" // of no boot: nothing can be measured against this sample
 	} else if since != nil && since.BootID == now.BootID && since.NetDir == now.NetDir && since.Uptime <= now.Uptime {
@@ -90,10 +90,11 @@ func (c *collector) baseline(since *Baseline) {
 	if now.Interfaces, err = c.host.Counters(); err != nil {
 		c.missing("network_stats", err)
 		if c.since != nil {
-			// The next report then covers both intervals: nothing is lost.
-			now.Interfaces = c.since.Interfaces
+			now.Interfaces = withUnread(now.Interfaces, c.since.Interfaces)
 		}
-		return
+		if _, ok := errors.AsType[*hostproc.RowsError](err); !ok {
+			return
+		}
 	}
 	if c.since != nil && c.since.Interfaces != nil {
 		c.metrics().NetworkStats = networkStats(c.since.Interfaces, now.Interfaces, c.scope.selects)

@@ -107,9 +107,7 @@ func TestScenario(t *testing.T) {
 			"dum0p": {RxBytes: 638, RxPackets: 7, TxBytes: 516, TxPackets: 6},
 			"dum0":  {RxBytes: 516, RxPackets: 6, TxBytes: 638, TxPackets: 7},
 		},
-		// 1000 user, 500 system and 100 softirq ticks of 100 a second; guest
-		// time is in user time already.
-		CPU: hostproc.CPUTime{Busy: 16, Total: 100},
+		CPU: hostproc.CPUTime{User: 1000, System: 500, Idle: 8000, IOWait: 400, SoftIRQ: 100},
 	}
 	if diff := cmp.Diff(wantBaseline, got.Baseline, cmpopts.EquateApprox(0, 1e-6)); diff != "" {
 		t.Errorf("baseline (-want +got):\n%s", diff)
@@ -259,17 +257,53 @@ func TestCountersFailOnce(t *testing.T) {
 	}
 }
 
-func TestNamesUnknownWithoutAddressTables(t *testing.T) {
-	root := copyTree(t)
-	write(t, root, "1/net/if_inet6", "garbage\n")
-	got := collect(t, root, options(), nil)
-	for _, p := range got.Metrics.ListeningTCPPorts.Ports {
-		if p.Port == 1005 && p.Interface != "" {
-			t.Errorf("interface %q", p.Interface)
+// The tables of one protocol cost the names of the other nothing, and a
+// malformed row of a table no other row.
+func TestBadAddressTables(t *testing.T) {
+	const good = "fd090000000000000000000000000001 03 40 00 82     dum0\n"
+	for _, test := range []struct{ file, content, v4, v6 string }{
+		{"if_inet6", "garbage\n", "dum0", ""},
+		{"if_inet6", "garbage\n" + good + "garbage\n", "dum0", "dum0"},
+		{"fib_trie", "Main:\n |-- garbage\n", "", "dum0"},
+		{"route", "Iface\ngarbage\n", "", "dum0"},
+	} {
+		root := copyTree(t)
+		write(t, root, "1/net/"+test.file, test.content)
+		got := collect(t, root, options(), nil)
+		want := map[uint16]string{1005: test.v4, 1008: test.v6} // 10.9.0.1 and fd09::1
+		for _, p := range got.Metrics.ListeningTCPPorts.Ports {
+			if name, ok := want[p.Port]; ok && p.Interface != name {
+				t.Errorf("%s %q: port %d has interface %q, want %q", test.file, test.content, p.Port, p.Interface, name)
+			}
+		}
+		if len(got.Problems) != 1 || got.Problems[0].What != "interface names" {
+			t.Errorf("%s: problems %v, want one about interface names", test.file, got.Problems)
 		}
 	}
-	if len(got.Problems) != 1 || got.Problems[0].What != "interface names" {
-		t.Errorf("problems %v, want one about interface names", got.Problems)
+}
+
+// An interface whose row can't be read costs the others nothing, and is measured
+// over both intervals when it can be read again.
+func TestBadCounterRow(t *testing.T) {
+	root := copyTree(t)
+	first := collect(t, root, options(), nil).Baseline
+	dev, err := os.ReadFile(filepath.Join(root, "1/net/dev"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	more := strings.NewReplacer("11864      36", "11964      37", "dum0:     516       6", "dum0:     523       7").Replace(string(dev))
+	write(t, root, "1/net/dev", strings.Replace(more, "dum0:     523", "dum0:     -23", 1))
+	second := collect(t, root, options(), first)
+	if n := second.Metrics.NetworkStats; n == nil || *n.BytesIn != 100 || *n.PacketsIn != 1 {
+		t.Errorf("network_stats %+v, want the 100 bytes and 1 packet of lo", n)
+	}
+	if len(second.Problems) != 1 || second.Problems[0].What != "network_stats" {
+		t.Errorf("problems %v, want one about network_stats", second.Problems)
+	}
+	write(t, root, "1/net/dev", more)
+	third := collect(t, root, options(), second.Baseline)
+	if n := third.Metrics.NetworkStats; n == nil || *n.BytesIn != 7 || *n.PacketsIn != 1 {
+		t.Errorf("network_stats %+v, want the 7 bytes and 1 packet of dum0", n)
 	}
 }
 

@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"maps"
 	"time"
 
 	"github.com/device-defender/device-defender/internal/defender/report"
@@ -20,6 +21,19 @@ type Baseline struct {
 	// that a changed filter needs no new baseline. Nil if they were not read.
 	Interfaces map[string]hostproc.Counters `json:"interfaces,omitempty"`
 	CPU        hostproc.CPUTime             `json:"cpu"`
+}
+
+// withUnread adds the earlier counters of interfaces that could not be read now:
+// the next report then covers both intervals, and nothing is lost.
+func withUnread(now, before map[string]hostproc.Counters) map[string]hostproc.Counters {
+	all := maps.Clone(before)
+	for name, c := range now {
+		if all == nil {
+			all = map[string]hostproc.Counters{}
+		}
+		all[name] = c
+	}
+	return all
 }
 
 // networkStats adds up what each selected interface counted since the

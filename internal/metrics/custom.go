@@ -138,11 +138,14 @@ func (c *collector) cpuUsage() (report.CustomMetric, error) {
 	if c.cpuErr != nil {
 		return report.CustomMetric{}, c.cpuErr
 	}
-	if c.since == nil || c.since.CPU.Total == 0 || now.Total <= c.since.CPU.Total {
+	if c.since == nil {
 		return report.CustomMetric{}, errNoBaseline
 	}
-	busy := (now.Busy - c.since.CPU.Busy) / (now.Total - c.since.CPU.Total)
-	return number(round(100*min(max(busy, 0), 1), 1), nil)
+	busy, ok := now.BusySince(c.since.CPU)
+	if !ok {
+		return report.CustomMetric{}, errNoBaseline
+	}
+	return number(round(100*busy, 1), nil)
 }
 
 func (c *collector) memoryUsage() (report.CustomMetric, error) {
@@ -190,12 +193,13 @@ func (c *collector) interfaceNames() (report.CustomMetric, error) {
 }
 
 func (c *collector) interfaceAddresses() (report.CustomMetric, error) {
-	addresses, err := c.host.Addresses()
+	addresses, _ := c.host.Addresses() // All has the error if it matters
+	all, err := addresses.All()
 	if err != nil {
 		return report.CustomMetric{}, err
 	}
 	var list []string
-	for _, a := range addresses.All() {
+	for _, a := range all {
 		if c.scope.covers(a, addresses.Interface(a)) {
 			list = append(list, a.String())
 		}

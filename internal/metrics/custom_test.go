@@ -26,7 +26,8 @@ func all() Options {
 func TestBuiltins(t *testing.T) {
 	since := &Baseline{
 		BootID: "6a7f4e9c-0d0e-4a51-9f0e-6f0f3b0f1d11", NetDir: netDir,
-		CPU: hostproc.CPUTime{Busy: 10.5, Total: 70}, // the scenario: 16 of 100
+		// The scenario's less 550 busy and 2450 idle ticks.
+		CPU: hostproc.CPUTime{User: 600, System: 400, Idle: 5550, IOWait: 400, SoftIRQ: 50},
 	}
 	got := collect(t, scenario, all(), since)
 	want := map[string]report.CustomMetric{
