@@ -48,9 +48,11 @@ type agent struct {
 	tracker    tracker
 	dropped    int
 	cut        cutLists // of the last report
-	missing    lasting  // what reports lack
-	conditions lasting  // of the state file, the sample and the configuration
-	notice     string   // where the network tables are read, if not where expected
+	history    *metrics.History
+	files      *metrics.Files
+	missing    lasting // what reports lack
+	conditions lasting // of the state file, the sample and the configuration
+	notice     string  // where the network tables are read, if not where expected
 
 	replies     []*greengrass.Registration
 	replyTopics []string
@@ -74,6 +76,8 @@ func Run(ctx context.Context, o Options) error {
 		Options:        o,
 		missing:        lasting{},
 		conditions:     lasting{},
+		history:        new(metrics.History),
+		files:          metrics.NewFiles(),
 		parser:         Parser{Defaults: o.Defaults, MinInterval: o.MinInterval},
 		config:         o.Defaults,
 		schedule:       newSchedule(o.ThingName, o.Defaults.SampleInterval, o.MinInterval),
@@ -138,7 +142,7 @@ func (a *agent) start() {
 	}
 	now := time.Now()
 	earlier := time.Time{}
-	if sampled, published, ok := a.sinceLastReport(); ok && sampled <= 2*a.config.SampleInterval {
+	if sampled, published, ok := a.sinceLastReport(); ok && sampled <= baselineAge(a.config.SampleInterval) {
 		earlier = now.Add(-published)
 	} else {
 		a.state.Baseline = nil // a report covers its own interval
@@ -177,7 +181,7 @@ func (a *agent) report(ctx context.Context) {
 		return // the last one has left only just now
 	}
 	a.schedule.sampled(now)
-	r, err := a.sample(now)
+	r, cut, err := a.sample(now)
 	switch changed := a.conditions.changed("sample", err); {
 	case changed && err != nil:
 		a.Log.Error("host can't be read, no reports until it can", "error", err)
@@ -187,15 +191,15 @@ func (a *agent) report(ctx context.Context) {
 	a.save()
 	debug.FreeOSMemory() // a busy host's tables are garbage for an interval now
 	if r != nil {
-		a.send(ctx, r)
+		a.send(ctx, r, cut)
 	}
 }
 
 // sample reads the host into a report.
-func (a *agent) sample(now time.Time) (*report.Report, error) {
+func (a *agent) sample(now time.Time) (*report.Report, report.Cut, error) {
 	host, err := hostproc.Open(a.config.ProcPath)
 	if err != nil {
-		return nil, err
+		return nil, report.Cut{}, err
 	}
 	defer host.Close()
 	if n := host.Notice(); n != a.notice {
@@ -204,17 +208,24 @@ func (a *agent) sample(now time.Time) (*report.Report, error) {
 			a.Log.Warn(n)
 		}
 	}
-	s := metrics.Collect(host, a.config.Metrics, a.state.Baseline)
+	options := a.config.Metrics
+	options.Files = a.files
+	options.MaxBaselineAge = baselineAge(a.schedule.period())
+	s := metrics.Collect(host, options, a.state.Baseline, a.history)
 	a.state.Baseline = s.Baseline
 	a.logMissing(s.Problems)
 	if s.Metrics == nil && s.Custom == nil {
-		return nil, fmt.Errorf("nothing of %s could be read", a.config.ProcPath)
+		return nil, report.Cut{}, fmt.Errorf("nothing of %s could be read", a.config.ProcPath)
 	}
 	return &report.Report{
 		ID: a.state.nextReportID(now), Version: report.DocumentVersion,
 		Metrics: s.Metrics, CustomMetrics: s.Custom,
-	}, nil
+	}, s.Cut, nil
 }
+
+// baselineAge is how old a baseline may be: a report is about its own interval,
+// or about two if one was missed. A tenth is for the moment at which it is taken.
+func baselineAge(interval time.Duration) time.Duration { return 2*interval + interval/10 }
 
 // logMissing says what has begun or ceased to be missing.
 func (a *agent) logMissing(problems []metrics.Problem) {

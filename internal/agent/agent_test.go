@@ -460,11 +460,11 @@ func TestReportIsFittedToLite(t *testing.T) {
 		if total := *connections.Total; total != 605 { // and five of tcp6
 			t.Errorf("total %d, want 605", total)
 		}
-		cut := len(b.logged("cut to fit the nucleus"))
+		cut, capped := len(b.logged("cut to fit the nucleus")), len(b.logged("lists cut to MaxListItems"))
 		switch nucleus {
 		case greengrass.Java:
-			if n := len(connections.Connections); n != 250 || cut != 0 {
-				t.Errorf("%d connections listed, cut %d times, want 250 and never", n, cut)
+			if n := len(connections.Connections); n != 250 || cut != 0 || capped != 1 {
+				t.Errorf("%d connections listed, said %d and %d times, want 250, never and once", n, cut, capped)
 			}
 		case greengrass.Lite:
 			if n := len(connections.Connections); n == 0 || n >= 250 || cut != 1 {

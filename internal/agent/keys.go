@@ -60,6 +60,10 @@ var keys = []*key{
 		keep: func(to *Config, from Config) { to.Metrics.IncludeLoopback = from.Metrics.IncludeLoopback },
 	},
 	{
+		name: "IncludeHalfClosed", set: (*reader).includeHalfClosed,
+		keep: func(to *Config, from Config) { to.Metrics.IncludeHalfClosed = from.Metrics.IncludeHalfClosed },
+	},
+	{
 		name: "MaxListItems", set: (*reader).maxListItems,
 		keep: func(to *Config, from Config) { to.Metrics.MaxListItems = from.Metrics.MaxListItems },
 	},

@@ -17,7 +17,7 @@ func TestStateSurvives(t *testing.T) {
 	folder := t.TempDir()
 	want := state{ReportID: 1795385460, Baseline: &metrics.Baseline{
 		BootID: "b", Uptime: 90 * time.Second,
-		Interfaces: map[string]hostproc.Counters{"eth0": {RxBytes: 1 << 63, TxPackets: 2}},
+		Interfaces: map[string]metrics.Interface{"eth0": {Counters: hostproc.Counters{RxBytes: 1 << 63, TxPackets: 2}}},
 		CPU:        hostproc.CPUTime{User: 1 << 63, Idle: 3},
 	}}
 	if err := want.save(folder); err != nil {

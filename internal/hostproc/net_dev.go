@@ -15,6 +15,7 @@ import (
 type Counters struct {
 	RxBytes, RxPackets uint64 // received
 	TxBytes, TxPackets uint64 // sent
+	Index              int    // ifindex, 0 if unknown
 }
 
 // Counters returns the counters of the host's interfaces by name, from net/dev.

@@ -36,7 +36,30 @@ func collect(t testing.TB, root string, o Options, since *Baseline) Sample {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { host.Close() })
-	return Collect(host, o, since)
+	return sorted(t, Collect(host, o, since, nil))
+}
+
+// sorted returns the sample as it would be sent.
+func sorted(t testing.TB, s Sample) Sample {
+	t.Helper()
+	if s.Metrics != nil {
+		r := report.Report{ID: 1, Version: report.DocumentVersion, Metrics: s.Metrics}
+		_, sent, _, err := r.Fit(report.Encoding{}, report.MaxSize)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Metrics = sent.Metrics
+	}
+	return s
+}
+
+// interfaces are those of a baseline.
+func interfaces(counters map[string]hostproc.Counters) map[string]Interface {
+	m := make(map[string]Interface, len(counters))
+	for name, c := range counters {
+		m[name] = Interface{Counters: c}
+	}
+	return m
 }
 
 // copyTree returns a writable copy of the scenario.
@@ -100,13 +123,13 @@ func TestScenario(t *testing.T) {
 	if len(got.Problems) > 0 {
 		t.Errorf("problems: %v", got.Problems)
 	}
-	wantBaseline := &Baseline{
+	wantBaseline := &Baseline{Live: true,
 		BootID: "6a7f4e9c-0d0e-4a51-9f0e-6f0f3b0f1d11", NetDir: netDir, Uptime: 5400*time.Second + 250*time.Millisecond,
-		Interfaces: map[string]hostproc.Counters{
+		Interfaces: interfaces(map[string]hostproc.Counters{
 			"lo":    {RxBytes: 11864, RxPackets: 36, TxBytes: 11864, TxPackets: 36},
 			"dum0p": {RxBytes: 638, RxPackets: 7, TxBytes: 516, TxPackets: 6},
 			"dum0":  {RxBytes: 516, RxPackets: 6, TxBytes: 638, TxPackets: 7},
-		},
+		}),
 		CPU: hostproc.CPUTime{User: 1000, System: 500, Idle: 8000, IOWait: 400, SoftIRQ: 100},
 	}
 	if diff := cmp.Diff(wantBaseline, got.Baseline, cmpopts.EquateApprox(0, 1e-6)); diff != "" {
@@ -117,9 +140,9 @@ func TestScenario(t *testing.T) {
 func TestWithoutLoopback(t *testing.T) {
 	o := options()
 	o.IncludeLoopback = false
-	before := &Baseline{BootID: "6a7f4e9c-0d0e-4a51-9f0e-6f0f3b0f1d11", NetDir: netDir, Interfaces: map[string]hostproc.Counters{
+	before := &Baseline{BootID: "6a7f4e9c-0d0e-4a51-9f0e-6f0f3b0f1d11", NetDir: netDir, Uptime: 5100 * time.Second, Interfaces: interfaces(map[string]hostproc.Counters{
 		"lo": {}, "dum0": {RxBytes: 16, TxPackets: 7, TxBytes: 638, RxPackets: 6},
-	}}
+	})}
 	got := collect(t, scenario, o, before).Metrics
 	if total := *got.TCPConnections.Total; total != 6 || len(got.TCPConnections.Connections) != 6 {
 		t.Errorf("%d connections, want the 6 that are not loopback", total)
@@ -177,23 +200,24 @@ func TestNetworkStats(t *testing.T) {
 		want  []uint64 // bytes in, bytes out, packets in, packets out; nil: no block
 	}{
 		{"no baseline", nil, nil},
-		{"baseline of another boot", &Baseline{BootID: "other", NetDir: netDir, Interfaces: map[string]hostproc.Counters{"lo": {}}}, nil},
-		{"baseline of another proc", &Baseline{BootID: boot, NetDir: "/host-proc/1/net", Interfaces: map[string]hostproc.Counters{"lo": {}}}, nil},
-		{"baseline of a later time", &Baseline{BootID: boot, NetDir: netDir, Uptime: 6000 * time.Second, Interfaces: map[string]hostproc.Counters{"lo": {}}}, nil},
+		{"baseline of another boot", &Baseline{BootID: "other", NetDir: netDir, Interfaces: interfaces(map[string]hostproc.Counters{"lo": {}})}, nil},
+		{"baseline of another proc", &Baseline{BootID: boot, NetDir: "/host-proc/1/net", Interfaces: interfaces(map[string]hostproc.Counters{"lo": {}})}, nil},
+		{"baseline of a later time", &Baseline{BootID: boot, NetDir: netDir, Uptime: 6000 * time.Second, Interfaces: interfaces(map[string]hostproc.Counters{"lo": {}})}, nil},
 		{"baseline without counters", &Baseline{BootID: boot, NetDir: netDir}, nil},
-		{"nothing happened", &Baseline{BootID: boot, NetDir: netDir, Interfaces: map[string]hostproc.Counters{
-			"lo": c(11864, 36, 11864, 36), "dum0": c(516, 6, 638, 7), "dum0p": c(638, 7, 516, 6)}}, []uint64{0, 0, 0, 0}},
-		{"traffic on two interfaces", &Baseline{BootID: boot, NetDir: netDir, Interfaces: map[string]hostproc.Counters{
-			"lo": c(1584, 26, 1584, 26), "dum0": c(500, 5, 600, 4), "dum0p": c(638, 7, 516, 6)}}, []uint64{10296, 10318, 11, 13}},
-		{"an interface appears", &Baseline{BootID: boot, NetDir: netDir, Interfaces: map[string]hostproc.Counters{
-			"dum0": c(516, 6, 638, 7), "dum0p": c(638, 7, 516, 6)}}, []uint64{0, 0, 0, 0}},
-		{"an interface vanishes", &Baseline{BootID: boot, NetDir: netDir, Interfaces: map[string]hostproc.Counters{
-			"lo": c(11860, 35, 11864, 36), "dum0": c(516, 6, 638, 7), "dum0p": c(638, 7, 516, 6), "br-a1": c(1074, 13, 9, 9)}}, []uint64{4, 0, 1, 0}},
-		{"one counter falls", &Baseline{BootID: boot, NetDir: netDir, Interfaces: map[string]hostproc.Counters{
-			"lo": c(11864, 36, 11864, 36), "dum0": c(0, 0, 639, 0), "dum0p": c(630, 7, 516, 6)}}, []uint64{8, 0, 0, 0}},
+		{"nothing happened", &Baseline{BootID: boot, NetDir: netDir, Interfaces: interfaces(map[string]hostproc.Counters{
+			"lo": c(11864, 36, 11864, 36), "dum0": c(516, 6, 638, 7), "dum0p": c(638, 7, 516, 6)})}, []uint64{0, 0, 0, 0}},
+		{"traffic on two interfaces", &Baseline{BootID: boot, NetDir: netDir, Interfaces: interfaces(map[string]hostproc.Counters{
+			"lo": c(1584, 26, 1584, 26), "dum0": c(500, 5, 600, 4), "dum0p": c(638, 7, 516, 6)})}, []uint64{10296, 10318, 11, 13}},
+		{"an interface appears", &Baseline{BootID: boot, NetDir: netDir, Interfaces: interfaces(map[string]hostproc.Counters{
+			"dum0": c(516, 6, 638, 7), "dum0p": c(638, 7, 516, 6)})}, []uint64{0, 0, 0, 0}},
+		{"an interface vanishes", &Baseline{BootID: boot, NetDir: netDir, Interfaces: interfaces(map[string]hostproc.Counters{
+			"lo": c(11860, 35, 11864, 36), "dum0": c(516, 6, 638, 7), "dum0p": c(638, 7, 516, 6), "br-a1": c(1074, 13, 9, 9)})}, []uint64{4, 0, 1, 0}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
+			if test.since != nil && test.since.Uptime == 0 {
+				test.since.Uptime = 5100 * time.Second
+			}
 			n := collect(t, scenario, options(), test.since).Metrics.NetworkStats
 			if n == nil || test.want == nil {
 				if (n == nil) != (test.want == nil) {
@@ -297,8 +321,8 @@ func TestBadCounterRow(t *testing.T) {
 	if n := second.Metrics.NetworkStats; n == nil || *n.BytesIn != 100 || *n.PacketsIn != 1 {
 		t.Errorf("network_stats %+v, want the 100 bytes and 1 packet of lo", n)
 	}
-	if len(second.Problems) != 1 || second.Problems[0].What != "network_stats" {
-		t.Errorf("problems %v, want one about network_stats", second.Problems)
+	if len(second.Problems) != 1 || second.Problems[0].What != "rows of the interface counters" {
+		t.Errorf("problems %v, want one about rows of the interface counters", second.Problems)
 	}
 	write(t, root, "1/net/dev", more)
 	third := collect(t, root, options(), second.Baseline)
