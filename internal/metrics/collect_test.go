@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"encoding/json"
 	"errors"
 	"io/fs"
 	"net/netip"
@@ -51,6 +52,25 @@ func sorted(t testing.TB, s Sample) Sample {
 		s.Metrics = sent.Metrics
 	}
 	return s
+}
+
+// saved returns a baseline as a restart finds it.
+func saved(t testing.TB, b *Baseline) *Baseline {
+	t.Helper()
+	text, err := json.Marshal(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return loaded(t, string(text))
+}
+
+func loaded(t testing.TB, text string) *Baseline {
+	t.Helper()
+	b := new(Baseline)
+	if err := json.Unmarshal([]byte(text), b); err != nil {
+		t.Fatal(err)
+	}
+	return b
 }
 
 // interfaces are those of a baseline.

@@ -242,6 +242,9 @@ func difference(earlier Interface, now hostproc.Counters, limit time.Duration) (
 			}
 		case is[f] > was[f] && was[f] == 0 && was[other] > 0:
 			fault[f] = errWasZero
+		case is[f] == 0 && was[f] == 0 && before[f] > 0 && !tooOld(earlier.BeforeAge, limit):
+			fault[f] = errFell // it may still be a reading that failed
+			fell = true
 		case is[f] >= was[f]:
 			grown[f] = is[f] - was[f]
 			fell = is[f] == was[f] // it has not counted on from where it fell to
