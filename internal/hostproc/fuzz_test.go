@@ -108,6 +108,19 @@ func FuzzRoute(f *testing.F) {
 	})
 }
 
+func FuzzIgmp(f *testing.F) {
+	f.Add([]byte("Idx\tDevice    : Count Querier\tGroup    Users Timer\tReporter\n1\tlo        :     1      V3\n\t\t\t\t010000E0     1 0:00000000\t\t0\n"))
+	f.Add([]byte("2147483648\ta:\n-1\tb:\n7\t c :\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		indexes, _ := parseIgmp(bytes.NewReader(data))
+		for name, index := range indexes {
+			if index <= 0 || !bytes.Contains(data, []byte(name)) {
+				t.Errorf("index %d of %q", index, name)
+			}
+		}
+	})
+}
+
 func FuzzNetlink(f *testing.F) {
 	f.Add(dumpRequest(unix.RTM_GETADDR, unix.SizeofIfAddrmsg))
 	address := []byte{

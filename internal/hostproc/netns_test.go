@@ -296,6 +296,33 @@ func TestInterfaceDeleted(t *testing.T) {
 	}
 }
 
+// A new interface of an old name has another index.
+func TestInterfaceReplaced(t *testing.T) {
+	s := hostproctest.Start(t)
+	ip := func(commands string) {
+		t.Helper()
+		command := s.Command(t, "ip", "-batch", "-")
+		command.Stdin = strings.NewReader(commands)
+		if output, err := command.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, output)
+		}
+	}
+	const add = "link add ppp0 type veth peer name ppp0p\nlink set ppp0 up\n"
+	h := open(t, s.Root())
+	ip(add)
+	first := counters(t, h)["ppp0"].Index
+	same := counters(t, h)["ppp0"].Index
+	ip("link del ppp0\n" + add)
+	second := counters(t, h)["ppp0"].Index
+	if first == 0 || same != first || second == 0 || second == first {
+		t.Errorf("indexes %d and %d, after it was replaced %d", first, same, second)
+	}
+	ip("link set ppp0 down\n")
+	if down := counters(t, h)["ppp0"].Index; down != 0 {
+		t.Errorf("index %d of an interface that is down, want none", down)
+	}
+}
+
 func counters(t *testing.T, h *Host) map[string]Counters {
 	t.Helper()
 	c, err := h.Counters()

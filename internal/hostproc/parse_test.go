@@ -105,6 +105,7 @@ func TestParserErrors(t *testing.T) {
 		"fib_trie": func(r io.Reader) error { _, err := parseFibTrie(r); return err },
 		"if_inet6": func(r io.Reader) error { _, err := parseIfInet6(r); return err },
 		"route":    func(r io.Reader) error { _, err := parseRoute(r); return err },
+		"igmp":     func(r io.Reader) error { _, err := parseIgmp(r); return err },
 		"dev":      func(r io.Reader) error { _, err := parseNetDev(r); return err },
 		"stat":     func(r io.Reader) error { _, err := parseStat(r); return err },
 		"uptime":   func(r io.Reader) error { _, err := parseUptime(r); return err },
