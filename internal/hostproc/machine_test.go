@@ -70,7 +70,7 @@ func TestMachineMissing(t *testing.T) {
 func TestMachineMalformed(t *testing.T) {
 	bad := map[string][]string{
 		"stat":                      {"", "btime 1\n", "cpu  1 2 3\n", "cpu  1 2 3 x\n", "cpu  0 0 0 0\n", "cpu  nan 0 0 1\n", "cpu  1 -1 1 1\n", "cpu  1 1 1 18446744073709551616\n", "cpux 1 2 3 4\n", "cpu0 1 2 3 4\n"},
-		"meminfo":                   {"", "MemTotal: 1 kB\n", "MemTotal: 1 MB\nMemAvailable: 1 kB\n", "MemTotal: 1 kB\nMemAvailable: -1 kB\n", "MemTotal: 0x10 kB\nMemAvailable: 1 kB\n", "MemTotal: 1 2 kB\nMemAvailable: 1 kB\n", "MemTotal: 18014398509481984 kB\nMemAvailable: 1 kB\n", "MemTotal\n", strings.Repeat("\x00", 1<<20)},
+		"meminfo":                   {"", "MemTotal: 1 kB\n", "MemTotal: 1 MB\nMemAvailable: 1 kB\n", "MemTotal: 1 kB\nMemAvailable: -1 kB\n", "MemTotal: 0x10 kB\nMemAvailable: 1 kB\n", "MemTotal: 1 2 kB\nMemAvailable: 1 kB\n", "MemTotal: 1125899906842624 kB\nMemAvailable: 1 kB\n", "MemTotal\n", strings.Repeat("\x00", 1<<20)},
 		"loadavg":                   {"", "0.1 0.2\n", "a b c 1/2 3\n"},
 		"uptime":                    {"", "1.0\n", "-1.0 2.0\n", "nan 1.0\n", "1e300 1.0\n", "x 1.0\n", strings.Repeat("1", 1<<20)},
 		"sys/fs/file-nr":            {"", "1\t0\n", "-1\t0\t5\n", "x\t0\t5\n", "9223372036854775808\t0\t5\n"},
@@ -174,6 +174,43 @@ func TestOddMeminfo(t *testing.T) {
 		if got, err := open(t, root).Memory(); err != nil || got != (Memory{Total: 1000 << 10, Available: 500 << 10}) {
 			t.Errorf("%s: %+v, %v, want 1000 and 500 kB", name, got, err)
 		}
+	}
+}
+
+// Kernels before 3.14 leave the estimate of the available memory to others.
+func TestMemoryWithoutMemAvailable(t *testing.T) {
+	// In MiB: 100 free, 400 of page cache and 40 of slabs; the low watermark is 10.
+	const meminfo = "MemTotal: 1048576 kB\nMemFree: 102400 kB\nBuffers: 1024 kB\nCached: 512000 kB\n" +
+		"Active(file): 204800 kB\nInactive(file): 204800 kB\nSReclaimable: 40960 kB\nSUnreclaim: 9999 kB\n"
+	for _, test := range []struct {
+		name, meminfo, minFree string
+		wantMiB                uint64 // 0: an error
+	}{
+		{"capped at the watermark", meminfo, "8192\n", 100 - 10 + 400 - 10 + 40 - 10},
+		{"half of little cache", strings.ReplaceAll(meminfo, "204800", "2048"), "8192\n", 100 - 10 + 4 - 2 + 40 - 10},
+		{"half of few slabs", strings.ReplaceAll(meminfo, "40960", "4096"), "8192\n", 100 - 10 + 400 - 10 + 4 - 2},
+		{"MemAvailable is no number", meminfo + "MemAvailable: x kB\n", "8192\n", 100 - 10 + 400 - 10 + 40 - 10},
+		{"without the watermark", meminfo, "", 0},
+		{"the watermark is no number", meminfo, "x\n", 0},
+		{"without a part", strings.Replace(meminfo, "SReclaimable", "Other", 1), "8192\n", 0},
+	} {
+		root := copyTree(t, "native", "proc")
+		write(t, root, "meminfo", test.meminfo)
+		if err := os.Mkdir(filepath.Join(root, "sys/vm"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if test.minFree != "" {
+			write(t, root, "sys/vm/min_free_kbytes", test.minFree)
+		}
+		got, err := open(t, root).Memory()
+		if (err == nil) != (test.wantMiB > 0) || got.Available != test.wantMiB<<20 {
+			t.Errorf("%s: %d KiB available, %v, want %d MiB", test.name, got.Available>>10, err, test.wantMiB)
+		}
+	}
+	// Less free memory than the watermark, and nothing that can be reclaimed.
+	none := map[string]uint64{"MemFree": 1 << 20}
+	if got := estimateAvailable(none, 8<<20); got != 0 {
+		t.Errorf("%d bytes available, want 0", got)
 	}
 }
 

@@ -15,14 +15,25 @@ import (
 type Counters struct {
 	RxBytes, RxPackets uint64 // received
 	TxBytes, TxPackets uint64 // sent
-	Index              int    // ifindex, 0 if unknown
+	// Index tells an interface from an earlier one of the same name: the kernel
+	// gives every new one another. 0 is an unknown index, of which nothing
+	// follows: that of an interface that is down.
+	Index int `json:",omitempty"`
 }
 
-// Counters returns the counters of the host's interfaces by name, from net/dev.
-// With a [*RowsError] it returns those of the rows that could be parsed: an
-// interface that is not among them may exist, with counters unknown.
+// Counters returns the counters of the host's interfaces by name, from net/dev,
+// with the indexes of net/igmp. With a [*RowsError] it returns those of the rows
+// that could be parsed: an interface that is not among them may exist, with
+// counters unknown.
 func (h *Host) Counters() (map[string]Counters, error) {
-	return parseFile(filepath.Join(h.netDir, "dev"), parseNetDev)
+	counters, err := parseFile(filepath.Join(h.netDir, "dev"), parseNetDev)
+	// What can't be read of it is unknown.
+	indexes, _ := parseFile(filepath.Join(h.netDir, "igmp"), parseIgmp)
+	for name, c := range counters {
+		c.Index = indexes[name]
+		counters[name] = c
+	}
+	return counters, err
 }
 
 // maxInterfaces bounds the interfaces kept. Hosts of containers have thousands.

@@ -41,6 +41,30 @@ func TestCounters(t *testing.T) {
 	}
 }
 
+func TestInterfaceIndexes(t *testing.T) {
+	const igmpHeader = "Idx\tDevice    : Count Querier\tGroup    Users Timer\tReporter\n"
+	const group = "\t\t\t\t010000E0     1 0:00000000\t\t0\n"
+	const dev = devHeader + "lo: 1 2 0 0 0 0 0 0 3 4 0 0 0 0 0 0\naverylongname12: 1 2 0 0 0 0 0 0 3 4 0 0 0 0 0 0\n"
+	for _, test := range []struct {
+		name, igmp string
+		lo, other  int
+	}{
+		{"both up", igmpHeader + "1\tlo        :     1      V3\n" + group + "12\taverylongname12:     2      V3\n" + group + group, 1, 12},
+		{"one down", igmpHeader + "1\tlo        :     1      V3\n" + group, 1, 0},
+		{"none", igmpHeader, 0, 0},
+		{"malformed rows", igmpHeader + "x\tlo: 1 V3\n-1\tlo:\n\t:\n99999999999\tlo: 1\n5 lo: 1\n3\taverylongname12: 1\n", 0, 3},
+	} {
+		root := copyTree(t, "native", "proc")
+		write(t, root, "1/net/dev", dev)
+		write(t, root, "1/net/igmp", test.igmp)
+		got, err := open(t, root).Counters()
+		want := map[string]Counters{"lo": {1, 2, 3, 4, test.lo}, "averylongname12": {1, 2, 3, 4, test.other}}
+		if diff := cmp.Diff(want, got); err != nil || diff != "" {
+			t.Errorf("%s: error %v, counters (-want +got):\n%s", test.name, err, diff)
+		}
+	}
+}
+
 // The container's own dev has 3 interfaces fewer.
 func TestCountersOfContainerAreTheHosts(t *testing.T) {
 	got, err := open(t, "testdata/container").Counters()

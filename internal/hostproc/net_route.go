@@ -8,17 +8,11 @@ import (
 	"io"
 	"math/bits"
 	"net/netip"
-	"path/filepath"
 )
 
 // networks are IPv4 networks that an interface is connected to, with its name,
 // "" if several are.
 type networks map[netip.Prefix]string
-
-// networks returns the connected networks of net/route.
-func (h *Host) networks() (networks, error) {
-	return parseFile(filepath.Join(h.netDir, "route"), parseRoute)
-}
 
 // maxNetworks bounds the networks kept, of which a host has about as many as
 // interfaces.
@@ -93,16 +87,4 @@ func parseWord(text []byte) (address [4]byte, ok bool) {
 	number, ok := parseHex(text)
 	binary.NativeEndian.PutUint32(address[:], number)
 	return address, ok && len(text) == 8
-}
-
-// around returns the interface of the smallest network that holds addr, "" if
-// there is none or more than one interface.
-func (n networks) around(addr netip.Addr) string {
-	for size := addr.BitLen(); size > 0; size-- {
-		network, _ := addr.Prefix(size)
-		if name, ok := n[network]; ok {
-			return name
-		}
-	}
-	return ""
 }

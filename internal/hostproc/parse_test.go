@@ -15,14 +15,15 @@ import (
 
 func TestParseFibTrie(t *testing.T) {
 	tests := []struct {
-		name, table string
-		want        string
+		name, table     string
+		own, broadcasts string
 	}{
-		{"empty", "", ""},
-		{"two routes of one leaf, with a type of service", "Main:\n  |-- 10.0.0.1\n     /24 link UNICAST\n     /32 host LOCAL tos=0x10\n", "10.0.0.1"},
-		{"wider local network", "Main:\n  |-- 10.0.0.0\n     /24 host LOCAL\n", ""},
+		{"empty", "", "", ""},
+		{"networks", "Main:\n  |-- 10.0.0.0\n     /24 link UNICAST\n     /32 link BROADCAST\n  |-- 10.0.0.255\n     /32 link BROADCAST\n     /32 link BROADCAST\n", "", "10.0.0.0 10.0.0.255"},
+		{"two routes of one leaf, with a type of service", "Main:\n  |-- 10.0.0.1\n     /24 link UNICAST\n     /32 host LOCAL tos=0x10\n", "10.0.0.1", ""},
+		{"wider local network", "Main:\n  |-- 10.0.0.0\n     /24 host LOCAL\n", "", ""},
 		{"other table before and between", "Id 7:\n |-- 10.0.0.1\n    /32 host LOCAL\nMain:\n |-- 10.0.0.2\n    /32 host LOCAL\n" +
-			"Id 300:\n |-- 10.0.0.3\n    /32 host LOCAL\nLocal:\n |-- 10.0.0.4\n    /32 host LOCAL\n", "10.0.0.2 10.0.0.4"},
+			"Id 300:\n |-- 10.0.0.3\n    /32 host LOCAL\nLocal:\n |-- 10.0.0.4\n    /32 host LOCAL\n", "10.0.0.2 10.0.0.4", ""},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -30,15 +31,22 @@ func TestParseFibTrie(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := map[netip.Addr]struct{}{}
-			for addr := range strings.FieldsSeq(test.want) {
-				want[netip.MustParseAddr(addr)] = struct{}{}
+			if diff := cmp.Diff(addressSet(test.own), got.own, equateAddrs); diff != "" {
+				t.Errorf("own addresses (-want +got):\n%s", diff)
 			}
-			if diff := cmp.Diff(want, got, equateAddrs); diff != "" {
-				t.Errorf("addresses (-want +got):\n%s", diff)
+			if diff := cmp.Diff(addressSet(test.broadcasts), got.broadcasts, equateAddrs); diff != "" {
+				t.Errorf("broadcast addresses (-want +got):\n%s", diff)
 			}
 		})
 	}
+}
+
+func addressSet(list string) map[netip.Addr]struct{} {
+	set := map[netip.Addr]struct{}{}
+	for addr := range strings.FieldsSeq(list) {
+		set[netip.MustParseAddr(addr)] = struct{}{}
+	}
+	return set
 }
 
 // An endless table of distinct addresses ends in an error, not in all memory.
@@ -97,6 +105,7 @@ func TestParserErrors(t *testing.T) {
 		"fib_trie": func(r io.Reader) error { _, err := parseFibTrie(r); return err },
 		"if_inet6": func(r io.Reader) error { _, err := parseIfInet6(r); return err },
 		"route":    func(r io.Reader) error { _, err := parseRoute(r); return err },
+		"igmp":     func(r io.Reader) error { _, err := parseIgmp(r); return err },
 		"dev":      func(r io.Reader) error { _, err := parseNetDev(r); return err },
 		"stat":     func(r io.Reader) error { _, err := parseStat(r); return err },
 		"uptime":   func(r io.Reader) error { _, err := parseUptime(r); return err },

@@ -124,3 +124,18 @@ func TestRouteMetricBelowZero(t *testing.T) {
 		t.Errorf("listening TCP ports (-want +got):\n%s", diff)
 	}
 }
+
+// The address of a load balancer on lo is in eth0's network, and so is eth0's
+// own: the tables do not tell which is which.
+func TestVirtualAddressOnLoopback(t *testing.T) {
+	s := collect(t, fieldTree(t, "fib-lvs-vip-on-lo"), all(), nil)
+	want := []report.Port{port(22, "0.0.0.0"), port(22, "::"), port(80, "")}
+	if diff := cmp.Diff(want, s.Metrics.ListeningTCPPorts.Ports); diff != "" {
+		t.Errorf("listening TCP ports (-want +got):\n%s", diff)
+	}
+	for _, c := range s.Metrics.TCPConnections.Connections {
+		if c.LocalInterface != "" {
+			t.Errorf("interface %q", c.LocalInterface)
+		}
+	}
+}
