@@ -132,12 +132,13 @@ type countOptions struct {
 func count(since *Baseline, now map[string]hostproc.Counters, o countOptions) (map[string]Interface, traffic) {
 	next := make(map[string]Interface, len(now))
 	byIndex := make(map[int]string, len(now)) // names in the baseline
-	indexed := since.LastIndex > 0            // and every interface there has one
+	accounted := since.LastIndex > 0          // for each that may have another name now
 	for name, i := range since.Interfaces {
 		if i.Index != 0 {
 			byIndex[i.Index] = name
+		} else if _, there := now[name]; !there {
+			accounted = false
 		}
-		indexed = indexed && i.Index != 0
 	}
 	var t traffic
 	for _, name := range slices.Sorted(maps.Keys(now)) {
@@ -149,7 +150,7 @@ func count(since *Baseline, now map[string]hostproc.Counters, o countOptions) (m
 			earlier, known = since.Interfaces[former], true // it may have been renamed
 		case c.Index == 0 || known && earlier.Index == 0:
 			// The name is all there is to go by.
-		case indexed && c.Index > since.LastIndex:
+		case accounted && c.Index > since.LastIndex:
 			earlier, known = Interface{}, true // it is new, and has counted from zero
 		default:
 			known = false // it may come from another network namespace, with what it counted there

@@ -195,7 +195,8 @@ func TestIndexes(t *testing.T) {
 		{"index unknown", before, 3, map[string]hostproc.Counters{"wg0": c(0, 7000)}, 0},
 		{"index unknown now, name known", before, 3, map[string]hostproc.Counters{"eth1": c(0, 1e9+300)}, 300},
 		{"index unknown before, name known", map[string]hostproc.Counters{"eth1": c(0, 1e9)}, 0, map[string]hostproc.Counters{"eth1": c(3, 1e9+300)}, 300},
-		{"not all indexes known before", map[string]hostproc.Counters{"lo": c(1, 100), "eth0": c(0, 5e9)}, 1, map[string]hostproc.Counters{"lan0": c(2, 5e9)}, 0},
+		{"new beside one that is down", map[string]hostproc.Counters{"lo": c(1, 100), "eth1": c(0, 1e9)}, 2, map[string]hostproc.Counters{"lo": c(1, 100), "eth1": c(0, 1e9), "wg0": c(3, 7000)}, 7000},
+		{"perhaps one that was down, renamed", map[string]hostproc.Counters{"lo": c(1, 100), "eth0": c(0, 5e9)}, 1, map[string]hostproc.Counters{"lan0": c(2, 5e9)}, 0},
 	}
 	for _, test := range tests {
 		since := &Baseline{Interfaces: interfaces(test.before), LastIndex: test.last}
