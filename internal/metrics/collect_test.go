@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -380,5 +381,45 @@ func TestInterfaceNameThatIsNotText(t *testing.T) {
 	r := report.Report{ID: 1, Version: report.DocumentVersion, Metrics: sample.Metrics}
 	if _, err := r.Encode(report.Encoding{}); err != nil {
 		t.Error(err)
+	}
+}
+
+// Half-closed connections are reported on demand: the scenario has both ends of
+// one.
+func TestIncludeHalfClosed(t *testing.T) {
+	o := options()
+	o.IncludeHalfClosed = true
+	got := collect(t, scenario, o, nil).Metrics.TCPConnections
+	if *got.Total != 12 {
+		t.Errorf("total %d, want 12", *got.Total)
+	}
+	for _, want := range []report.Connection{connection("127.0.0.1:1001", "lo", 55484), connection("127.0.0.1:55484", "lo", 1001)} {
+		if !slices.ContainsFunc(got.Connections, func(c report.Connection) bool { return cmp.Equal(want, c, equal) }) {
+			t.Errorf("%v is missing", want.RemoteAddr)
+		}
+	}
+}
+
+// A malformed row costs itself only. The total says that the list may not be
+// whole, and no row at all is no statement.
+func TestMalformedRows(t *testing.T) {
+	root := copyTree(t)
+	const header = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
+	write(t, root, "1/net/tcp6", header)
+	write(t, root, "1/net/tcp", header+"   0: 00000000:0016 00000000:0000 0A 00000000:00000000\n   1: garbage\n   2: garbage\n")
+	got := collect(t, root, options(), nil)
+	want := &report.ListeningPorts{Ports: []report.Port{port(22, "0.0.0.0")}, Total: new(int64(3))}
+	if diff := cmp.Diff(want, got.Metrics.ListeningTCPPorts); diff != "" {
+		t.Errorf("listening TCP ports (-want +got):\n%s", diff)
+	}
+	if got.Metrics.TCPConnections != nil {
+		t.Errorf("connections %v, want no block", got.Metrics.TCPConnections)
+	}
+	var missing []string
+	for _, p := range got.Problems {
+		missing = append(missing, p.What)
+	}
+	if diff := cmp.Diff([]string{"tcp_connections", "rows of the TCP tables"}, missing); diff != "" {
+		t.Errorf("problems about (-want +got):\n%s", diff)
 	}
 }

@@ -39,9 +39,9 @@ func parseConfig(r io.Reader) (map[string]any, error) {
 	if len(text) > maxConfigSize {
 		return nil, fmt.Errorf("more than %d bytes", maxConfigSize)
 	}
-	var document map[string]any
-	if err := json.Unmarshal(text, &document); err != nil {
-		return nil, fmt.Errorf("want a JSON object: %w", err)
+	document, err := parseObject(text)
+	if err != nil {
+		return nil, err
 	}
 	components, ok := document["components"].(map[string]any)
 	if !ok {
@@ -65,13 +65,23 @@ func mergeOf(components map[string]any) (map[string]any, error) {
 		case map[string]any:
 			return merge, nil
 		case string:
-			var object map[string]any
-			if err := json.Unmarshal([]byte(merge), &object); err != nil {
-				return nil, fmt.Errorf("%s, merge: want a JSON object: %w", name, err)
+			object, err := parseObject([]byte(merge))
+			if err != nil {
+				return nil, fmt.Errorf("%s, merge: %w", name, err)
 			}
 			return object, nil
 		}
 		return nil, errors.New(name + ", merge: want a JSON object or its text")
 	}
 	return nil, fmt.Errorf("the deployment has no component %s", componentName)
+}
+
+func parseObject(text []byte) (object map[string]any, err error) {
+	if err := json.Unmarshal(text, &object); err != nil {
+		return nil, fmt.Errorf("want a JSON object: %w", err)
+	}
+	if object == nil {
+		return nil, errors.New("want a JSON object, not null")
+	}
+	return object, nil
 }
