@@ -10,6 +10,7 @@ import (
 
 	"github.com/device-defender/device-defender/internal/defender/report"
 	"github.com/device-defender/device-defender/internal/greengrass"
+	"github.com/device-defender/device-defender/internal/metrics"
 )
 
 // Options are what the process gives the agent.
@@ -57,10 +58,12 @@ type agent struct {
 	state      state
 	tracker    tracker
 	dropped    int
-	cut        cutLists // of the last report
-	missing    lasting  // what reports lack
-	conditions lasting  // of the sample, its path and the configuration
-	notice     string   // where the network tables are read, if not where expected
+	cut        cutLists         // of the last report
+	history    *metrics.History // what the last reports carried
+	files      *metrics.Files   // of custom metrics
+	missing    lasting          // what reports lack
+	conditions lasting          // of the sample, its path and the configuration
+	notice     string           // where the network tables are read, if not where expected
 
 	validation  *greengrass.Registration // nil if deployments are not validated
 	replies     []*greengrass.Registration
@@ -91,6 +94,8 @@ func Run(ctx context.Context, o Options) error {
 		disk:           stateWriter{folder: o.WorkDir, log: o.Log},
 		missing:        lasting{},
 		conditions:     lasting{},
+		history:        new(metrics.History),
+		files:          metrics.NewFiles(),
 		refresh:        make(chan struct{}, 1),
 		configurations: make(chan configuration),
 		looks:          make(chan look, 1),

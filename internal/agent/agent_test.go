@@ -398,14 +398,18 @@ func TestTokenRefusedForGood(t *testing.T) {
 func TestThrottled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, greengrass.Java, nil)
-		b.core.RejectReports("Throttled", "too many")
+		b.answerWith(func(id int64) []report.Reply {
+			return []report.Reply{{ThingName: "thing", ReportID: id, Status: report.Rejected, ErrorCode: "Throttled", ErrorMessage: "too many"}}
+		})
 		b.run()
 		b.after(time.Hour)
 		slow := len(b.reports())
 		if slow < 3 || slow > 4 { // at 0, 10, 30 and 70 minutes
 			t.Errorf("%d reports in an hour of throttling, want 3", slow)
 		}
-		b.core.RejectReports("", "")
+		b.answerWith(func(id int64) []report.Reply {
+			return []report.Reply{{ThingName: "thing", ReportID: id, Status: report.Accepted}}
+		})
 		b.after(12 * time.Hour)
 		reports := b.reports()
 		if gap := reports[len(reports)-1].at - reports[len(reports)-2].at; gap != 5*time.Minute {
@@ -548,11 +552,11 @@ func TestReportIsFittedToLite(t *testing.T) {
 		if total := *connections.Total; total != 605 { // and five of tcp6
 			t.Errorf("total %d, want 605", total)
 		}
-		cut := len(b.logged("cut to fit the nucleus"))
+		cut, capped := len(b.logged("cut to fit the nucleus")), len(b.logged("lists cut to MaxListItems"))
 		switch nucleus {
 		case greengrass.Java:
-			if n := len(connections.Connections); n != 250 || cut != 0 {
-				t.Errorf("%d connections listed, cut %d times, want 250 and never", n, cut)
+			if n := len(connections.Connections); n != 250 || cut != 0 || capped != 1 {
+				t.Errorf("%d connections listed, said %d and %d times, want 250, never and once", n, cut, capped)
 			}
 		case greengrass.Lite:
 			if n := len(connections.Connections); n == 0 || n >= 250 || cut != 1 {

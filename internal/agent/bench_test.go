@@ -137,6 +137,28 @@ func (b *bench) see(m localcore.Message) {
 	b.arrived = append(b.arrived, arrival{time.Since(b.start), m.Topic, r})
 }
 
+// answerWith lets the cloud answer each report with replies of the test's own.
+func (b *bench) answerWith(replies func(id int64) []report.Reply) {
+	b.core.SetDefender(func(m localcore.Message) (answers []localcore.Message) {
+		r, encoding, err := report.Decode(m.Payload)
+		if err != nil {
+			return nil
+		}
+		for _, reply := range replies(r.ID) {
+			topic := report.AcceptedTopic("thing", encoding.Format)
+			if reply.Status == report.Rejected {
+				topic = report.RejectedTopic("thing", encoding.Format)
+			}
+			payload, err := reply.Encode(encoding.Format)
+			if err != nil {
+				b.t.Error(err)
+			}
+			answers = append(answers, localcore.Message{Topic: topic, Payload: payload})
+		}
+		return answers
+	})
+}
+
 // after lets time pass.
 func (b *bench) after(d time.Duration) {
 	time.Sleep(d)

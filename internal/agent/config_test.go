@@ -86,6 +86,7 @@ func TestConfigurationValues(t *testing.T) {
 		{"interfaces as words", `{"Interfaces": {"Exclude": "veth*, docker0"}}`,
 			with(func(c *Config) { c.Metrics.Interfaces = metrics.Filter{Exclude: []string{"veth*", "docker0"}} })},
 		{"loopback", `{"IncludeLoopback": "false"}`, with(func(c *Config) { c.Metrics.IncludeLoopback = false })},
+		{"half-closed connections", `{"IncludeHalfClosed": "true"}`, with(func(c *Config) { c.Metrics.IncludeHalfClosed = true })},
 		{"items", `{"MaxListItems": 50}`, with(func(c *Config) { c.Metrics.MaxListItems = 50 })},
 		{"log level", `{"LogLevel": "debug"}`, with(func(c *Config) { c.LogLevel = slog.LevelDebug })},
 		{"built-in metric by its name", `{"CustomMetrics": {"uptime": true}}`,
@@ -99,6 +100,11 @@ func TestConfigurationValues(t *testing.T) {
 		{"metric of a file with a type", `{"CustomMetrics": {"peers": {"File": "peers", "Type": "ip-address-list"}}}`,
 			custom("peers", metrics.Source{File: "peers", Type: report.IPList})},
 		{"default metric switched off", `{"CustomMetrics": {"cpu_usage": "false"}}`, noCPU},
+		{"default metric switched off as an object", `{"CustomMetrics": {"cpu_usage": {"Source": "off"}}}`, noCPU},
+		{"metric of a file switched off by what is merged to it", `{"CustomMetrics": {"gpu": {"File": "/run/gpu", "Type": "number", "Source": "off"}}}`, DefaultConfig()},
+		{"metric of a file that is taken away", `{"CustomMetrics": {"gpu": {"File": "", "Type": "number"}}}`, DefaultConfig()},
+		{"metric of a file that is taken away by null", `{"CustomMetrics": {"gpu": {"File": null, "Type": "number"}}}`, DefaultConfig()},
+		{"metric of a file that is taken away by null on lite", `{"CustomMetrics": {"gpu": {"File": "null", "Type": "number"}}}`, DefaultConfig()},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -132,6 +138,7 @@ func TestConfigurationProblems(t *testing.T) {
 		{`{"Interfaces": {"Include": ["["]}}`, `Interfaces: map[Include:[[]], want well-formed patterns: interface pattern "[": syntax error in pattern`},
 		{`{"Interfaces": "eth0"}`, `Interfaces: "eth0", want {"Include": [...], "Exclude": [...]}`},
 		{`{"IncludeLoopback": "yes"}`, `IncludeLoopback: "yes", want true or false`},
+		{`{"IncludeHalfClosed": 1}`, `IncludeHalfClosed: 1, want true or false`},
 		{`{"MaxListItems": 0}`, `MaxListItems: 0, want 1 to 2000`},
 		{`{"ReportTopic": "a/{Thing}"}`, `ReportTopic: "a/{Thing}", want a topic without wildcards, such as "$aws/rules/my_rule/{thing}", or ""`},
 		{`{"SampleIntervalSeconds": "0x1p9"}`, `SampleIntervalSeconds: "0x1p9", want 300 to 86400 seconds`},
@@ -191,6 +198,16 @@ func TestEnvironmentBesideTheRecipesDefaults(t *testing.T) {
 	for count, want := range map[any]int{5.0: 9, "5": 9, 7.0: 7, nil: 9} {
 		if c, _ := p.Parse(map[string]any{"PublishRetryCount": count}, fromEnvironment); c.PublishRetryCount != want {
 			t.Errorf("PublishRetryCount %v beside 9 of the environment: %d, want %d", count, c.PublishRetryCount, want)
+		}
+	}
+}
+
+// Every setting that can be set can be written.
+func TestDocumentHasEveryKey(t *testing.T) {
+	document := DefaultConfig().Document()
+	for _, k := range keys {
+		if _, ok := document[k.name]; k.set != nil && !ok {
+			t.Errorf("document lacks %s", k.name)
 		}
 	}
 }

@@ -23,11 +23,10 @@ func (r *reader) customMetrics(name string, value any) bool {
 	}
 	for _, metric := range slices.Sorted(maps.Keys(object)) {
 		value, key := object[metric], name+"."+metric
-		on, isBool := boolean(value)
 		switch {
 		case unset(value):
 			continue
-		case isBool && !on:
+		case isOff(value):
 			delete(sources, metric)
 			continue
 		}
@@ -45,6 +44,26 @@ func (r *reader) customMetrics(name string, value any) bool {
 	r.config.Metrics.Custom = sources
 	return true
 }
+
+// isOff reports whether a metric is switched off: by false, or where it is an
+// object by {"Source": "off"}, or no File. On the Java nucleus an object must
+// stay one: a leaf in its place can keep the nucleus from starting, and an object
+// that was reset may be back after a restart (runs of 2.18; the replay of
+// config.tlog in ConfigurationReader.java ignores the removal if it is faster than
+// the event that sets the object's time).
+func isOff(value any) bool {
+	if object, ok := value.(map[string]any); ok {
+		source, _ := text(member(object, "Source"))
+		file, isText := text(member(object, "File"))
+		_, hasFile := lookupMember(object, "File")
+		return strings.EqualFold(source, off) || source == "" && hasFile && (file == "" && isText || unset(member(object, "File")))
+	}
+	on, isBool := boolean(value)
+	return isBool && !on
+}
+
+// off is the source of a metric that is switched off.
+const off = "off"
 
 // source reads what feeds one custom metric: a built-in source, as its name,
 // as {"Source": name}, or as true where the metric is named after it; or a

@@ -43,8 +43,10 @@ type delivery struct {
 
 	attempts int
 	size     int
-	cut      report.Cut
-	err      error // nil once the nucleus has taken the report
+	cut      report.Cut     // of the sample
+	fitCut   report.Cut     // to fit the nucleus
+	sent     *report.Report // as it was sent
+	err      error          // nil once the nucleus has taken the report
 }
 
 // errUnknown is for a report that the nucleus was given and did not answer for:
@@ -56,10 +58,10 @@ var errTooLarge = errors.New("report too large")
 
 // send starts the delivery of a report. It leaves when its id is on the disk,
 // so that no crash makes an id come twice.
-func (a *agent) send(ctx context.Context, r *report.Report, saved <-chan struct{}) {
+func (a *agent) send(ctx context.Context, r *report.Report, cut report.Cut, saved <-chan struct{}) {
 	ctx, cancel := context.WithCancel(ctx)
 	d := &delivery{
-		report: r, topic: a.topic(), qos: greengrass.AtMostOnce, encoding: a.config.Encoding,
+		report: r, cut: cut, topic: a.topic(), qos: greengrass.AtMostOnce, encoding: a.config.Encoding,
 		reply: a.config.ReportTopic == "", expiry: a.schedule.period(), retries: a.config.PublishRetryCount,
 		replies: a.replies, cancel: cancel,
 	}
@@ -133,11 +135,11 @@ func (d *delivery) publish(ctx context.Context, client *greengrass.Client) error
 	if client.Nucleus() != greengrass.Java {
 		limit = maxPayloadLite // until a first answer tells them apart
 	}
-	payload, cut, err := d.report.Fit(d.encoding, limit)
+	payload, sent, cut, err := d.report.Fit(d.encoding, limit)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errTooLarge, err)
 	}
-	d.size, d.cut = len(payload), cut
+	d.size, d.sent, d.fitCut = len(payload), sent, cut
 	ctx, cancel := context.WithTimeout(ctx, d.expiry) // instead of a call's own 10 s
 	defer cancel()
 	if err := client.Alive(ctx); err != nil {
@@ -194,13 +196,27 @@ func (a *agent) finish(d *delivery) {
 	if d.reply {
 		a.tracker.published(d.report.ID)
 	}
-	if lists := listsOf(d.cut); lists != a.cut {
-		a.cut = lists
-		if d.cut.IsZero() {
-			a.Log.Info("reports fit the nucleus again")
-		} else {
-			a.Log.Warn("report cut to fit the nucleus, totals are true", "cut", d.cut)
-		}
+	if d.sent != nil {
+		a.history.Add(d.sent)
+		a.logCut(d)
+	}
+}
+
+// logCut says when lists begin or cease to be cut.
+func (a *agent) logCut(d *delivery) {
+	cut := d.cut.Plus(d.fitCut)
+	lists := listsOf(cut)
+	if lists == a.cut {
+		return
+	}
+	a.cut = lists
+	switch {
+	case cut.IsZero():
+		a.Log.Info("nothing is cut from reports any more")
+	case d.fitCut.IsZero():
+		a.Log.Warn("lists cut to MaxListItems, totals are true", "cut", cut)
+	default:
+		a.Log.Warn("report cut to fit the nucleus, totals are true", "cut", cut)
 	}
 }
 
@@ -253,8 +269,15 @@ func figures(r *report.Report) []any {
 		add("connections", b.Total)
 	}
 	if n := m.NetworkStats; n != nil {
-		attrs = append(attrs, "bytes_in", *n.BytesIn, "bytes_out", *n.BytesOut,
-			"packets_in", *n.PacketsIn, "packets_out", *n.PacketsOut)
+		counter := func(key string, n *uint64) {
+			if n != nil {
+				attrs = append(attrs, key, *n)
+			}
+		}
+		counter("bytes_in", n.BytesIn)
+		counter("bytes_out", n.BytesOut)
+		counter("packets_in", n.PacketsIn)
+		counter("packets_out", n.PacketsOut)
 	}
 	return attrs
 }

@@ -8,7 +8,6 @@ import (
 
 	"github.com/device-defender/device-defender/internal/defender/report"
 	"github.com/device-defender/device-defender/internal/greengrass"
-	"github.com/device-defender/device-defender/internal/greengrass/localcore"
 )
 
 // once checks that no report has arrived twice, and none that was not current.
@@ -231,24 +230,7 @@ func TestSurplusRepliesDoNotSlowDown(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := newBench(t, greengrass.Java, nil)
-				b.core.SetDefender(func(m localcore.Message) (answers []localcore.Message) {
-					r, _, err := report.Decode(m.Payload)
-					if err != nil {
-						return nil
-					}
-					for _, reply := range test.replies(r.ID) {
-						topic := report.AcceptedTopic("thing", report.JSON)
-						if reply.Status == report.Rejected {
-							topic = report.RejectedTopic("thing", report.JSON)
-						}
-						payload, err := reply.Encode(report.JSON)
-						if err != nil {
-							t.Error(err)
-						}
-						answers = append(answers, localcore.Message{Topic: topic, Payload: payload})
-					}
-					return answers
-				})
+				b.answerWith(test.replies)
 				b.run()
 				b.after(45 * time.Minute)
 				reports := b.reports()

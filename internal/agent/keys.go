@@ -77,6 +77,11 @@ var keys = []*key{
 		get:  func(c Config) any { return c.Metrics.IncludeLoopback },
 	},
 	{
+		name: "IncludeHalfClosed", set: (*reader).includeHalfClosed,
+		keep: func(to *Config, from Config) { to.Metrics.IncludeHalfClosed = from.Metrics.IncludeHalfClosed },
+		get:  func(c Config) any { return c.Metrics.IncludeHalfClosed },
+	},
+	{
 		name: "MaxListItems", set: (*reader).maxListItems,
 		keep: func(to *Config, from Config) { to.Metrics.MaxListItems = from.Metrics.MaxListItems },
 		get:  func(c Config) any { return float64(c.Metrics.MaxListItems) },
@@ -148,7 +153,8 @@ func (c Config) Document() map[string]any {
 
 // inEffect shows the setting that a key, or a path into one, has.
 func (c Config) inEffect(path string) string {
-	name, member, _ := strings.Cut(path, ".")
+	name, rest, _ := strings.Cut(path, ".")
+	member, _, _ := strings.Cut(rest, ".")
 	k := lookup(name)
 	if k == nil || k.get == nil {
 		return "nothing"

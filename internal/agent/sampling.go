@@ -67,7 +67,7 @@ func lookAt(paths []string) look {
 		}
 		defer host.Close()
 		boot, bootErr := host.BootID()
-		uptime, uptimeErr := host.Uptime()
+		uptime, uptimeErr := host.Clock()
 		return look{boot, uptime, bootErr == nil && uptimeErr == nil}
 	}
 	return look{}
@@ -79,7 +79,7 @@ func (a *agent) looked(l look) {
 	now := time.Now()
 	earlier := time.Time{}
 	b := a.state.Baseline
-	if b != nil && l.ok && l.boot == b.BootID && l.uptime >= b.Uptime && l.uptime-b.Uptime <= a.maxBaselineAge() {
+	if b != nil && l.ok && l.boot == b.BootID && l.uptime >= b.Uptime && l.uptime-b.Uptime <= baselineAge(a.config.SampleInterval) {
 		published := min(l.uptime-b.Uptime, l.uptime-a.state.Published)
 		earlier = now.Add(-max(published, 0))
 	} else {
@@ -92,9 +92,9 @@ func (a *agent) looked(l look) {
 	}
 }
 
-// maxBaselineAge is how old a baseline may be: what a report says of traffic is
-// of its own interval, or of two if one report was lost.
-func (a *agent) maxBaselineAge() time.Duration { return 2 * a.config.SampleInterval }
+// baselineAge is how old a baseline may be: a report is about its own interval,
+// or about two if one was missed. A tenth is for the moment at which it is taken.
+func baselineAge(interval time.Duration) time.Duration { return 2*interval + interval/10 }
 
 // sample has a sample taken. A report that is still on its way is history.
 func (a *agent) sample() {
@@ -111,14 +111,16 @@ func (a *agent) sample() {
 	}
 	a.sampling = true
 	paths, options, baseline := a.procPaths(), a.config.Metrics, a.state.Baseline
-	go func() { a.samples <- take(paths, options, baseline) }()
+	options.Files = a.files
+	options.MaxBaselineAge = baselineAge(a.schedule.period())
+	go func() { a.samples <- take(paths, options, baseline, a.history) }()
 }
 
 // take reads the host from the first of the paths that it can be read from.
-func take(paths []string, options metrics.Options, baseline *metrics.Baseline) (s sample) {
+func take(paths []string, options metrics.Options, baseline *metrics.Baseline, history *metrics.History) (s sample) {
 	defer debug.FreeOSMemory() // a busy host's tables are garbage for an interval now
 	for _, path := range paths {
-		err := s.read(path, options, baseline)
+		err := s.read(path, options, baseline, history)
 		if err == nil {
 			return s
 		}
@@ -127,14 +129,14 @@ func take(paths []string, options metrics.Options, baseline *metrics.Baseline) (
 	return s
 }
 
-func (s *sample) read(path string, options metrics.Options, baseline *metrics.Baseline) error {
+func (s *sample) read(path string, options metrics.Options, baseline *metrics.Baseline, history *metrics.History) error {
 	host, err := hostproc.Open(path)
 	if err != nil {
 		return err
 	}
 	defer host.Close()
 	s.notice = host.Notice()
-	s.Sample = metrics.Collect(host, options, baseline)
+	s.Sample = metrics.Collect(host, options, baseline, history)
 	if s.Metrics == nil && s.Custom == nil {
 		return fmt.Errorf("nothing of %s could be read", path)
 	}
@@ -170,7 +172,7 @@ func (a *agent) sampled(ctx context.Context, s sample) {
 		ID: a.state.nextReportID(time.Now()), Version: report.DocumentVersion,
 		Metrics: s.Metrics, CustomMetrics: s.Custom,
 	}
-	a.send(ctx, r, a.save())
+	a.send(ctx, r, s.Cut, a.save())
 }
 
 // sayHost logs that the host can't be read, or can again.

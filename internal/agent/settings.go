@@ -130,6 +130,15 @@ func (r *reader) includeLoopback(name string, value any) bool {
 	return true
 }
 
+func (r *reader) includeHalfClosed(name string, value any) bool {
+	b, ok := boolean(value)
+	if !ok {
+		return r.invalid(name, value, "true or false")
+	}
+	r.config.Metrics.IncludeHalfClosed = b
+	return true
+}
+
 func (r *reader) maxListItems(name string, value any) bool {
 	n, ok := integer(value)
 	if !ok || n < 1 || n > MaxListItems {

@@ -20,8 +20,8 @@ func TestStateSurvives(t *testing.T) {
 	want := state{ReportID: 1795385460, ThingName: "gw-1", ProcPath: "/host-proc", Exited: 1795385000,
 		Configuration: map[string]any{"SampleIntervalSeconds": 600.0}, Published: time.Minute, Baseline: &metrics.Baseline{
 			BootID: "b", Uptime: 90 * time.Second,
-			Interfaces: map[string]hostproc.Counters{"eth0": {RxBytes: 1 << 63, TxPackets: 2}},
-			CPU:        hostproc.CPUTime{Busy: 1.5, Total: 3},
+			Interfaces: map[string]metrics.Interface{"eth0": {Counters: hostproc.Counters{RxBytes: 1 << 63, TxPackets: 2}}},
+			CPU:        hostproc.CPUTime{User: 1 << 63, Idle: 3},
 		}}
 	<-w.save(&want)
 	got, err := loadState(folder)

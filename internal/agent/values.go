@@ -69,12 +69,17 @@ func list(v any) ([]string, bool) {
 	return slices.DeleteFunc(words, func(w string) bool { return w == "" }), true
 }
 
-// member returns an object's member by a name of any case.
+// member returns an object's member by a name of any case, nil if it has none.
 func member(object map[string]any, name string) any {
+	value, _ := lookupMember(object, name)
+	return value
+}
+
+func lookupMember(object map[string]any, name string) (value any, ok bool) {
 	for k, v := range object {
 		if strings.EqualFold(k, name) {
-			return v
+			return v, true
 		}
 	}
-	return nil
+	return nil, false
 }

@@ -186,11 +186,12 @@ func (o *recordOptions) recordHost(cmd *cobra.Command, out io.Writer) error {
 	tick := time.NewTicker(o.interval)
 	defer tick.Stop()
 	var baseline *metrics.Baseline
+	history, options := new(metrics.History), agent.DefaultConfig().Metrics
 	told := map[string]bool{}
 	n := 0
 	for {
 		now := time.Now()
-		sample := metrics.Collect(host, agent.DefaultConfig().Metrics, baseline)
+		sample := metrics.Collect(host, options, baseline, history)
 		baseline = sample.Baseline
 		for _, p := range sample.Problems {
 			if text := p.Error(); !told[text] {
@@ -199,9 +200,13 @@ func (o *recordOptions) recordHost(cmd *cobra.Command, out io.Writer) error {
 			}
 		}
 		if sample.Metrics != nil || sample.Custom != nil {
-			line, err := backtest.ReportLine(thing, now, &report.Report{
-				ID: now.Unix(), Version: report.DocumentVersion, Metrics: sample.Metrics, CustomMetrics: sample.Custom,
-			})
+			r := &report.Report{ID: now.Unix(), Version: report.DocumentVersion, Metrics: sample.Metrics, CustomMetrics: sample.Custom}
+			_, sent, _, err := r.Fit(report.Encoding{}, report.MaxSize)
+			if err != nil {
+				return err
+			}
+			history.Add(sent)
+			line, err := backtest.ReportLine(thing, now, sent)
 			if err != nil {
 				return err
 			}

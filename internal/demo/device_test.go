@@ -53,22 +53,21 @@ func see(t *testing.T, d *Device) view {
 		t.Fatal(err)
 	}
 	defer host.Close()
-	sockets, err := host.TCP()
-	if err != nil {
-		t.Fatal(err)
-	}
 	counters, err := host.Counters()
 	if err != nil {
 		t.Fatal(err)
 	}
 	v := view{sent: counters["lo"].TxPackets}
-	for _, s := range sockets {
+	err = host.TCP(func(s hostproc.Socket) {
 		switch s.State {
 		case hostproc.Listen:
 			v.listening = append(v.listening, s.Local)
 		case hostproc.Established:
 			v.destinations = append(v.destinations, s.Remote.Addr())
 		}
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 	return v
 }

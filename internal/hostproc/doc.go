@@ -1,7 +1,12 @@
 // Package hostproc reads facts about a host from its mounted /proc: sockets,
 // the interfaces that own addresses, traffic counters, CPU, memory and a few
-// more. It asks nothing else: no netlink, no net.Interfaces, which speak of the
-// reader's own network namespace and so, in a container, of the container.
+// more.
+//
+// It asks netlink for one fact only, and only if the host's network namespace is
+// that of this process: which interface has an address ([Host.Addresses]).
+// Netlink and net.Interfaces speak of the reader's own network, so for an agent
+// in a container, of the container. Everything else, and in a container that
+// too, comes from files of the mounted /proc.
 //
 // # Which host
 //
@@ -26,9 +31,14 @@
 //
 // # Reading
 //
-// Every method reads its files anew and keeps nothing. Files that
-// github.com/prometheus/procfs reads are read by it; the others have parsers
-// here that bound what they keep, whatever the file holds. Errors name the file.
+// Every method reads its files again and keeps nothing. What
+// github.com/prometheus/procfs reads right is read by it; the other files have
+// parsers here that bound what they keep, whatever the file holds, and say why
+// they exist. Errors name the file.
+//
+// The socket tables are visited row by row, so that the memory of a sample
+// follows the sockets that are reported. A malformed row costs no other one
+// ([RowsError]).
 //
 // Absent IPv6 tables mean that IPv6 is switched off, and are no error.
 package hostproc

@@ -2,6 +2,7 @@ package hostproc
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -35,7 +36,8 @@ func guard[T any](file string, read func() (T, error)) (value T, err error) {
 	return value, nil
 }
 
-// parseFile calls one of our own parsers on a file.
+// parseFile calls one of our own parsers on a file. The value is the parser's
+// also if there is an error: that may be about a part of the file.
 func parseFile[T any](file string, parse func(io.Reader) (T, error)) (value T, err error) {
 	f, err := os.Open(file)
 	if err != nil {
@@ -43,9 +45,9 @@ func parseFile[T any](file string, parse func(io.Reader) (T, error)) (value T, e
 	}
 	defer f.Close()
 	if value, err = parse(f); err != nil {
-		return value, fmt.Errorf("parsing %s: %w", file, err)
+		err = fmt.Errorf("parsing %s: %w", file, err)
 	}
-	return value, nil
+	return value, err
 }
 
 // maxLine bounds the lines that our own parsers take. The longest of the
@@ -64,3 +66,7 @@ func firstLine(r io.Reader) ([]string, error) {
 	lines.Scan()
 	return strings.Fields(lines.Text()), lines.Err()
 }
+
+// blank reports whether a line is empty but for white space and zeros, which
+// some kernels and drivers leave at the end of a file.
+func blank(line []byte) bool { return len(bytes.Trim(line, " \t\r\n\x00")) == 0 }

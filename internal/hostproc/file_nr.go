@@ -1,6 +1,7 @@
 package hostproc
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -25,7 +26,7 @@ func parseFileNr(r io.Reader) (int64, error) {
 	}
 	n, err := strconv.ParseInt(fields[0], 10, 64)
 	if err != nil || n < 0 {
-		return 0, fmt.Errorf("%q open files", fields[0])
+		return 0, errors.New("the number of open files is no number")
 	}
 	return n, nil
 }

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/prometheus/procfs"
 )
@@ -23,10 +22,7 @@ type Host struct {
 	netDir string
 	notice string
 
-	machine procfs.FS // at root: stat, meminfo, loadavg
-	network procfs.FS // at the folder that holds net
-	tcp     procfs.FS // the same folder, under a name procfs reads TCP tables from
-	handle  *os.File  // what tcp's name refers to, nil if it is network's
+	machine procfs.FS // at root: loadavg
 }
 
 // Open returns the host whose proc file system is mounted at root.
@@ -48,40 +44,14 @@ func Open(root string) (*Host, error) {
 	if h.netDir, h.notice, err = networkDir(root, root == ownProc); err != nil {
 		return nil, err
 	}
-	if err := h.mount(); err != nil {
-		h.Close()
+	if h.machine, err = procfs.NewFS(root); err != nil {
 		return nil, fmt.Errorf("proc file system: %w", err)
 	}
 	return h, nil
 }
 
-func (h *Host) mount() (err error) {
-	if h.machine, err = procfs.NewFS(h.root); err != nil {
-		return err
-	}
-	folder := filepath.Dir(h.netDir)
-	if h.network, err = procfs.NewFS(folder); err != nil {
-		return err
-	}
-	h.tcp = h.network
-	// procfs takes any path with "udp" in it for a UDP table, whose columns a
-	// TCP table does not have. An open file gives the folder another name.
-	if strings.Contains(folder, "udp") {
-		if h.handle, err = os.Open(folder); err != nil {
-			return err
-		}
-		h.tcp, err = procfs.NewFS(fmt.Sprintf("/proc/self/fd/%d", h.handle.Fd()))
-	}
-	return err
-}
-
 // Close releases the host, which can't be read any more.
-func (h *Host) Close() error {
-	if h.handle == nil {
-		return nil
-	}
-	return h.handle.Close()
-}
+func (h *Host) Close() error { return nil }
 
 // Root is the folder where the proc file system is mounted.
 func (h *Host) Root() string { return h.root }

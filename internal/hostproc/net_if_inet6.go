@@ -2,6 +2,7 @@ package hostproc
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
@@ -13,20 +14,21 @@ import (
 //
 //	fe8000000000000038a09cfffe09e324 05 40 20 80    br-a1
 //
-// address, index, prefix length, scope and flags in hex, name.
+// address, index, prefix length, scope and flags in hex, name. The file has no
+// header, and is empty while no interface has such an address.
 func parseIfInet6(r io.Reader) (map[netip.Addr]string, error) {
 	interfaces := map[netip.Addr]string{}
+	var faults RowsError
 	lines := newLineScanner(r)
-	for lines.Scan() {
-		fields := strings.Fields(lines.Text())
-		if len(fields) != 6 {
-			return nil, fmt.Errorf("%d columns instead of 6 in %q", len(fields), lines.Text())
+	for number := 1; lines.Scan(); number++ {
+		if blank(lines.Bytes()) {
+			continue
 		}
-		bytes, err := hex.DecodeString(fields[0])
-		if err != nil || len(bytes) != 16 {
-			return nil, fmt.Errorf("%q is not an IPv6 address", fields[0])
+		addr, name, fault := parseAddress6(lines.Text())
+		faults.add(number, len(lines.Bytes()), fault)
+		if fault != nil {
+			continue
 		}
-		addr, name := netip.AddrFrom16([16]byte(bytes)), fields[5]
 		if other, ok := interfaces[addr]; ok && other != name {
 			name = ""
 		}
@@ -34,5 +36,21 @@ func parseIfInet6(r io.Reader) (map[netip.Addr]string, error) {
 			return nil, fmt.Errorf("more than %d addresses", maxAddresses)
 		}
 	}
-	return interfaces, lines.Err()
+	if err := lines.Err(); err != nil {
+		return nil, err
+	}
+	return interfaces, faults.orNil()
+}
+
+// parseAddress6 parses a row of net/if_inet6.
+func parseAddress6(row string) (addr netip.Addr, name string, err error) {
+	columns := strings.Fields(row)
+	if len(columns) != 6 {
+		return addr, "", fmt.Errorf("%d columns, want 6", len(columns))
+	}
+	bytes, err := hex.DecodeString(columns[0])
+	if err != nil || len(bytes) != 16 {
+		return addr, "", errors.New("no IPv6 address in hexadecimal")
+	}
+	return netip.AddrFrom16([16]byte(bytes)), columns[5], nil
 }

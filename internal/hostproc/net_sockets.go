@@ -1,27 +1,32 @@
 package hostproc
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
 	"net/netip"
+	"os"
 	"path/filepath"
-	"slices"
-
-	"github.com/prometheus/procfs"
 )
 
 // State is the state of a socket, as the kernel numbers it
 // (include/net/tcp_states.h).
 type State uint8
 
-// The states of the sockets returned here.
+// The states of the sockets that are visited.
 const (
 	Established State = 0x01 // TCP, and a UDP socket that is connected
+	FinWait1    State = 0x04 // TCP: this end has closed, the peer has not confirmed it yet
+	FinWait2    State = 0x05 // TCP: this end has closed, the peer may send on
 	Close       State = 0x07 // a UDP socket that is not connected
+	CloseWait   State = 0x08 // TCP: the peer has closed, this end may send on
 	Listen      State = 0x0A // TCP only: a UDP socket that waits is in Close
 )
+
+// HalfClosed reports whether one end of a TCP connection has closed it and the
+// other has not.
+func (s State) HalfClosed() bool { return s == FinWait1 || s == FinWait2 || s == CloseWait }
 
 // Socket is a row of a socket table. IPv4 addresses in a table of IPv6 (those of
 // a dual-stack listener's connections) are given as IPv4.
@@ -30,66 +35,51 @@ type Socket struct {
 	State         State
 }
 
-// TCP returns the host's TCP sockets that listen or are established, IPv4 and
-// IPv6, in the kernel's order. Those being opened or closed are left out: a
-// busy host has many in TIME_WAIT.
-func (h *Host) TCP() ([]Socket, error) {
-	//lint:ignore SA1019 netlink, which procfs advises instead, sees only the network of this process.
-	v4, v6 := h.tcp.NetTCP, h.tcp.NetTCP6
-	return readSockets(filepath.Join(h.netDir, "tcp"), v4, v6, Established, Listen)
+// TCP visits the host's TCP sockets that listen, are established or half closed,
+// in the kernel's order, first those of net/tcp, then those of net/tcp6. All
+// others are passed over at little cost: a busy host has hundreds of thousands
+// in TIME_WAIT.
+//
+// The error is a [*RowsError] if malformed rows are all that went wrong. After
+// any other error a table was not read, or not to its end.
+func (h *Host) TCP(visit func(Socket)) error {
+	return readTables(filepath.Join(h.netDir, "tcp"), statesOf(Established, FinWait1, FinWait2, CloseWait, Listen), visit)
 }
 
-// UDP returns the host's UDP sockets, IPv4 and IPv6, in the kernel's order.
-func (h *Host) UDP() ([]Socket, error) {
-	return readSockets(filepath.Join(h.netDir, "udp"), h.network.NetUDP, h.network.NetUDP6, Established, Close)
+// UDP visits the host's UDP sockets, those of net/udp and then those of
+// net/udp6. Errors are as those of [Host.TCP].
+func (h *Host) UDP(visit func(Socket)) error {
+	return readTables(filepath.Join(h.netDir, "udp"), statesOf(Established, Close), visit)
 }
 
-// readSockets reads the table file and its IPv6 counterpart.
-func readSockets[T procfs.NetTCP | procfs.NetUDP](file string, v4, v6 func() (T, error), states ...State) ([]Socket, error) {
-	sockets, err := appendSockets(nil, file, v4, states)
+// readTables reads the table file and its IPv6 counterpart.
+func readTables(file string, states stateSet, visit func(Socket)) error {
+	lines := bufio.NewReaderSize(nil, maxRow)
+	var faults RowsError
+	if err := readTable(lines, file, addressDigits4, states, visit, &faults); err != nil {
+		return err
+	}
+	err := readTable(lines, file+"6", addressDigits6, states, visit, &faults)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // it is absent if IPv6 is switched off
+		return err
+	}
+	return faults.orNil()
+}
+
+// readTable reads one table and adds its rows to faults.
+func readTable(lines *bufio.Reader, file string, digits int, states stateSet, visit func(Socket), faults *RowsError) error {
+	f, err := os.Open(file)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	both, err := appendSockets(sockets, file+"6", v6, states)
-	if errors.Is(err, fs.ErrNotExist) { // IPv6 is switched off
-		return sockets, nil
+	defer f.Close()
+	lines.Reset(f)
+	before := faults.Bad
+	if err := parseSockets(lines, digits, states, visit, faults); err != nil {
+		return fmt.Errorf("parsing %s: %w", file, err)
 	}
-	return both, err
-}
-
-// appendSockets appends the sockets of a table that are in one of the states.
-// The rows of procfs take twice the memory of Sockets, so each table is let go
-// before the next is read.
-func appendSockets[T procfs.NetTCP | procfs.NetUDP](sockets []Socket, file string, read func() (T, error), states []State) ([]Socket, error) {
-	table, err := guard(file, read)
-	if err != nil {
-		return nil, err
+	if before == 0 && faults.Bad > 0 {
+		faults.First = fmt.Errorf("parsing %s: %w", file, faults.First)
 	}
-	rows := procfs.NetIPSocket(table)
-	count := 0
-	for _, row := range rows {
-		if row.St > math.MaxUint8 || row.LocalPort > math.MaxUint16 || row.RemPort > math.MaxUint16 {
-			return nil, fmt.Errorf("parsing %s: row %d has state %#x and ports %d and %d", file, row.Sl, row.St, row.LocalPort, row.RemPort)
-		}
-		if slices.Contains(states, State(row.St)) {
-			count++
-		}
-	}
-	sockets = slices.Grow(sockets, count)
-	for _, row := range rows {
-		if state := State(row.St); slices.Contains(states, state) {
-			sockets = append(sockets, Socket{
-				Local:  addrPort(row.LocalAddr, row.LocalPort),
-				Remote: addrPort(row.RemAddr, row.RemPort),
-				State:  state,
-			})
-		}
-	}
-	return sockets, nil
-}
-
-// addrPort converts an address of 4 or 16 bytes, as procfs' are, and a port.
-func addrPort(ip []byte, port uint64) netip.AddrPort {
-	addr, _ := netip.AddrFromSlice(ip)
-	return netip.AddrPortFrom(addr.Unmap(), uint16(port))
+	return nil
 }

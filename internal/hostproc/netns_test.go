@@ -19,6 +19,7 @@ import (
 type view struct {
 	NetDir, Notice string
 	TCP, UDP       []string // sorted rows "state local remote interface"
+	Addresses      []string // "address interface", but link-local ones, which are random
 	Err            string
 }
 
@@ -28,11 +29,11 @@ func viewOf(root string) view {
 		return view{Err: err.Error()}
 	}
 	defer h.Close()
-	tcp, err := h.TCP()
+	tcp, err := sockets(h.TCP)
 	if err != nil {
 		return view{Err: err.Error()}
 	}
-	udp, err := h.UDP()
+	udp, err := sockets(h.UDP)
 	if err != nil {
 		return view{Err: err.Error()}
 	}
@@ -40,7 +41,17 @@ func viewOf(root string) view {
 	if err != nil {
 		return view{Err: err.Error()}
 	}
-	return view{NetDir: h.NetDir(), Notice: h.Notice(), TCP: rows(tcp, addresses), UDP: rows(udp, addresses)}
+	all, err := addresses.All()
+	if err != nil {
+		return view{Err: err.Error()}
+	}
+	var own []string
+	for _, addr := range all {
+		if !addr.IsLinkLocalUnicast() {
+			own = append(own, strings.TrimSpace(fmt.Sprintf("%v %s", addr, addresses.Interface(addr))))
+		}
+	}
+	return view{NetDir: h.NetDir(), Notice: h.Notice(), TCP: rows(tcp, addresses), UDP: rows(udp, addresses), Addresses: own}
 }
 
 func rows(sockets []Socket, addresses *Addresses) []string {
@@ -66,6 +77,8 @@ var (
 		"01 [::1]:45778 [::1]:1007 lo",
 		"01 [fd09::1]:1008 [fd09::1]:41562 dum0",
 		"01 [fd09::1]:41562 [fd09::1]:1008 dum0",
+		"05 127.0.0.1:55484 127.0.0.1:1001 lo",
+		"08 127.0.0.1:1001 127.0.0.1:55484 lo",
 		"0A 0.0.0.0:1001 0.0.0.0:0",
 		"0A 0.0.0.0:1010 0.0.0.0:0",
 		"0A 0.0.0.0:1010 0.0.0.0:0",
@@ -88,6 +101,7 @@ var (
 		"07 [::]:2002 [::]:0",
 		"07 [fd09::1]:2005 [::]:0 dum0",
 	}
+	scenarioAddresses = []string{"10.8.0.1 br-a1", "10.9.0.1 dum0", "127.0.0.1 lo", "::1 lo", "fd09::1 dum0"}
 )
 
 func executable(t *testing.T) string {
@@ -122,7 +136,7 @@ func TestScenario(t *testing.T) {
 
 	check := func(name string, got view, netDir string) {
 		t.Helper()
-		want := view{NetDir: netDir, TCP: scenarioTCP, UDP: scenarioUDP}
+		want := view{NetDir: netDir, TCP: scenarioTCP, UDP: scenarioUDP, Addresses: scenarioAddresses}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
@@ -139,6 +153,9 @@ func TestScenario(t *testing.T) {
 // users see their own processes only.
 const mountHidden = `mount -t proc -o hidepid=2 proc "$1" && exec "$2"`
 
+// mountAgain is a shell command that runs $2 for another mount of proc at $1.
+const mountAgain = `mount -t proc proc "$1" && ` + viewRoot + `="$1" exec "$2"`
+
 func TestHidepid(t *testing.T) {
 	s := hostproctest.Start(t)
 	self := executable(t)
@@ -152,7 +169,7 @@ func TestHidepid(t *testing.T) {
 		t.Errorf("notice %q does not name /proc/net", got.Notice)
 	}
 	got.Notice = ""
-	if diff := cmp.Diff(view{NetDir: "/proc/net", TCP: scenarioTCP, UDP: scenarioUDP}, got); diff != "" {
+	if diff := cmp.Diff(view{NetDir: "/proc/net", TCP: scenarioTCP, UDP: scenarioUDP, Addresses: scenarioAddresses}, got); diff != "" {
 		t.Errorf("own proc (-want +got):\n%s", diff)
 	}
 
@@ -171,6 +188,76 @@ func TestHidepid(t *testing.T) {
 	got = viewIn(t, mount(folder), folder, "65534")
 	if !strings.Contains(got.Err, "gid=") || got.TCP != nil {
 		t.Errorf("foreign proc: %+v, want an error with the remedy", got)
+	}
+}
+
+// oddAddresses are commands of ip for addresses whose interfaces the files of
+// /proc do not tell.
+const oddAddresses = `
+link add wg0 type veth peer name wg0p
+link set wg0 up
+link set wg0p up
+addr add 10.8.0.66/32 dev wg0
+route add 10.9.0.0/28 dev wg0
+addr add 10.8.0.110/32 dev lo
+addr add 10.8.0.2/24 dev br-a1
+addr add 10.64.64.64 peer 10.64.64.65 dev wg0
+addr add 10.65.0.1/24 dev wg0
+addr add 10.65.0.9/24 dev wg0p
+addr add 10.66.0.1/24 dev wg0
+addr add 10.66.0.1/25 dev wg0p
+addr add 10.67.0.1/24 dev wg0
+addr add 10.68.0.1/31 dev wg0
+route add 10.69.0.0/24 dev br-a1
+addr add 10.69.0.1/32 dev wg0
+`
+
+// In its own network namespace a reader asks the kernel; from elsewhere it leaves
+// out what the files do not tell, and is never wrong.
+func TestOddAddresses(t *testing.T) {
+	s := hostproctest.Start(t)
+	self := executable(t)
+	ip := s.Command(t, "ip", "-batch", "-")
+	ip.Stdin = strings.NewReader(oddAddresses)
+	if output, err := ip.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, output)
+	}
+	addresses := []struct{ addr, inside, outside, why string }{
+		{"10.8.0.1", "br-a1", "", "wg0 and lo have addresses in its network"},
+		{"10.8.0.2", "br-a1", "", "secondary address"},
+		{"10.8.0.66", "wg0", "", "of 32 bits in br-a1's network, as WireGuard's are"},
+		{"10.8.0.110", "lo", "", "of 32 bits in br-a1's network, as LVS's are"},
+		{"10.9.0.1", "dum0", "", "wg0 has a route to a smaller network around it"},
+		{"10.64.64.64", "wg0", "", "point to point"},
+		{"10.65.0.1", "wg0", "", "its network is on two interfaces"},
+		{"10.65.0.9", "wg0p", "", "its network is on two interfaces"},
+		{"10.66.0.1", "", "", "on two interfaces"},
+		{"10.67.0.1", "wg0", "wg0", "the only one in its network"},
+		{"10.68.0.1", "wg0", "", "a network of 31 bits has no broadcast address"},
+		{"10.69.0.1", "wg0", "", "in a network that br-a1 has a route to, but no address in"},
+		{"127.0.0.1", "lo", "lo", ""},
+		{"::1", "lo", "lo", ""},
+		{"fd09::1", "dum0", "dum0", ""},
+	}
+	var inside, outside []string
+	for _, a := range addresses {
+		inside = append(inside, strings.TrimSpace(a.addr+" "+a.inside))
+		outside = append(outside, strings.TrimSpace(a.addr+" "+a.outside))
+	}
+	for _, test := range []struct {
+		name string
+		got  view
+		want []string
+	}{
+		{"native", viewIn(t, s.Command(t, self), "/proc", ""), inside},
+		{"unprivileged", viewIn(t, s.Command(t, self), "/proc", "65534"), inside},
+		{"in the host's network, through a mounted proc", viewIn(t, s.Command(t, "unshare", "--mount", "sh", "-c", mountAgain, "sh", t.TempDir(), self), "", ""), inside},
+		{"from another network", viewOf(s.Root()), outside},
+		{"from another network on the host", viewIn(t, s.Command(t, "unshare", "--net", self), "/proc/1/root/proc", ""), outside},
+	} {
+		if diff := cmp.Diff(test.want, test.got.Addresses); diff != "" || test.got.Err != "" {
+			t.Errorf("%s: error %q, addresses (-want +got):\n%s", test.name, test.got.Err, diff)
+		}
 	}
 }
 
@@ -206,6 +293,33 @@ func TestInterfaceDeleted(t *testing.T) {
 	}
 	if !slices.Contains(got.UDP, "07 0.0.0.0:43098 0.0.0.0:0") {
 		t.Errorf("the sender is not there:\n%s", strings.Join(got.UDP, "\n"))
+	}
+}
+
+// A new interface of an old name has another index.
+func TestInterfaceReplaced(t *testing.T) {
+	s := hostproctest.Start(t)
+	ip := func(commands string) {
+		t.Helper()
+		command := s.Command(t, "ip", "-batch", "-")
+		command.Stdin = strings.NewReader(commands)
+		if output, err := command.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, output)
+		}
+	}
+	const add = "link add ppp0 type veth peer name ppp0p\nlink set ppp0 up\n"
+	h := open(t, s.Root())
+	ip(add)
+	first := counters(t, h)["ppp0"].Index
+	same := counters(t, h)["ppp0"].Index
+	ip("link del ppp0\n" + add)
+	second := counters(t, h)["ppp0"].Index
+	if first == 0 || same != first || second == 0 || second == first {
+		t.Errorf("indexes %d and %d, after it was replaced %d", first, same, second)
+	}
+	ip("link set ppp0 down\n")
+	if down := counters(t, h)["ppp0"].Index; down != 0 {
+		t.Errorf("index %d of an interface that is down, want none", down)
 	}
 }
 

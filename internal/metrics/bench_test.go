@@ -42,7 +42,7 @@ func TestCostIsLinear(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer host.Close()
-		return testing.AllocsPerRun(1, func() { Collect(host, options(), nil) })
+		return testing.AllocsPerRun(1, func() { Collect(host, options(), nil, nil) })
 	}
 	few, many := allocations(2_000), allocations(16_000)
 	if many > 10*few {

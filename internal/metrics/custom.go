@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -57,8 +58,11 @@ func Builtin(name string) (Source, bool) {
 
 // custom reads the custom metrics in the order of their names.
 func (c *collector) custom() {
+	ctx, cancel := context.WithTimeout(context.Background(), readTimeout)
+	defer cancel()
+	files := c.scope.Files.startReads(ctx, c.scope.Custom)
 	for _, name := range slices.Sorted(maps.Keys(c.scope.Custom)) {
-		metric, err := c.read(c.scope.Custom[name])
+		metric, err := c.read(c.scope.Custom[name], files)
 		if errors.Is(err, errNoBaseline) {
 			continue
 		}
@@ -79,46 +83,54 @@ func (c *collector) custom() {
 	}
 }
 
-func (c *collector) read(s Source) (report.CustomMetric, error) {
+func (c *collector) read(s Source, files *fileReads) (report.CustomMetric, error) {
 	if b, ok := builtins[s.Builtin]; ok {
 		return b.read(c)
 	}
-	return readFile(s.File, s.Type)
+	return files.metric(s)
 }
 
 // maxItem bounds a string of a list, in bytes: one value must not take the room
 // of the rest of the report.
 const maxItem = 256
 
-// dropBadItems leaves out the items of a list that the service would not keep,
-// so that one of them does not cost the others, and caps the list.
+// dropBadItems rounds numbers to what the service keeps, leaves out the items
+// of a list that it would not keep, so that one of them does not cost the
+// others, and caps the list.
 func (c *collector) dropBadItems(name string, m report.CustomMetric) (report.CustomMetric, error) {
+	m.Number = report.RoundNumber(m.Number)
+	for i, v := range m.Numbers {
+		m.Numbers[i] = report.RoundNumber(v)
+	}
+	n, dropped := m.Len(), 0
 	var fault error // the first
-	n, dropped := len(m.Numbers)+len(m.Strings), 0
-	bad := func(item report.CustomMetric) bool {
-		item.Type = m.Type
-		err := item.Check()
-		if len(item.Strings) > 0 && len(item.Strings[0]) > maxItem {
-			err = fmt.Errorf("%.20q... has %d bytes, at most %d are sent", item.Strings[0], len(item.Strings[0]), maxItem)
+	kept := report.CustomMetric{Type: m.Type, Number: m.Number, Numbers: m.Numbers[:0], Strings: m.Strings[:0]}
+	for i := range n {
+		err := m.CheckItem(i)
+		if m.Strings != nil && len(m.Strings[i]) > maxItem {
+			err = fmt.Errorf("%v[%d]: %d bytes, at most %d are sent", m.Type, i, len(m.Strings[i]), maxItem)
 		}
-		if err != nil {
+		switch {
+		case err != nil:
 			dropped++
 			fault = cmp.Or(fault, err)
+		case m.Type == report.NumberList:
+			kept.Numbers = append(kept.Numbers, m.Numbers[i])
+		default:
+			kept.Strings = append(kept.Strings, m.Strings[i])
 		}
-		return err != nil
 	}
-	switch m.Type {
-	case report.NumberList:
-		m.Numbers = slices.DeleteFunc(m.Numbers, func(v float64) bool { return bad(report.CustomMetric{Numbers: []float64{v}}) })
-		m.Numbers = m.Numbers[:min(len(m.Numbers), c.scope.MaxListItems)]
-	case report.StringList, report.IPList:
-		m.Strings = slices.DeleteFunc(m.Strings, func(v string) bool { return bad(report.CustomMetric{Strings: []string{v}}) })
-		m.Strings = m.Strings[:min(len(m.Strings), c.scope.MaxListItems)]
+	if dropped > 0 && dropped == n {
+		return m, fmt.Errorf("all %d values: %w", n, fault) // an empty list would say that there are none
 	}
 	if dropped > 0 {
 		c.missing("custom metric "+name, fmt.Errorf("%d of %d values: %w", dropped, n, fault))
 	}
-	return m, m.Check()
+	whole := kept.Len()
+	kept.Numbers = kept.Numbers[:min(len(kept.Numbers), c.scope.MaxListItems)]
+	kept.Strings = kept.Strings[:min(len(kept.Strings), c.scope.MaxListItems)]
+	c.sample.Cut.CustomListItems += whole - kept.Len()
+	return kept, kept.Check()
 }
 
 func number(v float64, err error) (report.CustomMetric, error) {
@@ -138,11 +150,14 @@ func (c *collector) cpuUsage() (report.CustomMetric, error) {
 	if c.cpuErr != nil {
 		return report.CustomMetric{}, c.cpuErr
 	}
-	if c.since == nil || c.since.CPU.Total == 0 || now.Total <= c.since.CPU.Total {
+	if c.since == nil || tooOld(c.since.CPUAge+c.age, c.scope.MaxBaselineAge) {
 		return report.CustomMetric{}, errNoBaseline
 	}
-	busy := (now.Busy - c.since.CPU.Busy) / (now.Total - c.since.CPU.Total)
-	return number(round(100*min(max(busy, 0), 1), 1), nil)
+	busy, ok := now.BusySince(c.since.CPU)
+	if !ok {
+		return report.CustomMetric{}, errNoBaseline
+	}
+	return number(round(100*busy, 1), nil)
 }
 
 func (c *collector) memoryUsage() (report.CustomMetric, error) {
@@ -190,13 +205,12 @@ func (c *collector) interfaceNames() (report.CustomMetric, error) {
 }
 
 func (c *collector) interfaceAddresses() (report.CustomMetric, error) {
-	addresses, err := c.host.Addresses()
-	if err != nil {
-		return report.CustomMetric{}, err
+	if c.ownErr != nil {
+		return report.CustomMetric{}, c.ownErr
 	}
 	var list []string
-	for _, a := range addresses.All() {
-		if c.scope.covers(a, addresses.Interface(a)) {
+	for _, a := range c.scope.own {
+		if c.scope.covers(a) {
 			list = append(list, a.String())
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -25,8 +26,9 @@ func all() Options {
 
 func TestBuiltins(t *testing.T) {
 	since := &Baseline{
-		BootID: "6a7f4e9c-0d0e-4a51-9f0e-6f0f3b0f1d11", NetDir: netDir,
-		CPU: hostproc.CPUTime{Busy: 10.5, Total: 70}, // the scenario: 16 of 100
+		BootID: "6a7f4e9c-0d0e-4a51-9f0e-6f0f3b0f1d11", NetDir: netDir, Uptime: 5100 * time.Second,
+		// The scenario's less 550 busy and 2450 idle ticks.
+		CPU: hostproc.CPUTime{User: 600, System: 400, Idle: 5550, IOWait: 400, SoftIRQ: 50},
 	}
 	got := collect(t, scenario, all(), since)
 	want := map[string]report.CustomMetric{
@@ -90,9 +92,12 @@ func TestFileMetrics(t *testing.T) {
 		{content: "", kind: report.Number, wantErr: "0 values, want one number"},
 		{content: "1 2", kind: report.Number, wantErr: "2 values, want one number"},
 		{content: "23 %", kind: report.Number, wantErr: "2 values, want one number"},
-		{content: "NaN", kind: report.Number, wantErr: `"NaN" is not a number`},
-		{content: "Inf", kind: report.Number, wantErr: `"Inf" is not a number`},
-		{content: "1 x", kind: report.NumberList, wantErr: `"x" is not a number`},
+		{content: "NaN", kind: report.Number, wantErr: "3 bytes that are not a finite number"},
+		{content: "Inf", kind: report.Number, wantErr: "3 bytes that are not a finite number"},
+		{content: "x", kind: report.NumberList, wantErr: "all 1 values: number_list[0]: not a finite number"},
+		{content: "23.400000000000002", kind: report.Number, want: report.CustomMetric{Number: 23.4}},
+		{content: "0.1 0.30000000000000004", kind: report.NumberList, want: report.CustomMetric{Numbers: []float64{0.1, 0.3}}},
+		{content: "pass word", kind: report.IPList, wantErr: "all 2 values: ip_list[0]: 4 bytes, want an IP address"},
 		{content: strings.Repeat("1 ", maxFileSize), kind: report.NumberList, wantErr: "more than 65536 bytes"},
 	}
 	for _, test := range tests {
@@ -122,10 +127,12 @@ func TestBadValuesAreLeftOut(t *testing.T) {
 	folder := t.TempDir()
 	write(t, folder, "states", "idle naïve busy")
 	write(t, folder, "peers", "10.0.0.1 nonsense")
+	write(t, folder, "loads", "0.5 x 0.7")
 	o := options()
 	o.Custom = map[string]Source{
 		"states":    {File: filepath.Join(folder, "states"), Type: report.StringList},
 		"peers":     {File: filepath.Join(folder, "peers"), Type: report.IPList},
+		"loads":     {File: filepath.Join(folder, "loads"), Type: report.NumberList},
 		"aws:mine":  {File: filepath.Join(folder, "states"), Type: report.StringList},
 		"not there": {File: filepath.Join(folder, "none"), Type: report.Number},
 	}
@@ -133,6 +140,7 @@ func TestBadValuesAreLeftOut(t *testing.T) {
 	want := map[string]report.CustomMetric{
 		"states": {Type: report.StringList, Strings: []string{"idle", "busy"}},
 		"peers":  {Type: report.IPList, Strings: []string{"10.0.0.1"}},
+		"loads":  {Type: report.NumberList, Numbers: []float64{0.5, 0.7}},
 	}
 	if diff := cmp.Diff(want, got.Custom); diff != "" {
 		t.Errorf("custom metrics (-want +got):\n%s", diff)
@@ -141,7 +149,7 @@ func TestBadValuesAreLeftOut(t *testing.T) {
 	for _, p := range got.Problems {
 		missing = append(missing, p.What)
 	}
-	if diff := cmp.Diff([]string{"custom metric aws:mine", "custom metric not there", "custom metric peers", "custom metric states"}, missing); diff != "" {
+	if diff := cmp.Diff([]string{"custom metric aws:mine", "custom metric loads", "custom metric not there", "custom metric peers", "custom metric states"}, missing); diff != "" {
 		t.Errorf("problems about (-want +got):\n%s", diff)
 	}
 }
@@ -153,8 +161,8 @@ func TestFileMustBeRegular(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{fifo, t.TempDir(), "/dev/zero"} {
-		if m, err := readFile(name, report.Number); err == nil {
-			t.Errorf("%s: %v, want an error", name, m)
+		if c := <-NewFiles().start(name); c.err == nil {
+			t.Errorf("%s: %q, want an error", name, c.text)
 		}
 	}
 }

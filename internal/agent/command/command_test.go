@@ -127,8 +127,7 @@ func TestErrors(t *testing.T) {
 		code        int
 		want        string
 	}{
-		{"no nucleus", nil, nil, 2, "AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH_FOR_COMPONENT, SVCUID, AWS_IOT_THING_NAME not set"},
-		{"no thing name", without("AWS_IOT_THING_NAME", ""), nil, 2, "AWS_IOT_THING_NAME not set"},
+		{"no nucleus", nil, nil, 2, "AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH_FOR_COMPONENT, SVCUID not set"},
 		{"no socket", without("AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH_FOR_COMPONENT", ""), nil, 2, "SOCKET_FILEPATH_FOR_COMPONENT not set"},
 		{"bad thing name", without("AWS_IOT_THING_NAME", "a/b"), nil, 2, "a/b"},
 		{"bad least interval", without(MinIntervalVariable, "5"), nil, 2, `DEVICE_DEFENDER_MIN_INTERVAL: "5", want a duration from 1s`},

@@ -21,23 +21,29 @@ type printOptions struct {
 	format   choice[report.Format]
 	names    choice[report.Names]
 	proc     string
+	file     string // of the configuration
 	interval time.Duration
 	count    int
+
+	given    map[string]bool // flags on the command line
+	defaults agent.Config
 }
 
 func printFlags(getenv func(string) string) (*flag.FlagSet, *printOptions) {
 	o := &printOptions{
 		format: choice[report.Format]{parse: report.ParseFormat},
 		names:  choice[report.Names]{parse: report.ParseNames},
+		given:  make(map[string]bool),
 	}
-	proc := getenv("PROCFS_PATH")
-	if proc == "" {
-		proc = "/proc"
+	o.defaults = agent.DefaultConfig()
+	if proc := getenv("PROCFS_PATH"); proc != "" {
+		o.defaults.ProcPath = proc
 	}
 	flags := flag.NewFlagSet("device-defender print", flag.ContinueOnError)
 	flags.Var(&o.format, "format", "`json or cbor`; CBOR to a terminal is shown in diagnostic notation")
 	flags.Var(&o.names, "names", "`long or short` field names")
-	flags.StringVar(&o.proc, "proc", proc, "`path` where the host's /proc is mounted")
+	flags.StringVar(&o.proc, "proc", o.defaults.ProcPath, "`path` where the host's /proc is mounted")
+	flags.StringVar(&o.file, "config", "", "`file` with the configuration, as JSON: what a deployment would merge, or the deployment\ndocument. -proc, -format and -names go before it")
 	flags.DurationVar(&o.interval, "interval", 5*time.Second, "`time` between samples")
 	flags.IntVar(&o.count, "count", 1, "`number` of samples; the second and later ones have network_stats and cpu_usage")
 	return flags, o
@@ -47,6 +53,7 @@ func (o *printOptions) parse(flags *flag.FlagSet, args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return fmt.Errorf("%w: %w", errFlags, err)
 	}
+	flags.Visit(func(f *flag.Flag) { o.given[f.Name] = true })
 	switch {
 	case flags.NArg() > 0:
 		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
@@ -79,19 +86,9 @@ func printReports(ctx context.Context, args []string, getenv func(string) string
 }
 
 func (o *printOptions) print(ctx context.Context, stdout, stderr io.Writer) error {
-	host, err := hostproc.Open(o.proc)
-	if err != nil {
-		return err
-	}
-	defer host.Close()
-	if n := host.Notice(); n != "" {
-		fmt.Fprintln(stderr, "device-defender print:", n)
-	}
 	tick := time.NewTicker(o.interval)
 	defer tick.Stop()
-
-	var baseline *metrics.Baseline
-	var id int64
+	p := printer{printOptions: o, config: o.defaults, files: metrics.NewFiles(), stdout: stdout, stderr: stderr, told: make(map[string]bool)}
 	for i := range o.count {
 		if i > 0 {
 			select {
@@ -100,34 +97,100 @@ func (o *printOptions) print(ctx context.Context, stdout, stderr io.Writer) erro
 				return nil
 			}
 		}
-		sample := metrics.Collect(host, agent.DefaultConfig().Metrics, baseline)
-		baseline = sample.Baseline
-		for _, p := range sample.Problems {
-			fmt.Fprintln(stderr, "device-defender print:", p)
-		}
-		id = max(time.Now().Unix(), id+1)
-		r := &report.Report{ID: id, Version: report.DocumentVersion, Metrics: sample.Metrics, CustomMetrics: sample.Custom}
-		if err := o.write(stdout, r); err != nil {
+		if err := p.next(); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// write writes one report as it would be published, or as a person reads it if
-// stdout is a terminal.
-func (o *printOptions) write(stdout io.Writer, r *report.Report) error {
-	encoding := report.Encoding{Format: o.format.value, Names: o.names.value}
-	payload, err := r.Encode(encoding)
+// printer is what lasts from sample to sample.
+type printer struct {
+	*printOptions
+	config         agent.Config
+	baseline       *metrics.Baseline
+	history        metrics.History
+	files          *metrics.Files
+	id             int64
+	stdout, stderr io.Writer
+	told           map[string]bool
+}
+
+// tell says something the first time only.
+func (p *printer) tell(text string) {
+	if text != "" && !p.told[text] {
+		p.told[text] = true
+		fmt.Fprintln(p.stderr, "device-defender print:", text)
+	}
+}
+
+// configure reads the configuration file. Flags that were given count more.
+func (p *printer) configure() error {
+	if p.file != "" {
+		raw, err := readConfigFile(p.file)
+		if err != nil {
+			return err
+		}
+		var problems []agent.Problem
+		parser := agent.Parser{Defaults: p.defaults, MinInterval: agent.MinSampleInterval}
+		p.config, problems = parser.Parse(raw, p.config)
+		for _, problem := range problems {
+			p.tell(problem.String())
+		}
+	}
+	if p.given["proc"] {
+		p.config.ProcPath = p.proc
+	}
+	if p.given["format"] {
+		p.config.Encoding.Format = p.format.value
+	}
+	if p.given["names"] {
+		p.config.Encoding.Names = p.names.value
+	}
+	return nil
+}
+
+// next takes a sample and prints it. Like the agent it opens everything afresh.
+func (p *printer) next() error {
+	if err := p.configure(); err != nil {
+		return err
+	}
+	host, err := hostproc.Open(p.config.ProcPath)
 	if err != nil {
 		return err
 	}
-	terminal := isTerminal(stdout)
-	switch {
-	case encoding.Format == report.CBOR && !terminal:
-		_, err = stdout.Write(payload) // several make a CBOR sequence (RFC 8742)
+	defer host.Close()
+	p.tell(host.Notice())
+
+	options := p.config.Metrics
+	options.Files = p.files
+	sample := metrics.Collect(host, options, p.baseline, &p.history)
+	p.baseline = sample.Baseline
+	for _, problem := range sample.Problems {
+		p.tell(problem.Error())
+	}
+	p.id = max(time.Now().Unix(), p.id+1)
+	r := &report.Report{ID: p.id, Version: report.DocumentVersion, Metrics: sample.Metrics, CustomMetrics: sample.Custom}
+	payload, sent, cut, err := r.Fit(p.config.Encoding, report.MaxSize)
+	if err != nil {
 		return err
-	case encoding.Format == report.CBOR:
+	}
+	p.history.Add(sent)
+	if cut = cut.Plus(sample.Cut); !cut.IsZero() {
+		p.tell("report cut, totals are true: " + cut.String())
+	}
+	return p.write(payload)
+}
+
+// write writes one report as it would be published, or as a person reads it if
+// stdout is a terminal.
+func (p *printer) write(payload []byte) error {
+	format, terminal := p.config.Encoding.Format, isTerminal(p.stdout)
+	switch {
+	case format == report.CBOR && !terminal:
+		_, err := p.stdout.Write(payload) // several make a CBOR sequence (RFC 8742)
+		return err
+	case format == report.CBOR:
 		text, err := report.Diagnose(payload)
 		if err != nil {
 			return err
@@ -140,6 +203,6 @@ func (o *printOptions) write(stdout io.Writer, r *report.Report) error {
 		}
 		payload = indented.Bytes()
 	}
-	_, err = fmt.Fprintf(stdout, "%s\n", payload)
+	_, err := fmt.Fprintf(p.stdout, "%s\n", payload)
 	return err
 }

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -76,7 +77,9 @@ func CheckMetricName(name string) error {
 }
 
 // Check says whether the service keeps the value. A report with another one is
-// accepted, but the value is never seen again.
+// accepted, but the value is never seen again. Its errors say where the fault is
+// and not what is there: they are logged, and a value may come from a file that
+// holds a secret.
 //
 // AWS's rule for string lists leaves out digits, while the value_1 of AWS's own
 // example has one. Check allows them: a false warning about every eth0 would
@@ -84,49 +87,80 @@ func CheckMetricName(name string) error {
 func (m CustomMetric) Check() error {
 	switch m.Type {
 	case Number:
-		return checkNumber("number", m.Number)
-	case NumberList:
-		return checkList(m.Type, m.Numbers, checkNumber)
-	case StringList:
-		return checkList(m.Type, m.Strings, checkString)
-	case IPList:
-		return checkList(m.Type, m.Strings, checkIP)
-	}
-	return fmt.Errorf("%v, want one of %s", m.Type, typeKeys())
-}
-
-// checkList applies a check to each item. The check gets the item's place.
-func checkList[T any](t MetricType, items []T, check func(place string, item T) error) error {
-	for i, item := range items {
-		if err := check(fmt.Sprintf("%v[%d]", t, i), item); err != nil {
-			return err
+		if err := checkNumber(m.Number); err != nil {
+			return fmt.Errorf("%v: %w", m.Type, err)
 		}
+	case NumberList, StringList, IPList:
+		for i := range m.Len() {
+			if err := m.CheckItem(i); err != nil {
+				return err
+			}
+		}
+	default:
+		return fmt.Errorf("%v, want one of %s", m.Type, typeKeys())
 	}
 	return nil
 }
 
-func checkNumber(place string, v float64) error {
+// Len is the number of items of a list.
+func (m CustomMetric) Len() int {
+	switch m.Type {
+	case NumberList:
+		return len(m.Numbers)
+	case StringList, IPList:
+		return len(m.Strings)
+	}
+	return 0
+}
+
+// CheckItem is [CustomMetric.Check] of one item of a list.
+func (m CustomMetric) CheckItem(i int) (err error) {
+	switch m.Type {
+	case NumberList:
+		err = checkNumber(m.Numbers[i])
+	case StringList:
+		err = checkString(m.Strings[i])
+	case IPList:
+		err = checkIP(m.Strings[i])
+	}
+	if err != nil {
+		return fmt.Errorf("%v[%d]: %w", m.Type, i, err)
+	}
+	return nil
+}
+
+func checkNumber(v float64) error {
 	if math.IsNaN(v) || math.IsInf(v, 0) {
-		return fmt.Errorf("%s: %v, want a finite number", place, v)
+		return errors.New("not a finite number")
 	}
 	mantissa, _, _ := strings.Cut(strconv.FormatFloat(math.Abs(v), 'e', -1, 64), "e")
-	if len(strings.Replace(mantissa, ".", "", 1)) > maxDigits {
-		return fmt.Errorf("%s: %v, want at most %d digits", place, v, maxDigits)
+	if digits := len(strings.Replace(mantissa, ".", "", 1)); digits > maxDigits {
+		return fmt.Errorf("%d digits, want at most %d", digits, maxDigits)
 	}
 	return nil
 }
 
-func checkString(place, s string) error {
-	allowed := func(r rune) bool { return isAlphanumeric(r) || strings.ContainsRune(":_-/.", r) }
-	if s == "" || !all(s, allowed) {
-		return fmt.Errorf("%s: %.64q, want letters, digits and . : _ - /", place, s)
+// RoundNumber rounds to as many digits as the service keeps.
+func RoundNumber(v float64) float64 {
+	rounded, _ := strconv.ParseFloat(strconv.FormatFloat(v, 'g', maxDigits, 64), 64)
+	return rounded
+}
+
+func checkString(s string) error {
+	const want = "letters, digits and . : _ - /"
+	if s == "" {
+		return errors.New("empty, want " + want)
+	}
+	bad := func(r rune) bool { return !isAlphanumeric(r) && !strings.ContainsRune(":_-/.", r) }
+	if i := strings.IndexFunc(s, bad); i >= 0 {
+		return fmt.Errorf("byte %d of %d is not allowed, want %s", i+1, len(s), want)
 	}
 	return nil
 }
 
-func checkIP(place, s string) error {
+func checkIP(s string) error {
 	if addr, err := netip.ParseAddr(s); err != nil || addr.Zone() != "" {
-		return fmt.Errorf("%s: %.64q, want an IP address", place, s)
+		return fmt.Errorf("%d bytes, want an IP address", len(s))
 	}
 	return nil
 }

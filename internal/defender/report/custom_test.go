@@ -39,21 +39,21 @@ func TestCheckValue(t *testing.T) {
 		{CustomMetric{Number: 123456789012345}, ""},
 		{CustomMetric{Number: 0.123456789012345}, ""},
 		{CustomMetric{Number: 1e300}, ""},
-		{CustomMetric{Number: 1234567890123456}, "number: 1.234567890123456e+15, want at most 15 digits"},
-		{CustomMetric{Number: -0.30000000000000004}, "number: -0.30000000000000004, want at most 15 digits"},
-		{CustomMetric{Number: math.NaN()}, "number: NaN, want a finite number"},
+		{CustomMetric{Number: 1234567890123456}, "number: 16 digits, want at most 15"},
+		{CustomMetric{Number: -0.30000000000000004}, "number: 17 digits, want at most 15"},
+		{CustomMetric{Number: math.NaN()}, "number: not a finite number"},
 		{CustomMetric{Type: NumberList}, ""},
 		{CustomMetric{Type: NumberList, Numbers: []float64{1, -2.5}}, ""},
-		{CustomMetric{Type: NumberList, Numbers: []float64{1, 1. / 3}}, "number_list[1]: 0.3333333333333333, want at most 15 digits"},
-		{CustomMetric{Type: NumberList, Numbers: []float64{math.Inf(-1)}}, "number_list[0]: -Inf, want a finite number"},
+		{CustomMetric{Type: NumberList, Numbers: []float64{1, 1. / 3}}, "number_list[1]: 16 digits, want at most 15"},
+		{CustomMetric{Type: NumberList, Numbers: []float64{math.Inf(-1)}}, "number_list[0]: not a finite number"},
 		{CustomMetric{Type: StringList, Strings: []string{"value_1", "eth0", "/usr/bin:a-B.c"}}, ""},
-		{CustomMetric{Type: StringList, Strings: []string{"a", "b c"}}, `string_list[1]: "b c", want letters, digits and . : _ - /`},
-		{CustomMetric{Type: StringList, Strings: []string{""}}, `string_list[0]: "", want letters, digits and . : _ - /`},
-		{CustomMetric{Type: StringList, Strings: []string{"é"}}, `string_list[0]: "é", want letters, digits and . : _ - /`},
+		{CustomMetric{Type: StringList, Strings: []string{"a", "b c"}}, `string_list[1]: byte 2 of 3 is not allowed, want letters, digits and . : _ - /`},
+		{CustomMetric{Type: StringList, Strings: []string{""}}, `string_list[0]: empty, want letters, digits and . : _ - /`},
+		{CustomMetric{Type: StringList, Strings: []string{"é"}}, `string_list[0]: byte 1 of 2 is not allowed, want letters, digits and . : _ - /`},
 		{CustomMetric{Type: IPList, Strings: []string{"172.0.0.10", "fd09::1", "::ffff:10.0.0.1"}}, ""},
-		{CustomMetric{Type: IPList, Strings: []string{"172.0.0.256"}}, `ip_list[0]: "172.0.0.256", want an IP address`},
-		{CustomMetric{Type: IPList, Strings: []string{"fe80::1%eth0"}}, `ip_list[0]: "fe80::1%eth0", want an IP address`},
-		{CustomMetric{Type: IPList, Strings: []string{"10.0.0.0/8"}}, `ip_list[0]: "10.0.0.0/8", want an IP address`},
+		{CustomMetric{Type: IPList, Strings: []string{"172.0.0.256"}}, `ip_list[0]: 11 bytes, want an IP address`},
+		{CustomMetric{Type: IPList, Strings: []string{"fe80::1%eth0"}}, `ip_list[0]: 12 bytes, want an IP address`},
+		{CustomMetric{Type: IPList, Strings: []string{"10.0.0.0/8"}}, `ip_list[0]: 10 bytes, want an IP address`},
 		{CustomMetric{Type: 4}, "metric type 4, want one of number, number_list, string_list, ip_list"},
 	}
 	for _, test := range tests {
@@ -67,6 +67,16 @@ func TestCheckValue(t *testing.T) {
 	}
 }
 
+func TestRoundNumber(t *testing.T) {
+	for v, want := range map[float64]float64{
+		0: 0, 42: 42, -1.5e300: -1.5e300, 23.400000000000002: 23.4, -0.30000000000000004: -0.3, 1234567890123456: 1234567890123460,
+	} {
+		if got := RoundNumber(v); got != want {
+			t.Errorf("%v: got %v, want %v", v, got, want)
+		}
+	}
+}
+
 func TestWarnings(t *testing.T) {
 	r := mustDecode(t, []byte(`{"header":{"report_id":7,"version":"1.0"},"custom_metrics":{
 		"words":[{"string_list":["ok","not ok","not ok either"]}],
@@ -75,9 +85,9 @@ func TestWarnings(t *testing.T) {
 		"a b":[{"ip_list":["localhost"]}]}}`), longJSON)
 	want := []string{
 		`custom_metrics."a b": metric name "a b", want 1 to 128 of a-z A-Z 0-9 : _ -`,
-		`custom_metrics."a b"[0].ip_list[0]: "localhost", want an IP address`,
+		`custom_metrics."a b"[0].ip_list[0]: 9 bytes, want an IP address`,
 		`custom_metrics."aws:mine": metric name "aws:mine", the prefix aws: is AWS's`,
-		`custom_metrics.words[0].string_list[1]: "not ok", want letters, digits and . : _ - /`,
+		`custom_metrics.words[0].string_list[1]: byte 4 of 6 is not allowed, want letters, digits and . : _ - /`,
 	}
 	if diff := cmp.Diff(want, r.Warnings()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -362,7 +362,7 @@ func FuzzDecode(f *testing.F) {
 				t.Fatalf("%v (-first +second):\n%s", enc, diff)
 			}
 		}
-		if _, cut, err := r.Fit(enc, len(data)/2); err != nil && !cut.IsZero() {
+		if _, _, cut, err := r.Fit(enc, len(data)/2); err != nil && !cut.IsZero() {
 			t.Fatalf("cut %v besides error %v", cut, err)
 		}
 	})

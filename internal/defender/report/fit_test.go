@@ -12,39 +12,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestTrimPorts(t *testing.T) {
-	list := []Port{{22, "0.0.0.0"}, {22, "::"}, {53, "lo"}, {53, "eth0"}, {53, "eth1"}, {80, "eth0"}}
-	for n, want := range map[int][]Port{
-		-1: {},
-		0:  {},
-		1:  {{22, "0.0.0.0"}},
-		3:  {{22, "0.0.0.0"}, {53, "lo"}, {80, "eth0"}},
-		4:  {{22, "0.0.0.0"}, {22, "::"}, {53, "lo"}, {80, "eth0"}},
-		5:  {{22, "0.0.0.0"}, {22, "::"}, {53, "lo"}, {53, "eth0"}, {80, "eth0"}},
-		6:  list,
-		9:  list,
-	} {
-		before := slices.Clone(list)
-		if diff := cmp.Diff(want, TrimPorts(list, n)); diff != "" {
-			t.Errorf("to %d (-want +got):\n%s", n, diff)
-		}
-		if !slices.Equal(before, list) {
-			t.Fatalf("to %d: the list was changed", n)
-		}
-	}
-}
-
-func TestTrimConnections(t *testing.T) {
-	list := []Connection{
-		connection("10.0.0.1:443", "eth0", 50001), connection("10.0.0.1:443", "eth0", 50002), connection("10.0.0.1:8883", "eth0", 50003),
-		connection("10.0.0.2:443", "eth0", 50004), connection("[fd09::1]:443", "eth0", 50005),
-	}
-	want := []Connection{list[0], list[1], list[3], list[4]}
-	if diff := cmp.Diff(want, TrimConnections(list, 4), equal); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
-}
-
 // lite is the payload limit of nucleus lite, in bytes.
 const lite = 7000
 
@@ -52,7 +19,7 @@ func TestFitLeavesAReportThatFits(t *testing.T) {
 	r := bigReport(250, 50, 50)
 	for _, enc := range encodings {
 		whole := mustEncode(t, r, enc)
-		payload, cut, err := r.Fit(enc, len(whole))
+		payload, _, cut, err := r.Fit(enc, len(whole))
 		if err != nil || !cut.IsZero() || !bytes.Equal(payload, whole) {
 			t.Errorf("%v: %d bytes of %d, cut %v, error %v", enc, len(payload), len(whole), cut, err)
 		}
@@ -63,7 +30,7 @@ func TestFitCapsAllListsAlike(t *testing.T) {
 	for _, enc := range encodings {
 		r := bigReport(250, 50, 12)
 		before := mustEncode(t, r, enc)
-		payload, cut, err := r.Fit(enc, lite)
+		payload, _, cut, err := r.Fit(enc, lite)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -98,10 +65,54 @@ func TestFitCapsAllListsAlike(t *testing.T) {
 	}
 }
 
+// TestFitCutsFromTheEnd has lists in order of importance: the first entries
+// stay, sorted.
+func TestFitCutsFromTheEnd(t *testing.T) {
+	const frame = len(`{"header":{"report_id":1,"version":"1.0"},"metrics":{"listening_tcp_ports":{"ports":[],"total":4}}}`)
+	ports := []Port{{Port: 90}, {Port: 20, Interface: "::"}, {Port: 20, Interface: "lo"}, {Port: 10}}
+	r := &Report{ID: 1, Version: "1.0", Metrics: &Metrics{ListeningTCPPorts: &ListeningPorts{Ports: ports, Total: new(int64(4))}}}
+	for _, test := range []struct {
+		room int
+		want []Port
+	}{
+		{len(`{"port":90}`), []Port{{Port: 90}}},
+		{len(`{"port":90},{"port":20,"interface":"::"}`), []Port{{Port: 20, Interface: "::"}, {Port: 90}}},
+		{len(`{"port":90},{"port":20,"interface":"::"},{"port":20,"interface":"lo"}`), []Port{{Port: 20, Interface: "::"}, {Port: 20, Interface: "lo"}, {Port: 90}}},
+		{lite, []Port{{Port: 10}, {Port: 20, Interface: "::"}, {Port: 20, Interface: "lo"}, {Port: 90}}},
+	} {
+		payload, sent, cut, err := r.Fit(longJSON, frame+test.room)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(test.want, mustDecode(t, payload, longJSON).Metrics.ListeningTCPPorts.Ports); diff != "" {
+			t.Errorf("room for %d (-want +got):\n%s", test.room, diff)
+		}
+		if diff := cmp.Diff(mustDecode(t, payload, longJSON), sent); diff != "" {
+			t.Errorf("room for %d, the payload and the report as sent (-payload +sent):\n%s", test.room, diff)
+		}
+		if cut.TCPPorts != 4-len(test.want) {
+			t.Errorf("room for %d: cut %v", test.room, cut)
+		}
+	}
+	list := []Connection{
+		connection("10.0.0.2:443", "eth0", 50004), connection("10.0.0.1:8883", "eth0", 50001),
+		connection("10.0.0.1:443", "wlan0", 50003), connection("10.0.0.1:443", "eth0", 50003), connection("10.0.0.1:443", "eth0", 50002),
+	}
+	r.Metrics = &Metrics{TCPConnections: &EstablishedConnections{Connections: list}}
+	_, sent, _, err := r.Fit(longJSON, lite)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Reverse(list)
+	if diff := cmp.Diff(list, sent.Metrics.TCPConnections.Connections, equal); diff != "" {
+		t.Errorf("connections (-want +got):\n%s", diff)
+	}
+}
+
 func TestFitStatesTotals(t *testing.T) {
 	r := bigReport(0, 400, 3)
 	r.Metrics.ListeningTCPPorts.Total = nil
-	payload, cut, err := r.Fit(longJSON, lite)
+	payload, _, cut, err := r.Fit(longJSON, lite)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +135,7 @@ func TestFitCutsCustomLists(t *testing.T) {
 		`"numbers":[{"number_list":[]}],"words":[{"string_list":[]}]}}`)
 	const perItem = len(`0,`) + len(`"word",`)
 	const noComma = 2 // after the last item of each list
-	payload, cut, err := r.Fit(longJSON, frame+10*perItem-noComma)
+	payload, _, cut, err := r.Fit(longJSON, frame+10*perItem-noComma)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,7 +161,7 @@ func TestFitNeverSaysNone(t *testing.T) {
 	want := `{"header":{"report_id":1795385460,"version":"1.0"},"metrics":{` +
 		`"network_stats":{"bytes_in":10280,"bytes_out":10280,"packets_in":10,"packets_out":10},` +
 		`"tcp_connections":{"established_connections":{"total":3}},"listening_tcp_ports":{"total":2},"listening_udp_ports":{"ports":[],"total":0}}}`
-	payload, cut, err := r.Fit(longJSON, len(want))
+	payload, _, cut, err := r.Fit(longJSON, len(want))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,7 +178,7 @@ func TestFitLeavesOutCustomMetricsFromTheEnd(t *testing.T) {
 	for i := range 200 {
 		r.CustomMetrics[fmt.Sprintf("metric_%03d_%s", i, strings.Repeat("x", 60))] = CustomMetric{Number: float64(i)}
 	}
-	payload, cut, err := r.Fit(longJSON, lite)
+	payload, _, cut, err := r.Fit(longJSON, lite)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,7 +204,7 @@ func TestFitKeepsWhatIsWatched(t *testing.T) {
 	for i := range 64 {
 		r.CustomMetrics[fmt.Sprintf("metric_%03d_%s", i, strings.Repeat("x", 110))] = CustomMetric{Number: float64(i)}
 	}
-	payload, _, err := r.Fit(longJSON, lite)
+	payload, _, _, err := r.Fit(longJSON, lite)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -208,7 +219,7 @@ func TestFitKeepsWhatIsWatched(t *testing.T) {
 	r = &Report{ID: 1, Version: "1.0", CustomMetrics: map[string]CustomMetric{
 		"a": {Type: StringList, Strings: []string{"x"}}, "b": {Type: StringList, Strings: []string{strings.Repeat("x", 8000)}},
 	}}
-	if _, cut, err := r.Fit(longJSON, lite); err != nil || !cmp.Equal(cut.CustomMetrics, []string{"b"}) {
+	if _, _, cut, err := r.Fit(longJSON, lite); err != nil || !cmp.Equal(cut.CustomMetrics, []string{"b"}) {
 		t.Errorf("cut %v, error %v; want b cut", cut, err)
 	}
 }
@@ -218,15 +229,15 @@ func TestFitFails(t *testing.T) {
 		"words": {Type: StringList, Strings: []string{strings.Repeat("x", 9000)}},
 	}}
 	for _, r := range []*Report{bigReport(250, 50, 50), alone} {
-		payload, cut, err := r.Fit(longJSON, 100)
+		payload, sent, cut, err := r.Fit(longJSON, 100)
 		want := fmt.Sprintf("report %d does not fit in 100 bytes even without its lists and custom metrics", r.ID)
-		if err == nil || err.Error() != want || payload != nil || !cut.IsZero() {
+		if err == nil || err.Error() != want || payload != nil || sent != nil || !cut.IsZero() {
 			t.Errorf("payload %q, cut %v, error %v, want %s", payload, cut, err, want)
 		}
 	}
 	invalid := bigReport(1, 1, 1)
 	invalid.ID = 0
-	if _, _, err := invalid.Fit(longJSON, lite); err == nil {
+	if _, _, _, err := invalid.Fit(longJSON, lite); err == nil {
 		t.Error("no error for a report without an id")
 	}
 }
@@ -239,7 +250,7 @@ func TestFitRandom(t *testing.T) {
 		enc := encodings[rng.IntN(len(encodings))]
 		whole := mustEncode(t, r, enc)
 		limit := rng.IntN(len(whole) + 10)
-		payload, cut, err := r.Fit(enc, limit)
+		payload, sent, cut, err := r.Fit(enc, limit)
 		if !bytes.Equal(whole, mustEncode(t, r, enc)) {
 			t.Fatal("the report was changed")
 		}
@@ -249,19 +260,56 @@ func TestFitRandom(t *testing.T) {
 		if len(payload) > limit || cut.IsZero() != (len(whole) <= limit) {
 			t.Fatalf("%d bytes for a limit of %d, cut %v", len(payload), limit, cut)
 		}
-		got := mustDecode(t, payload, enc)
-		if len(got.CustomMetrics)+len(cut.CustomMetrics) != len(r.CustomMetrics) {
-			t.Fatalf("%d of %d custom metrics, cut %v", len(got.CustomMetrics), len(r.CustomMetrics), cut)
+		if !bytes.Equal(payload, mustEncode(t, sent, enc)) {
+			t.Fatal("the payload is not that of the report as sent")
 		}
-		again, sameCut, err := r.Fit(enc, limit)
+		if len(sent.CustomMetrics)+len(cut.CustomMetrics) != len(r.CustomMetrics) {
+			t.Fatalf("%d of %d custom metrics, cut %v", len(sent.CustomMetrics), len(r.CustomMetrics), cut)
+		}
+		if m := r.Metrics; m != nil {
+			checkFirst(t, tcpPorts(m), tcpPorts(sent.Metrics))
+			checkFirst(t, connectionsOf(m), connectionsOf(sent.Metrics))
+		}
+		again, _, sameCut, err := r.Fit(enc, limit)
 		if err != nil || !bytes.Equal(payload, again) || !cmp.Equal(cut, sameCut) {
 			t.Fatal("not the same twice")
 		}
 	}
 }
 
+// checkFirst checks that the entries sent are the first ones of the list.
+func checkFirst(t *testing.T, list, sent []string) {
+	t.Helper()
+	first := slices.Sorted(slices.Values(list[:len(sent)]))
+	if diff := cmp.Diff(first, slices.Sorted(slices.Values(sent))); diff != "" {
+		t.Fatalf("not the first %d entries (-first +sent):\n%s", len(sent), diff)
+	}
+}
+
+func tcpPorts(m *Metrics) (entries []string) {
+	if l := m.ListeningTCPPorts; l != nil {
+		for _, p := range l.Ports {
+			entries = append(entries, fmt.Sprint(p))
+		}
+	}
+	return entries
+}
+
+func connectionsOf(m *Metrics) (entries []string) {
+	if l := m.TCPConnections; l != nil {
+		for _, c := range l.Connections {
+			port := "none"
+			if c.LocalPort != nil {
+				port = fmt.Sprint(*c.LocalPort)
+			}
+			entries = append(entries, fmt.Sprint(c.RemoteAddr, c.LocalInterface, port))
+		}
+	}
+	return entries
+}
+
 func TestCutText(t *testing.T) {
-	cut := Cut{Connections: 200, UDPPorts: 2, CustomListItems: 1, CustomMetrics: []string{"a", "b"}}
+	cut := Cut{Connections: 150, CustomMetrics: []string{"a"}}.Plus(Cut{Connections: 50, UDPPorts: 2, CustomListItems: 1, CustomMetrics: []string{"b"}})
 	if got, want := cut.String(), "connections=200 udp_ports=2 custom_list_items=1 custom_metrics=a,b"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
@@ -281,7 +329,7 @@ func BenchmarkFit(b *testing.B) {
 		b.Run(fmt.Sprintf("%v-%v", enc.Format, enc.Names), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, _, err := r.Fit(enc, lite); err != nil {
+				if _, _, _, err := r.Fit(enc, lite); err != nil {
 					b.Fatal(err)
 				}
 			}
