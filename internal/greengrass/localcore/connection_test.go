@@ -7,6 +7,7 @@ import (
 	"hash/crc32"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/device-defender/device-defender/internal/greengrass"
 	"github.com/device-defender/device-defender/internal/greengrass/eventrpc"
+	"github.com/google/go-cmp/cmp"
 )
 
 // announce is a frame's prelude.
@@ -274,5 +276,55 @@ func TestFaults(t *testing.T) {
 		}
 		dial(t, c, k)
 		c.Stall(time.Hour) // Close does not wait for it
+	})
+}
+
+// What a client sends while the process is stopped is served when it goes on,
+// each attempt, also of a client that has given up (runs of 2.18 and 2.6.0).
+func TestStallServesEachAttempt(t *testing.T) {
+	forBoth(t, func(t *testing.T, c *Core, k *Component) {
+		messages := seen(c)
+		p, gone := dial(t, c, k), dial(t, c, k)
+		c.Stall(40 * time.Second)
+		for range 4 {
+			p.request("PublishToIoTCore", publication("1", 1))
+			time.Sleep(10 * time.Second / 2)
+		}
+		gone.request("PublishToIoTCore", publication("1", 2))
+		gone.request("PublishToIoTCore", publication("1", 2))
+		gone.nc.Close()
+		if got := messages(); got != nil {
+			t.Errorf("arrived during the stall: %v", got)
+		}
+		time.Sleep(20 * time.Second)
+		got := messages()
+		slices.Sort(got)
+		if diff := cmp.Diff([]string{"agent/x 1", "agent/x 1", "agent/x 1", "agent/x 1", "agent/x 2", "agent/x 2"}, got); diff != "" {
+			t.Errorf("-want +got:\n%s", diff)
+		}
+		n := 0
+		for ; n < 5; n++ {
+			if _, err := p.read(time.Millisecond); err != nil {
+				break
+			}
+		}
+		if n != 4 {
+			t.Errorf("%d answers, want 4", n)
+		}
+	})
+}
+
+// An open connection on which nothing arrives any more, while others work.
+func TestSilence(t *testing.T) {
+	forBoth(t, func(t *testing.T, c *Core, k *Component) {
+		messages := seen(c)
+		p := dial(t, c, k)
+		c.Silence()
+		p.request("PublishToIoTCore", publication("1", 1))
+		p.silent()
+		if diff := cmp.Diff([]string{"agent/x 1"}, messages()); diff != "" {
+			t.Errorf("-want +got:\n%s", diff)
+		}
+		dial(t, c, k).succeed("GetConfiguration", "{}")
 	})
 }

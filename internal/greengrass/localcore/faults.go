@@ -101,7 +101,18 @@ func (c *Core) DelayAnswers(d time.Duration) {
 	c.faults.delay = d
 }
 
-// Stall lets the core neither serve nor send anything for d.
+// Silence lets nothing more arrive at the clients that are connected now. Their
+// requests are served and their connections stay open.
+func (c *Core) Silence() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for conn := range c.conns {
+		conn.silent = true
+	}
+}
+
+// Stall lets the core neither serve nor send anything for d, as SIGSTOP does.
+// What clients send meanwhile is served afterwards.
 func (c *Core) Stall(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
