@@ -24,6 +24,7 @@ type Component struct {
 	token      string // "" until asked for, and after ForgetTokens
 	state      string // as reported by UpdateState
 	validation *validation
+	process    *Process // of Start
 }
 
 // Install makes a recipe's component known to the core, with its default

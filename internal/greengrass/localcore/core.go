@@ -40,8 +40,12 @@ type Options struct {
 	// with messages from the cloud. nil answers as the service documents.
 	Defender func(Message) []Message
 	// Stdout and Stderr take the lines of the processes of Start; nil drops
-	// them. Writes are never concurrent.
-	Stdout, Stderr io.Writer
+	// them. ComponentLog takes them as the nucleus writes them to the
+	// component's log, if ComponentLogLevel, the nucleus' own level, lets them
+	// through: standard output counts as INFO, standard error as WARN. Writes
+	// are never concurrent.
+	Stdout, Stderr, ComponentLog io.Writer
+	ComponentLogLevel            slog.Level
 }
 
 // Core is a stand-in core. Its methods are safe for concurrent use.

@@ -5,9 +5,12 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -90,6 +93,9 @@ func startChild(t *testing.T, nucleus greengrass.Nucleus, what string, args ...s
 	c := newCore(t, Options{Nucleus: nucleus, Root: t.TempDir(), Stdout: w, Stderr: w})
 	c.stopTimeout = 100 * time.Millisecond
 	k := install(t, c, recipeYAML)
+	if err := c.Listen(); err != nil {
+		t.Fatal(err)
+	}
 	p, err := c.Start(context.Background(), k, os.Args[0], args...)
 	if err != nil {
 		t.Fatal(err)
@@ -182,6 +188,110 @@ func TestProcessIsSignalled(t *testing.T) {
 				t.Errorf("%v after %d starts", p.Err(), p.Starts())
 			}
 		})
+	}
+}
+
+func TestProcessRestarts(t *testing.T) {
+	_, p, out := startChild(t, greengrass.Java, "wait")
+	for range 4 { // more than it may fail
+		out.next()
+		p.Restart()
+	}
+	out.next()
+	if p.Err() != nil || p.Starts() != 5 {
+		t.Errorf("%v after %d starts", p.Err(), p.Starts())
+	}
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	strings.Builder
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.Builder.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.Builder.String()
+}
+
+func TestFailuresOfTheJavaNucleus(t *testing.T) {
+	begin := time.Date(2026, 11, 26, 0, 0, 0, 0, time.UTC)
+	for _, test := range []struct {
+		minutes []int
+		broken  bool
+	}{
+		{[]int{0, 1, 2}, true},
+		{[]int{0, 59, 118}, true}, // each within an hour of the one before
+		{[]int{0, 60, 61}, false},
+		{[]int{0, 1, 61, 62, 122}, false},
+	} {
+		var f failures
+		alive := true
+		for _, m := range test.minutes {
+			alive = alive && f.fail(begin.Add(time.Duration(m)*time.Minute))
+		}
+		if alive == test.broken {
+			t.Errorf("failures at %v minutes: BROKEN %v", test.minutes, !alive)
+		}
+	}
+}
+
+func TestStartLimitOfLite(t *testing.T) {
+	begin := time.Date(2026, 11, 26, 0, 0, 0, 0, time.UTC)
+	for _, test := range []struct {
+		minutes []int // of starts, the first included
+		broken  bool
+	}{
+		{[]int{0, 1, 2}, false},
+		{[]int{0, 1, 2, 3}, true},
+		{[]int{0, 58, 59, 60}, true},
+		{[]int{0, 61, 62, 63}, false}, // the second one begins an hour of its own
+		{[]int{0, 1, 2, 61, 62, 63}, false},
+	} {
+		var f failures
+		alive := true
+		for _, m := range test.minutes {
+			alive = alive && f.start(begin.Add(time.Duration(m)*time.Minute))
+		}
+		if alive == test.broken {
+			t.Errorf("starts at %v minutes: BROKEN %v", test.minutes, !alive)
+		}
+	}
+}
+
+// The Java nucleus logs standard output as INFO and standard error as WARN; its
+// own level decides which of them are written (lines as of a run of 2.18).
+func TestComponentLog(t *testing.T) {
+	stamp := regexp.MustCompile(`(?m)^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z`)
+	const tail = ". {scriptName=services.com.example.agent.lifecycle.run.Script, serviceName=com.example.agent, currentState=RUNNING}\n"
+	const out, warn = "TIME [INFO] (Copier) com.example.agent: stdout. com.example.agent example-thing " + tail, "TIME [WARN] (Copier) com.example.agent: stderr. no end of line" + tail
+	for _, test := range []struct {
+		nucleus greengrass.Nucleus
+		level   slog.Level
+		want    []string
+	}{
+		{greengrass.Java, slog.LevelInfo, []string{out, warn}},
+		{greengrass.Java, slog.LevelWarn, []string{warn}},
+		{greengrass.Lite, slog.LevelInfo, []string{"com.example.agent example-thing \n", "no end of line\n"}},
+	} {
+		t.Setenv(childVariable, "print")
+		var got lockedBuffer
+		c := newCore(t, Options{Nucleus: test.nucleus, Root: t.TempDir(), ComponentLog: &got, ComponentLogLevel: test.level})
+		p, err := c.Start(t.Context(), install(t, c, recipeYAML), os.Args[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-p.Done()
+		lines := slices.Sorted(strings.Lines(stamp.ReplaceAllString(got.String(), "TIME")))
+		if diff := cmp.Diff(test.want, lines); diff != "" {
+			t.Errorf("%v at %v (-want +got):\n%s", test.nucleus, test.level, diff)
+		}
 	}
 }
 
