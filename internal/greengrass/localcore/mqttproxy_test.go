@@ -94,7 +94,8 @@ func TestSubscribeRefusals(t *testing.T) {
 		{`{"topicName":"agent/#/x","qos":"1"}`, "ServiceError", "Subscribe to topic agent/#/x failed with error TOPIC_FILTER_INVALID", "-", ""},
 		{`{"topicName":"agent/` + strings.Repeat("x", 251) + `","qos":"1"}`, "ServiceError",
 			"Subscribe to topic agent/" + strings.Repeat("x", 251) + " failed with error The topic size of request must be no larger than 256 bytes of " +
-				"UTF-8 encoded characters. This excludes the first 3 mandatory segments for Basic Ingest topics ($AWS/rules/rule-name/)",
+				"UTF-8 encoded characters. This excludes the first 3 mandatory segments for Basic Ingest topics ($AWS/rules/rule-name/) " +
+				"or first 2 mandatory segments for MQTT Shared Subscriptions ($share/share-name/)",
 			"ServiceError", "Failed to bind the subscription."},
 	} {
 		forBoth(t, func(t *testing.T, c *Core, k *Component) {
