@@ -61,7 +61,7 @@ func (c *Core) Install(r *Recipe) (*Component, error) {
 
 // addComponent adds a component with its configuration as of now.
 func (c *Core) addComponent(name string, configuration map[string]any) (*Component, error) {
-	k := &Component{core: c, name: name, config: newStore(!c.lite(), c.lite())}
+	k := &Component{core: c, name: name, config: newStore(c.lite())}
 	if _, err := k.config.merge(nil, configuration, time.UnixMilli(time.Now().UnixMilli())); err != nil {
 		return nil, err
 	}

@@ -33,7 +33,16 @@ type Options struct {
 	Root string
 	// Log is where the core says what it does; nil says nothing.
 	Log *slog.Logger
-	// MinReportInterval is the least time between two Defender reports of one
+	// Offline lets the core start without a network.
+	Offline bool
+	// Reconnect is how long the MQTT side takes to connect once it has a
+	// network. The Java nucleus took 5 to 45 s after an outage, and up to 110 s
+	// after many (run of 2.18); lite pauses 5 to 300 s (mqtt.c). 0 is at once.
+	Reconnect time.Duration
+	// KeepQoS0WhenOffline is the Java nucleus' setting
+	// mqtt.spooler.keepQos0WhenOffline.
+	KeepQoS0WhenOffline bool
+	// MinReportInterval is the minimum time between two Defender reports of one
 	// thing. 0 is the service's 300 seconds, a negative one none.
 	MinReportInterval time.Duration
 	// Defender answers each message that reaches a Defender reporting topic
@@ -80,7 +89,7 @@ type Core struct {
 	faults        faults
 }
 
-// New returns a core that is online. It must be closed.
+// New returns a core, which must be closed.
 func New(opts Options) (*Core, error) {
 	if opts.Nucleus == greengrass.Unknown {
 		opts.Nucleus = greengrass.Java
@@ -109,7 +118,10 @@ func New(opts Options) (*Core, error) {
 		tokens:      map[string]*Component{},
 		conns:       map[*connection]struct{}{},
 		validators:  map[*Component]*subscription{},
-		cloud:       cloud{wake: make(chan struct{}, 1), defender: opts.Defender},
+		cloud: cloud{
+			offline: opts.Offline, onlineOnce: !opts.Offline,
+			wake: make(chan struct{}, 1), filters: map[string]greengrass.QoS{}, defender: opts.Defender,
+		},
 	}
 	if c.cloud.defender == nil {
 		c.cloud.defender = newResponder(opts.MinReportInterval, c.log).answer

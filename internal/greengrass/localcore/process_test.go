@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -18,6 +19,7 @@ import (
 	"time"
 
 	"github.com/device-defender/device-defender/internal/greengrass"
+	"github.com/device-defender/device-defender/internal/greengrass/eventrpc"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -44,12 +46,38 @@ func child(what string) {
 	case "wait":
 		fmt.Println("waiting")
 		time.Sleep(time.Hour)
+	case "connect":
+		connectChild()
 	case "stubborn":
 		signal.Ignore(syscall.SIGTERM)
 		fmt.Println("waiting")
 		time.Sleep(time.Hour)
 	}
 	os.Exit(99)
+}
+
+// connectChild connects by the names of two components, as a process of nucleus
+// lite may by that of its own, and prints whether it was accepted.
+func connectChild() {
+	for _, name := range []string{"com.example.agent", "com.example.other"} {
+		nc, err := net.Dial("unix", os.Getenv("AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH_FOR_COMPONENT"))
+		if err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		m := connectMessage("")
+		m.Payload = fmt.Appendf(nil, `{"componentName":%q}`, name)
+		b, _ := m.Encode(eventrpc.NumbersFirst)
+		nc.Write(b)
+		ack, err := eventrpc.NewReader(nc, eventrpc.MaxFrame).Read()
+		if err != nil {
+			fmt.Println(name, err)
+		} else {
+			fmt.Println(name, len(ack.Text("svcuid")), ack.Text("svcuid") == os.Getenv("SVCUID"))
+		}
+		nc.Close()
+	}
+	os.Exit(0)
 }
 
 // lines are what a process has written.
@@ -191,6 +219,45 @@ func TestProcessIsSignalled(t *testing.T) {
 	}
 }
 
+// Three exits by a signal within an hour make a component BROKEN on the Java
+// nucleus. A restart by the command line does nothing then, a deployment gives
+// it another chance (run of 2.18).
+func TestBrokenIsRevivedByADeployment(t *testing.T) {
+	c, p, out := startChild(t, greengrass.Java, "wait")
+	kill := func() {
+		t.Helper()
+		if line := out.next(); line != "waiting" {
+			t.Fatal(line)
+		}
+		if err := p.Signal(syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 3 {
+		kill()
+	}
+	<-p.Done()
+	if p.Err() == nil || p.Starts() != 3 {
+		t.Fatalf("%v after %d starts", p.Err(), p.Starts())
+	}
+	p.Restart()
+	if p.Err() == nil {
+		t.Error("revived by a restart")
+	}
+	if err := c.Deploy(t.Context(), "com.example.agent", map[string]any{"interval": 31}); err != nil {
+		t.Fatal(err)
+	}
+	if p.Err() != nil {
+		t.Errorf("after a deployment: %v", p.Err())
+	}
+	kill() // the first failure again
+	if line := out.next(); line != "waiting" || p.Starts() != 5 {
+		t.Errorf("%q after %d starts", line, p.Starts())
+	}
+	p.Stop()
+	<-p.Done()
+}
+
 func TestProcessRestarts(t *testing.T) {
 	_, p, out := startChild(t, greengrass.Java, "wait")
 	for range 4 { // more than it may fail
@@ -200,6 +267,44 @@ func TestProcessRestarts(t *testing.T) {
 	out.next()
 	if p.Err() != nil || p.Starts() != 5 {
 		t.Errorf("%v after %d starts", p.Err(), p.Starts())
+	}
+}
+
+// When the Java nucleus starts again, so do its components, with new tokens.
+func TestNucleusRestartsComponents(t *testing.T) {
+	c, p, out := startChild(t, greengrass.Java, "wait")
+	out.next()
+	token := c.components["com.example.agent"].Token()
+	if err := c.RestartIPC(); err != nil {
+		t.Fatal(err)
+	}
+	out.next()
+	if p.Starts() != 2 || c.components["com.example.agent"].Token() == token {
+		t.Errorf("%d starts, the token is the old one: %v", p.Starts(), c.components["com.example.agent"].Token() == token)
+	}
+}
+
+// A process of nucleus lite connects by its component's name, and by no other.
+func TestConnectByName(t *testing.T) {
+	t.Setenv(childVariable, "connect")
+	var got lockedBuffer
+	c := newCore(t, Options{Nucleus: greengrass.Lite, Root: t.TempDir(), Stdout: &got})
+	k := install(t, c, recipeYAML)
+	other := install(t, c, strings.ReplaceAll(recipeYAML, "com.example.agent", "com.example.other"))
+	if err := c.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	for _, component := range []*Component{k, other} {
+		p, err := c.Start(t.Context(), component, os.Args[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-p.Done()
+	}
+	// The first one of a component that has no process yet is as good as any.
+	want := "com.example.agent 16 true\ncom.example.other 16 false\ncom.example.agent EOF\ncom.example.other 16 true\n"
+	if diff := cmp.Diff(want, got.String()); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
 	}
 }
 
