@@ -74,7 +74,8 @@ type Core struct {
 	deploying chan struct{} // capacity 1: held by the deployment in progress
 	output    sync.Mutex    // serialises Options.Stdout and Stderr
 
-	stopTimeout time.Duration // between SIGTERM and SIGKILL
+	stopTimeout  time.Duration // between SIGTERM and SIGKILL
+	restartPause time.Duration // before lite's unit starts again
 
 	mu            sync.Mutex // guards the rest
 	closed        bool
@@ -113,11 +114,12 @@ func New(opts Options) (*Core, error) {
 		dialect:   d,
 		deploying: make(chan struct{}, 1),
 
-		stopTimeout: stopTimeout,
-		components:  map[string]*Component{},
-		tokens:      map[string]*Component{},
-		conns:       map[*connection]struct{}{},
-		validators:  map[*Component]*subscription{},
+		stopTimeout:  stopTimeout,
+		restartPause: liteRestart,
+		components:   map[string]*Component{},
+		tokens:       map[string]*Component{},
+		conns:        map[*connection]struct{}{},
+		validators:   map[*Component]*subscription{},
 		cloud: cloud{
 			offline: opts.Offline, onlineOnce: !opts.Offline,
 			wake: make(chan struct{}, 1), filters: map[string]greengrass.QoS{}, defender: opts.Defender,

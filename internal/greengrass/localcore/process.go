@@ -47,7 +47,8 @@ type Process struct {
 	exitCode   int
 	err        error
 	done       chan struct{}
-	restarting bool // the present process ends because it was told to
+	alive      bool // cmd has not ended
+	restarting bool // it ends because it was told to
 	failures   failures
 }
 
@@ -82,7 +83,6 @@ func (c *Core) Start(ctx context.Context, k *Component, binary string, args ...s
 		stop()
 		return nil, fmt.Errorf("start %s: the core is closed", k.name)
 	}
-	k.process = p
 	c.processes.running.Add(1)
 	c.mu.Unlock()
 
@@ -92,6 +92,9 @@ func (c *Core) Start(ctx context.Context, k *Component, binary string, args ...s
 		c.processes.running.Done()
 		return nil, fmt.Errorf("start %s: %w", k.name, err)
 	}
+	c.mu.Lock()
+	k.process = p
+	c.mu.Unlock()
 	go func() {
 		defer c.processes.running.Done()
 		defer close(p.ended)
@@ -131,10 +134,11 @@ func (p *Process) launch(ctx context.Context) (wait func() error, err error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	if p.cmd == nil && p.core.lite() {
-		p.failures.start(time.Now())
+	if p.starts == 0 {
+		p.failures = p.core.newFailures()
 	}
 	p.cmd = cmd
+	p.alive = true
 	p.starts++
 	p.core.log.Info("process started", "component", p.component.name, "pid", cmd.Process.Pid, "start", p.starts)
 	return func() error {
@@ -166,7 +170,7 @@ func (p *Process) supervise(ctx context.Context, run func() error) (broken bool)
 				p.fail(fmt.Errorf("%d failures within %v, the last: %w", maxFailures, failureWindow, err))
 				return true
 			}
-			if p.core.lite() && !wait(liteRestart, ctx.Done()) {
+			if p.core.lite() && !wait(p.core.restartPause, ctx.Done()) {
 				p.finish()
 				return false
 			}
@@ -188,6 +192,7 @@ func (p *Process) takeExit() (restarting bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.exitCode = p.cmd.ProcessState.ExitCode()
+	p.alive = false
 	restarting, p.restarting = p.restarting, false
 	return restarting
 }
@@ -207,6 +212,15 @@ func (p *Process) mayRestart() bool {
 type failures struct {
 	count int
 	since time.Time
+}
+
+// newFailures is what a nucleus remembers when it starts a component.
+func (c *Core) newFailures() failures {
+	var f failures
+	if c.lite() {
+		f.start(time.Now())
+	}
+	return f
 }
 
 // fail counts a failure as the Java nucleus does: one that comes an hour after
@@ -271,7 +285,7 @@ func (p *Process) revive() {
 		return
 	}
 	p.err = nil
-	p.failures = failures{}
+	p.failures = p.core.newFailures()
 	p.done = make(chan struct{})
 	notify(p.wake)
 }
@@ -282,10 +296,8 @@ func (p *Process) revive() {
 func (p *Process) Restart() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	select {
-	case <-p.done:
-		return
-	default:
+	if !p.alive {
+		return // or it is about to be started anyway
 	}
 	p.restarting = true
 	cmd := p.cmd

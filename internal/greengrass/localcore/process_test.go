@@ -43,6 +43,9 @@ func child(what string) {
 	case "fail":
 		fmt.Println("token", os.Getenv("SVCUID"))
 		os.Exit(7)
+	case "token":
+		fmt.Println("token", os.Getenv("SVCUID"))
+		time.Sleep(time.Hour)
 	case "wait":
 		fmt.Println("waiting")
 		time.Sleep(time.Hour)
@@ -119,7 +122,7 @@ func startChild(t *testing.T, nucleus greengrass.Nucleus, what string, args ...s
 		}
 	})
 	c := newCore(t, Options{Nucleus: nucleus, Root: t.TempDir(), Stdout: w, Stderr: w})
-	c.stopTimeout = 100 * time.Millisecond
+	c.stopTimeout, c.restartPause = 100*time.Millisecond, time.Millisecond
 	k := install(t, c, recipeYAML)
 	if err := c.Listen(); err != nil {
 		t.Fatal(err)
@@ -171,9 +174,12 @@ func TestProcessBreaks(t *testing.T) {
 
 // A restarted process of nucleus lite has a token again.
 func TestProcessGetsNewToken(t *testing.T) {
-	c, p, out := startChild(t, greengrass.Lite, "fail")
+	c, p, out := startChild(t, greengrass.Lite, "token")
 	before := out.next()
 	c.ForgetTokens()
+	if err := p.Signal(syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
 	after := out.next()
 	if before == after || len(after) != len("token ")+16 {
 		t.Errorf("%q, then %q", before, after)
@@ -256,6 +262,29 @@ func TestBrokenIsRevivedByADeployment(t *testing.T) {
 	}
 	p.Stop()
 	<-p.Done()
+}
+
+// A deployment also gives lite's unit three starts again.
+func TestLiteIsRevivedByADeployment(t *testing.T) {
+	c, p, out := startChild(t, greengrass.Lite, "fail")
+	broken := func() {
+		t.Helper()
+		for range 3 {
+			out.next()
+		}
+		<-p.Done()
+		if p.Err() == nil {
+			t.Fatal("not BROKEN")
+		}
+	}
+	broken()
+	if err := c.Deploy(t.Context(), "com.example.agent", map[string]any{"interval": "31"}); err != nil {
+		t.Fatal(err)
+	}
+	broken()
+	if n := p.Starts(); n != 6 {
+		t.Errorf("%d starts, want 6", n)
+	}
 }
 
 func TestProcessRestarts(t *testing.T) {
