@@ -200,6 +200,10 @@ func (a *agent) answered(r report.Reply) {
 	}
 	id, known := a.tracker.answer(r)
 	switch {
+	case !known && r.Status == report.Accepted && r.ReportID == a.state.ReportID && a.schedule.relent():
+		// A copy was throttled, and its reply was quicker: they have topics of
+		// their own, which keep no order.
+		a.Log.Info("report accepted after all", "report_id", id, "interval", a.schedule.period())
 	case !known:
 		level := slog.LevelDebug
 		if a.tracker.surplus() {

@@ -198,7 +198,7 @@ func TestSilentConnectionIsReplaced(t *testing.T) {
 		if got := len(b.logged("report accepted")); got < 23 {
 			t.Errorf("%d replies seen, want all but the one of the silence", got)
 		}
-		if n := len(b.logged("level=WARN", "the server does not answer any more")); n != 1 {
+		if n := len(b.logged("level=WARN", "no connection to the nucleus", "the server does not answer any more")); n != 1 {
 			t.Errorf("said %d times, want once", n)
 		}
 	})

@@ -97,16 +97,19 @@ func TestConfigurationOfTheLastStart(t *testing.T) {
 func TestLongConfigurationOnLite(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		custom := make(map[string]any)
-		for i := range 40 {
-			custom[fmt.Sprintf("metric_%d", i)] = map[string]any{"File": "/run/" + strings.Repeat("x", 100), "Type": "number"}
+		for i := range 49 {
+			custom[fmt.Sprintf("metric_%d", i)] = map[string]any{"File": "/run/" + strings.Repeat("x", 130), "Type": "number"}
 		}
-		long := strings.Repeat("veth0123456789,", 400)
+		var excluded []any
+		for i := range 60 {
+			excluded = append(excluded, fmt.Sprintf("veth%010d", i))
+		}
 		b := newBench(t, greengrass.Lite, map[string]any{
-			"SampleIntervalSeconds": 900, "CustomMetrics": custom, "Interfaces": map[string]any{"Exclude": long},
+			"SampleIntervalSeconds": 900, "CustomMetrics": custom, "Interfaces": map[string]any{"Exclude": excluded},
 		})
 		b.run()
 		b.after(time.Minute)
-		if n := len(b.logged("configuration read", "interval=15m0s", "custom_metrics=41")); n != 1 {
+		if n := len(b.logged("configuration read", "interval=15m0s", "custom_metrics=50")); n != 1 {
 			t.Errorf("not read key by key; log:\n%s", b.log.String())
 		}
 	})
@@ -150,8 +153,8 @@ func TestStartWithoutAThingName(t *testing.T) {
 		if d := time.Since(begin); d < time.Minute {
 			t.Errorf("ended after %v, want a minute for the name to come up", d)
 		}
-		exits(time.Hour)
-		exits(time.Hour)
+		exits(61 * time.Minute)
+		exits(61 * time.Minute)
 		if d := time.Since(begin); d < 2*time.Hour {
 			t.Errorf("three exits in %v: nucleus lite would not start it again", d)
 		}

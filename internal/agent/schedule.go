@@ -104,6 +104,17 @@ func (s *schedule) throttle() bool {
 	return true
 }
 
+// relent takes the throttling since the last sample back. It reports whether
+// there was any.
+func (s *schedule) relent() bool {
+	if !s.throttled {
+		return false
+	}
+	s.throttled = false
+	s.slowdown = max(s.slowdown/2, 1)
+	return true
+}
+
 // setInterval changes the interval, from the last sample on.
 func (s *schedule) setInterval(interval time.Duration) {
 	if interval != s.interval {

@@ -134,8 +134,12 @@ await check('update the configuration and hear of it', async () => {
     await refused(update(0), 'InvalidArgumentsError');
   }
   await update(359);
-  assert.deepEqual((await next()).configurationUpdateEvent.keyPath, ['interval']);
-  assert.deepEqual((await next()).configurationUpdateEvent.keyPath, ['nested', 'b']);
+  // The Java nucleus raises two events for a new leaf, and none in a certain order.
+  const changed = [];
+  for (let events = lite ? 2 : 3; events > 0; events--) {
+    changed.push((await next()).configurationUpdateEvent.keyPath.join('/'));
+  }
+  assert.deepEqual(changed.sort(), lite ? ['interval', 'nested/b'] : ['interval', 'nested/b', 'nested/b']);
   const { value } = await client.getConfiguration({ keyPath: ['interval'] });
   assert.deepEqual(value, { interval: 60 });
   await refused(client.updateConfiguration({

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/device-defender/device-defender/internal/greengrass"
 )
 
 // maxPolicyBytes is what nucleus lite can decode of one service's policies
@@ -17,7 +19,10 @@ const maxPolicyBytes = 4_096
 // request's operation on a resource: a topic or filter, compared as it is.
 func (r *request) authorized(service, resource string) bool {
 	c, k := r.core, r.component()
-	if c.lite() && checkResource(resource) != nil {
+	switch {
+	case c.noConfigDaemon(), // ggl_ipc_auth fails as it does for want of a policy
+		c.lite() && checkResource(resource) != nil,
+		!c.lite() && resource == "":
 		return false
 	}
 	control, _ := k.config.get([]string{"accessControl"})
@@ -63,13 +68,13 @@ func (r *request) matches(service, pattern, resource string) bool {
 	return matchGlob(pattern, resource)
 }
 
-// notAuthorized is the Java nucleus' text.
-func (r *request) notAuthorized(service, resource string) string {
-	s := fmt.Sprintf("Principal %s is not authorized to perform %s:%s ", r.component().name, service, r.operation)
-	if resource != "" {
-		s += "on resource " + resource
+// unauthorized is the Java nucleus' refusal (AuthorizationHandler.java).
+func (r *request) unauthorized(service, resource string) *refusal {
+	if resource == "" {
+		return refuse(greengrass.UnauthorizedError, "Resource cannot be empty")
 	}
-	return s
+	return refuse(greengrass.UnauthorizedError, fmt.Sprintf("Principal %s is not authorized to perform %s:%s on resource %s",
+		r.component().name, service, r.operation, resource))
 }
 
 // matchGlob matches a pattern in which * stands for any text, slashes too, and

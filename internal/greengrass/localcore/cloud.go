@@ -14,8 +14,11 @@ const (
 	// The Java nucleus' spooler (MqttClient.java, Spool.java): payload bytes.
 	spoolBytes      = 2_621_440
 	maxPayloadBytes = 131_072
-	// spoolMessages bounds messages without a payload, which cost nothing there.
+	// spoolMessages and maxStored are this package's own bounds on what costs
+	// nothing there: messages without a payload, and those that wait in AWS IoT
+	// Core.
 	spoolMessages = 50_000
+	maxStored     = 1_000
 
 	// What nucleus lite leaves unacknowledged for the whole device (mqtt.c).
 	liteInFlight      = 10
@@ -41,29 +44,38 @@ type Message struct {
 type outgoing struct {
 	Message
 	properties
-	expires time.Time // zero: never
 }
 
-// properties are the parts of a message that the Java nucleus hands on.
+// properties are the parts of a message that the Java nucleus passes on. It
+// drops contentType (MqttProxyIPCAgent.java; run of 2.18). The expiry is for the
+// broker: the spooler ignores it (MqttClient.java, Spool.java; run of 2.18).
 type properties struct {
+	Retain                 bool   `json:"retain"`
 	UserProperties         []any  `json:"userProperties,omitempty"`
 	MessageExpiry          *int64 `json:"messageExpiryIntervalSeconds,omitempty"`
 	CorrelationData        string `json:"correlationData,omitempty"`
 	ResponseTopic          string `json:"responseTopic,omitempty"`
-	ContentType            string `json:"contentType,omitempty"`
 	PayloadFormatIndicator string `json:"payloadFormat"`
 }
 
 // cloud is the core's MQTT connection and what waits to go through it. All is
 // guarded by Core.mu.
 type cloud struct {
-	offline      bool // by SetOnline
-	reconnecting bool // nucleus lite, after the broker dropped it
+	offline      bool // no network, by SetOnline
+	reconnecting bool // there is a network, but no connection yet
+	attempt      int  // counts the changes of both
+	onlineOnce   bool // since the nucleus started
 	holding      bool // the broker acknowledges nothing
 	queue        []*outgoing
 	queued       int // bytes of payload in queue
 	leaked       int // records that nucleus lite lost until it reconnects
 	wake         chan struct{}
+
+	// filters are what the broker has acknowledged to the Java nucleus: they
+	// outlive their subscribers while it is offline. stored is what the broker
+	// keeps for the session meanwhile.
+	filters map[string]greengrass.QoS
+	stored  []*outgoing
 
 	taps     []func(Message)
 	defender func(Message) []Message
@@ -71,6 +83,18 @@ type cloud struct {
 }
 
 func (cl *cloud) connected() bool { return !cl.offline && !cl.reconnecting }
+
+// keeps reports whether the broker keeps a message with this topic for the Java
+// nucleus' session, which lasts seven days (AwsIotMqtt5Client.java; run of 2.18:
+// only of filters with QoS 1).
+func (cl *cloud) keeps(topic string) bool {
+	for filter, qos := range cl.filters {
+		if qos == greengrass.AtLeastOnce && matchTopic(filter, topic) {
+			return true
+		}
+	}
+	return false
+}
 
 func (cl *cloud) add(m *outgoing) {
 	cl.queue = append(cl.queue, m)
@@ -100,14 +124,18 @@ func (cl *cloud) inFlight(qos greengrass.QoS) (bytes, messages int) {
 	return bytes, messages
 }
 
-// spool takes a message as the Java nucleus does. It returns why not.
+// spool takes a message as the Java nucleus does (MqttClient.publish, Spool;
+// run of 2.18). It returns the reason of a refusal, or "".
 func (c *Core) spool(m *outgoing) string {
 	cl := &c.cloud
 	full := func() bool { return cl.queued+len(m.Payload) > spoolBytes || len(cl.queue) >= spoolMessages }
-	switch {
-	case len(m.Payload) > maxPayloadBytes:
+	if len(m.Payload) > maxPayloadBytes {
 		return fmt.Sprintf("The publishing message size %d bytes exceeds the configured limit of %d bytes", len(m.Payload), maxPayloadBytes)
-	case !cl.connected() && m.QoS == greengrass.AtMostOnce:
+	}
+	if problem := checkTopicJava(m.Topic, true); problem != "" {
+		return problem
+	}
+	if m.QoS == greengrass.AtMostOnce && !cl.connected() && !c.opts.KeepQoS0WhenOffline {
 		return "Device is offline. Dropping QoS 0 message."
 	}
 	cl.drop(func(old *outgoing) bool { return full() && old.QoS == greengrass.AtMostOnce })
@@ -144,40 +172,62 @@ func (c *Core) transmit(m *outgoing) bool {
 	return true
 }
 
-// loseConnection is the broker's answer to a publish on a wildcard topic. Lite
-// comes back after its first pause.
+// loseConnection is the broker's answer to a publish on a wildcard topic.
 func (c *Core) loseConnection() {
 	c.log.Warn("the broker dropped the device's MQTT connection: publish to a topic with a wildcard")
-	c.cloud.reconnecting = true
-	c.disconnected()
-	time.AfterFunc(liteReconnect, func() {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.cloud.reconnecting = false
-		c.connected()
+	c.disconnect()
+	c.reconnect(liteReconnect)
+}
+
+// disconnect ends the MQTT connection, if there is one. Lite will start a new
+// session, which loses what was in flight (mqtt.c); the Java nucleus keeps what
+// it has spooled, but QoS 0 only if it is configured to.
+func (c *Core) disconnect() {
+	cl := &c.cloud
+	cl.attempt++
+	cl.leaked = 0
+	cl.drop(func(m *outgoing) bool {
+		return c.lite() || m.QoS == greengrass.AtMostOnce && !c.opts.KeepQoS0WhenOffline
 	})
 }
 
-// disconnected does what each nucleus does when MQTT is gone: lite will start
-// clean, which loses what was in flight.
-func (c *Core) disconnected() {
+// reconnect brings the connection back after a pause.
+func (c *Core) reconnect(pause time.Duration) {
 	cl := &c.cloud
-	cl.leaked = 0
-	cl.drop(func(m *outgoing) bool { return c.lite() || m.QoS == greengrass.AtMostOnce })
+	cl.attempt++
+	cl.reconnecting = pause > 0
+	if pause <= 0 {
+		c.connected()
+		return
+	}
+	attempt := cl.attempt
+	time.AfterFunc(pause, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if cl.attempt == attempt {
+			cl.reconnecting = false
+			c.connected()
+		}
+	})
 }
 
 // connected lets what waited go on.
 func (c *Core) connected() {
-	if !c.cloud.connected() {
-		return
-	}
+	cl := &c.cloud
+	cl.onlineOnce = true
 	for _, s := range c.subscriptions {
 		if !s.answered {
 			s.answered = true
+			cl.filters[s.filter] = s.qos
 			s.conn.respond(s.request, done{})
 		}
 	}
-	notify(c.cloud.wake)
+	stored := cl.stored
+	cl.stored = nil
+	for _, m := range stored {
+		c.deliver(m)
+	}
+	notify(cl.wake)
 }
 
 // carry takes messages to the cloud, in order, until ctx ends.
@@ -197,11 +247,7 @@ func (c *Core) carry(ctx context.Context) {
 				return
 			}
 		}
-		if m.expires.IsZero() || time.Now().Before(m.expires) {
-			c.arrive(m)
-		} else {
-			c.log.Info("message expired in the spooler", "topic", m.Topic, "component", m.Component)
-		}
+		c.arrive(m)
 		c.mu.Lock()
 		if q := c.cloud.queue; len(q) > 0 && q[0] == m { // else dropped meanwhile
 			q[0] = nil
@@ -224,7 +270,7 @@ func (c *Core) arrive(m *outgoing) {
 	case strings.HasPrefix(m.Topic, "$aws/"):
 		// Reserved topics end in a service of AWS.
 	default:
-		c.deliver(m)
+		c.receive(m)
 	}
 }
 
@@ -238,11 +284,12 @@ func (c *Core) observe(m Message) {
 }
 
 // Publish brings a message from the cloud to the components subscribed to its
-// topic, and to the taps. While the core is offline it reaches no component.
+// topic, and to the taps. While the core is offline nucleus lite loses it; the
+// Java nucleus gets it when it has connected again.
 func (c *Core) Publish(topic string, payload []byte) {
 	m := &outgoing{Message: Message{Topic: topic, Payload: payload, QoS: greengrass.AtLeastOnce}}
 	c.observe(m.Message)
-	c.deliver(m)
+	c.receive(m)
 }
 
 // Tap calls f with each message that reaches the cloud or comes from it, from
@@ -254,17 +301,25 @@ func (c *Core) Tap(f func(Message)) {
 	c.cloud.taps = append(slices.Clip(c.cloud.taps), f)
 }
 
-func (c *Core) deliver(m *outgoing) {
+// receive handles a message for the device.
+func (c *Core) receive(m *outgoing) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.cloud.connected() {
-		c.log.Debug("message from the cloud lost: offline", "topic", m.Topic)
-		return
-	}
-	if n := packetSize(m.Topic, m.Payload); c.lite() && n > liteMaxPacket {
+	cl := &c.cloud
+	switch n := packetSize(m.Topic, m.Payload); {
+	case c.lite() && n > liteMaxPacket:
 		c.log.Warn("message from the cloud dropped: longer than nucleus lite takes", "topic", m.Topic, "bytes", n, "limit", liteMaxPacket)
-		return
+	case cl.connected():
+		c.deliver(m)
+	case cl.keeps(m.Topic) && m.QoS == greengrass.AtLeastOnce && len(cl.stored) < maxStored:
+		cl.stored = append(cl.stored, m)
+	default:
+		c.log.Debug("message from the cloud lost: offline", "topic", m.Topic)
 	}
+}
+
+// deliver brings a message to the subscribers of its topic.
+func (c *Core) deliver(m *outgoing) {
 	event := c.iotCoreMessage(m)
 	for _, s := range c.subscriptions {
 		if s.kind == toIoTCore && s.answered && matchTopic(s.filter, m.Topic) {
@@ -297,12 +352,11 @@ func (c *Core) iotCoreMessage(m *outgoing) any {
 	type message struct {
 		TopicName string `json:"topicName"`
 		Payload   []byte `json:"payload"`
-		Retain    bool   `json:"retain"`
 		properties
 	}
 	p := m.properties
 	if p.PayloadFormatIndicator == "" {
 		p.PayloadFormatIndicator = "0"
 	}
-	return map[string]any{"message": message{m.Topic, append([]byte{}, m.Payload...), false, p}}
+	return map[string]any{"message": message{m.Topic, append([]byte{}, m.Payload...), p}}
 }

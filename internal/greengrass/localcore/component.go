@@ -24,6 +24,7 @@ type Component struct {
 	token      string // "" until asked for, and after ForgetTokens
 	state      string // as reported by UpdateState
 	validation *validation
+	process    *Process // of Start
 }
 
 // Install makes a recipe's component known to the core, with its default
@@ -60,7 +61,7 @@ func (c *Core) Install(r *Recipe) (*Component, error) {
 
 // addComponent adds a component with its configuration as of now.
 func (c *Core) addComponent(name string, configuration map[string]any) (*Component, error) {
-	k := &Component{core: c, name: name, config: newStore(!c.lite(), c.lite())}
+	k := &Component{core: c, name: name, config: newStore(c.lite())}
 	if _, err := k.config.merge(nil, configuration, time.UnixMilli(time.Now().UnixMilli())); err != nil {
 		return nil, err
 	}

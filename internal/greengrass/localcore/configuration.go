@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/device-defender/device-defender/internal/greengrass"
@@ -26,7 +27,7 @@ func (k *Component) configuration() map[string]any {
 func (r *request) target() *Component {
 	name := r.text("componentName")
 	switch {
-	case !r.has("componentName") || name == "" && !r.core.lite():
+	case !r.has("componentName"), !r.present("componentName") && !r.core.lite():
 		return r.component()
 	case r.core.lite() && name == dialects[greengrass.Java].nucleus:
 		name = r.core.dialect.nucleus
@@ -41,10 +42,12 @@ func getConfiguration(r *request) (any, *refusal) {
 		missing = refuse(greengrass.ResourceNotFoundError, "Key not found.")
 	}
 	switch {
-	case *r.malformed:
+	case r.malformed():
 		return nil, r.badParameters()
 	case r.core.lite() && len(path) > liteMaxPath:
 		return nil, refuse(greengrass.ServiceError, "Config path depth larger than supported.")
+	case r.core.noConfigDaemon():
+		return nil, refuse(greengrass.ServiceError, "")
 	case target == nil:
 		return nil, missing
 	}
@@ -53,7 +56,7 @@ func getConfiguration(r *request) (any, *refusal) {
 		return nil, missing
 	}
 	response := greengrass.GetConfigurationResponse{ComponentName: target.name}
-	if r.has("componentName") {
+	if r.present("componentName") {
 		response.ComponentName = r.text("componentName")
 	}
 	if n.children == nil {
@@ -67,10 +70,12 @@ func getConfiguration(r *request) (any, *refusal) {
 func subscribeToConfigurationUpdate(r *request) (any, *refusal) {
 	path, target := r.texts("keyPath"), r.target()
 	switch {
-	case *r.malformed && r.core.lite():
+	case r.malformed() && r.core.lite():
 		return nil, refuse(greengrass.ServiceError, "Failed to validate the map.")
-	case *r.malformed:
+	case r.malformed():
 		return nil, internalServerError
+	case r.core.noConfigDaemon():
+		return nil, refuse(greengrass.ServiceError, "Failed to subscribe to configuration update.")
 	case target == nil || target.config.find(path) == nil:
 		return nil, refuse(greengrass.ResourceNotFoundError, "Key not found")
 	case !r.subscribe(&subscription{kind: toConfiguration, target: target, path: path}):
@@ -83,17 +88,24 @@ func subscribeToConfigurationUpdate(r *request) (any, *refusal) {
 func (r *request) seconds(name string) (time.Time, bool) {
 	var seconds float64
 	switch v := r.object[name].(type) {
+	case nil:
+		if r.core.lite() {
+			r.fail(fmt.Errorf("%s is missing", name))
+		}
+		return time.Time{}, false
 	case float64:
 		seconds = v
 	case int64:
+		if r.core.lite() {
+			r.fail(fmt.Errorf("%s: an integer, want a float", name))
+		}
 		seconds = float64(v)
-		*r.malformed = *r.malformed || r.core.lite()
 	default:
-		*r.malformed = *r.malformed || v != nil || r.core.lite()
+		r.fail(fmt.Errorf("%s: JSON %T, want a number", name, v))
 		return time.Time{}, false
 	}
 	if math.Abs(seconds) > 1<<40 {
-		*r.malformed = true
+		r.fail(fmt.Errorf("%s: %v is out of range", name, seconds))
 		return time.Time{}, false
 	}
 	return time.UnixMilli(int64(seconds * 1000)), true
@@ -110,20 +122,20 @@ func updateConfiguration(r *request) (any, *refusal) {
 
 	if r.core.lite() {
 		switch {
-		case *r.malformed || !hasValue:
+		case r.malformed() || !hasValue:
 			return nil, refuse(greengrass.InvalidArgumentsError, "Received invalid parameters.")
 		case restricted:
 			return nil, refuse(greengrass.InvalidArgumentsError, "Config update is not allowed for following field [accessControl]")
 		case len(path) > liteMaxPath:
 			return nil, refuse(greengrass.ServiceError, "Config path depth larger than supported.")
-		case len(path) == 0 && !isMap || k.merge(path, value, at) != nil:
+		case len(path) == 0 && !isMap || r.core.noConfigDaemon() || k.merge(path, value, at) != nil:
 			return nil, refuse(greengrass.ServiceError, "Failed to update the configuration.")
 		}
 		return done{}, nil
 	}
 
 	switch {
-	case *r.malformed || value != nil && !isMap:
+	case r.malformed() || value != nil && !isMap:
 		return nil, internalServerError
 	case !hasTime:
 		return nil, refuse(greengrass.InvalidArgumentsError, "Timestamp is required")
@@ -132,26 +144,34 @@ func updateConfiguration(r *request) (any, *refusal) {
 	case restricted:
 		return nil, refuse(greengrass.InvalidArgumentsError, "Config update is not allowed for following fields [accessControl]")
 	}
-	n := k.config.find(path)
-	switch {
-	case n == nil:
-		at = time.UnixMilli(time.Now().UnixMilli()) // the nucleus' clock, not the request's
-	case n.children == nil:
-		return nil, refuse(greengrass.InvalidArgumentsError, n.name+" already exists as a leaf, not an interior node")
+	// A new path gets the nucleus' time. A leaf at the path becomes a map
+	// (UpdateConfigurationOperationHandler, Topics.updateChild; run of 2.18).
+	if k.config.find(path) == nil {
+		at = time.UnixMilli(time.Now().UnixMilli())
 	}
-	double := func(v any) any {
-		if i, ok := v.(int64); ok {
-			return float64(i)
-		}
-		return v
+	err := k.merge(path, doubles(object), at)
+	if leaf, ok := errors.AsType[*leafError](err); ok {
+		parent, last := leaf.path[:len(leaf.path)-1], leaf.path[len(leaf.path)-1]
+		err = fmt.Errorf("%s in %s is already a leaf, cannot become a container",
+			last, strings.Join(append([]string{"services", k.name, "configuration"}, parent...), "."))
 	}
-	if err := k.merge(path, mapScalars(object, double), at); err != nil {
+	if err != nil {
 		return nil, refuse(greengrass.ServiceError, err.Error())
 	}
 	if n := k.config.find(path); at.Before(n.newest()) {
 		return nil, refuse(greengrass.FailedUpdateConditionCheckError, "Proposed timestamp is older than the config's latest modified timestamp")
 	}
 	return done{}, nil
+}
+
+// doubles is v as Gson reads a free-form map: all its numbers are doubles.
+func doubles(v any) any {
+	return mapScalars(v, func(v any) any {
+		if i, ok := v.(int64); ok {
+			return float64(i)
+		}
+		return v
+	})
 }
 
 // merge changes the configuration and tells its subscribers, or fails and

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/device-defender/device-defender/internal/greengrass"
+	"github.com/device-defender/device-defender/internal/greengrass/eventrpc"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -86,17 +87,9 @@ func TestGetConfiguration(t *testing.T) {
 				t.Errorf("%s (-want +got):\n%s", test.request, diff)
 			}
 		}
-		for _, request := range []string{`{"keyPath":"x"}`, `{"keyPath":[1]}`, `{"componentName":1}`} {
-			if m := p.call("GetConfiguration", request); c.lite() != strings.Contains(string(m.Payload), "Received invalid parameters.") {
-				t.Errorf("%s answered by %s", request, m.Payload)
-			}
-		}
 		if c.lite() {
-			p.refused("GetConfiguration", `{"keyPath":null}`, "ServiceError", "Received invalid parameters.")
 			p.refused("GetConfiguration", `{"keyPath":["1","2","3","4","5","6","7","8","9","10","11","12","13"]}`,
 				"ServiceError", "Config path depth larger than supported.")
-		} else {
-			p.succeed("GetConfiguration", `{"keyPath":null,"componentName":null}`)
 		}
 		if got := other.Configuration()["text"]; got != "30" {
 			t.Errorf("Configuration: %v", got)
@@ -115,14 +108,18 @@ func TestUpdateConfiguration(t *testing.T) {
 		}
 		changed := func(path string) {
 			t.Helper()
+			path, isNew := strings.CutPrefix(path, "new ")
+			if isNew && !c.lite() { // raises a second event
+				defer p.event(stream, "ConfigurationUpdateEvents", `{"configurationUpdateEvent":{"componentName":"com.example.agent","keyPath":`+path+`}}`)
+			}
 			p.event(stream, "ConfigurationUpdateEvents", `{"configurationUpdateEvent":{"componentName":"com.example.agent","keyPath":`+path+`}}`)
 		}
 
 		p.succeed("UpdateConfiguration", update(`"keyPath":["nested"],"valueToMerge":{"a":"x","b":5,"list":[1]}`)) // a stays
-		changed(`["nested","b"]`)
+		changed(`new ["nested","b"]`)
 		changed(`["nested","list"]`)
 		p.succeed("UpdateConfiguration", update(`"keyPath":["nested","new"],"valueToMerge":{"deep":{"er":1}}`))
-		changed(`["nested","new","deep","er"]`)
+		changed(`new ["nested","new","deep","er"]`)
 		p.silent()
 
 		want := map[string]any{"a": "x", "b": 5.0, "list": []any{1.0}, "new": map[string]any{"deep": map[string]any{"er": 1.0}}}
@@ -145,54 +142,33 @@ func TestUpdateConfiguration(t *testing.T) {
 			p.refused("UpdateConfiguration", update(restricted), "InvalidArgumentsError", message)
 		}
 		p.succeed("UpdateConfiguration", update(`"keyPath":["nested"],"valueToMerge":{"accessControl":1}`))
-		changed(`["nested","accessControl"]`)
+		changed(`new ["nested","accessControl"]`)
 	})
 }
 
-func TestUpdateConfigurationRefusals(t *testing.T) {
-	const bad = "Received invalid parameters."
+func TestUpdateConfigurationLimits(t *testing.T) {
 	for _, test := range []struct {
-		payload                                      string
-		javaCode, javaMessage, liteCode, liteMessage string // "-": accepted; "": internalServerError
+		payload    string
+		java, lite bool // accepted
 	}{
-		{`{"valueToMerge":{"a":1}}`, "InvalidArgumentsError", "Timestamp is required", "InvalidArgumentsError", bad},
-		{`{"timestamp":NOW}`, "InvalidArgumentsError", "ValueToMerge is required", "InvalidArgumentsError", bad},
-		{`{"timestamp":"x","valueToMerge":{}}`, "", "", "InvalidArgumentsError", bad},
-		{`{"timestamp":1e300,"valueToMerge":{}}`, "", "", "InvalidArgumentsError", bad},
-		{`{"timestamp":9000000000,"valueToMerge":{}}`, "-", "", "InvalidArgumentsError", bad},
-		{`{"timestamp":9.0E9,"valueToMerge":{}}`, "-", "", "-", ""},
-		{`{"timestamp":NOW,"valueToMerge":5}`, "", "", "ServiceError", "Failed to update the configuration."},
-		{`{"timestamp":NOW,"keyPath":[1],"valueToMerge":{}}`, "", "", "InvalidArgumentsError", bad},
-		{`{"timestamp":NOW,"keyPath":["interval"],"valueToMerge":"60"}`, "", "", "-", ""},
-		{`{"timestamp":NOW,"keyPath":["interval"],"valueToMerge":{"x":1}}`, "InvalidArgumentsError",
-			"interval already exists as a leaf, not an interior node", "ServiceError", "Failed to update the configuration."},
-		{`{"timestamp":NOW,"keyPath":["interval","deeper"],"valueToMerge":{"x":1}}`, "ServiceError",
-			"interval is a value, not a map", "ServiceError", "Failed to update the configuration."},
-		{`{"timestamp":NOW,"valueToMerge":{"nested":1}}`, "-", "", "ServiceError", "Failed to update the configuration."},
-		{`{"timestamp":NOW,"valueToMerge":{"long":"` + strings.Repeat("x", 1_024) + `"}}`, "-", "", "ServiceError", "Failed to update the configuration."},
-		{`{"timestamp":NOW,"valueToMerge":{"long":"` + strings.Repeat("x", 1_022) + `"}}`, "-", "", "-", ""},
+		{`{"timestamp":1e300,"valueToMerge":{}}`, false, false},
+		{`{"timestamp":9000000000,"valueToMerge":{}}`, true, false},
+		{`{"timestamp":9.0E9,"valueToMerge":{}}`, true, true},
+		{`{"timestamp":NOW,"valueToMerge":{"long":"` + strings.Repeat("x", 1_024) + `"}}`, true, false},
+		{`{"timestamp":NOW,"valueToMerge":{"long":"` + strings.Repeat("x", 1_022) + `"}}`, true, true},
+		// The ban is on the exact spelling, the key found in any (run of 2.18).
+		{`{"timestamp":NOW,"keyPath":["AccessControl"],"valueToMerge":{"x":"y"}}`, true, true},
 	} {
 		forBoth(t, func(t *testing.T, c *Core, k *Component) {
 			p := dial(t, c, k)
 			before := k.Configuration()
-			code, message := test.javaCode, test.javaMessage
-			if c.lite() {
-				code, message = test.liteCode, test.liteMessage
+			m := p.call("UpdateConfiguration", strings.ReplaceAll(test.payload, "NOW", now()))
+			accepted := m.Type == eventrpc.ApplicationMessage
+			if want := test.java && !c.lite() || test.lite && c.lite(); accepted != want {
+				t.Errorf("%s answered by %s", test.payload, m.Payload)
 			}
-			payload := strings.ReplaceAll(test.payload, "NOW", now())
-			switch code {
-			case "-":
-				p.succeed("UpdateConfiguration", payload)
-				return
-			case "":
-				if m := p.call("UpdateConfiguration", payload); string(m.Payload) != "InternalServerError" {
-					t.Errorf("%s answered by %s", payload, m.Payload)
-				}
-			default:
-				p.refused("UpdateConfiguration", payload, code, message)
-			}
-			if diff := cmp.Diff(before, k.Configuration()); diff != "" {
-				t.Errorf("%s refused, but:\n%s", payload, diff)
+			if diff := cmp.Diff(before, k.Configuration()); !accepted && diff != "" {
+				t.Errorf("%s refused, but:\n%s", test.payload, diff)
 			}
 		})
 	}
@@ -221,22 +197,9 @@ func TestOldTimestamps(t *testing.T) {
 	})
 }
 
-func TestSubscribeToConfigurationUpdateRefusals(t *testing.T) {
-	forBoth(t, func(t *testing.T, c *Core, k *Component) {
-		p := dial(t, c, k)
-		p.refused("SubscribeToConfigurationUpdate", `{"keyPath":["nope"]}`, "ResourceNotFoundError", "Key not found")
-		p.refused("SubscribeToConfigurationUpdate", `{"componentName":"nobody"}`, "ResourceNotFoundError", "Key not found")
-		if c.lite() {
-			p.refused("SubscribeToConfigurationUpdate", `{"keyPath":5}`, "ServiceError", "Failed to validate the map.")
-		} else if m := p.call("SubscribeToConfigurationUpdate", `{"keyPath":5}`); string(m.Payload) != "InternalServerError" {
-			t.Errorf("answered by %s", m.Payload)
-		}
-	})
-}
-
 // A component cannot fill the memory with its configuration.
 func TestConfigurationIsBounded(t *testing.T) {
-	s := newStore(false, false)
+	s := newStore(false)
 	large := map[string]any{}
 	for i := range maxNodes {
 		large[fmt.Sprint(i)] = i

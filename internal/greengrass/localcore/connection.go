@@ -19,6 +19,9 @@ const (
 	// flushTimeout bounds the last frames to a peer that is to be closed.
 	flushTimeout = 5 * time.Second
 
+	// maxUnserved is how many frames a stalled core takes from a connection. It
+	// stands for the socket's buffer, which an end of net.Pipe does not have.
+	maxUnserved = 64
 	// A connection whose peer does not read is served no further beyond
 	// maxUnread frames waiting for it, and loses events beyond maxUnreadEvents
 	// frames or maxUnreadBytes.
@@ -36,7 +39,8 @@ type connection struct {
 	component *Component         // nil until the handshake is done
 	last      int32              // the highest stream id seen; Java
 	live      map[int32]struct{} // streams that are not finished; Java
-	ended     bool               // nothing more is read or queued
+	ended     bool               // nothing more is served or queued
+	silent    bool               // nothing more is sent
 
 	closed chan struct{} // by close
 	close  func()        // closes nc and closed, once
@@ -66,12 +70,19 @@ func (c *Core) ServeConn(ctx context.Context, nc net.Conn) {
 	defer c.detach(conn)
 	defer context.AfterFunc(ctx, conn.close)()
 
-	var writer sync.WaitGroup
+	inbox := make(chan *eventrpc.Message, maxUnserved)
+	var reader, writer sync.WaitGroup
+	reader.Go(func() {
+		defer close(inbox)
+		conn.read(inbox)
+	})
 	writer.Go(conn.write)
-	conn.read()
+	conn.serveAll(inbox)
 	conn.out.finish()
 	nc.SetWriteDeadline(time.Now().Add(flushTimeout))
 	writer.Wait()
+	conn.close()
+	reader.Wait()
 }
 
 func (c *Core) attach(conn *connection) bool {
@@ -97,8 +108,8 @@ func (c *Core) detach(conn *connection) {
 	c.running.Done()
 }
 
-// read serves the client's frames in order until the connection is to end.
-func (conn *connection) read() {
+// read takes frames from the client until the connection ends.
+func (conn *connection) read(inbox chan<- *eventrpc.Message) {
 	c := conn.core
 	input := &frameInput{nc: conn.nc, timed: c.lite()}
 	frames := eventrpc.NewReader(input, c.dialect.maxFrame)
@@ -111,6 +122,21 @@ func (conn *connection) read() {
 			}
 			return
 		}
+		select {
+		case inbox <- m:
+		case <-conn.closed:
+			return
+		}
+	}
+}
+
+// serveAll serves the client's frames in order, until there is none or the
+// connection is to end. A process that was stopped serves all that lies in its
+// sockets when it goes on, also what a client has left behind (run of 2.18 with
+// a stopped JVM, of lite 2.6.0 with a stopped ggipcd and iotcored).
+func (conn *connection) serveAll(inbox <-chan *eventrpc.Message) {
+	c := conn.core
+	for m := range inbox {
 		if !conn.out.waitForRoom(conn.closed) || !c.waitForStall(conn) {
 			return
 		}
@@ -158,6 +184,9 @@ func (conn *connection) queue(m *eventrpc.Message, event bool) bool {
 		conn.log.Warn("frame not sent: too long for the nucleus", "bytes", len(b), "limit", c.dialect.maxFrame)
 		return false
 	}
+	if conn.silent {
+		return true
+	}
 	f := frame{bytes: b}
 	if !event && c.faults.delay > 0 {
 		f.due = time.Now().Add(c.faults.delay)
@@ -169,21 +198,26 @@ func (conn *connection) queue(m *eventrpc.Message, event bool) bool {
 	return true
 }
 
-// write sends queued frames until the queue is finished or sending fails.
+// write sends queued frames until the queue is finished or the connection
+// closed. What a client that is gone cannot get is dropped: its requests are
+// served all the same.
 func (conn *connection) write() {
+	gone := false
 	for {
 		f, ok := conn.out.next(conn.closed)
 		if !ok || !wait(time.Until(f.due), conn.closed) || !conn.core.waitForStall(conn) {
 			return
 		}
-		cut := conn.core.takeCut()
-		if cut {
-			f.bytes = f.bytes[:len(f.bytes)/2]
+		if gone {
+			continue
 		}
-		if _, err := conn.nc.Write(f.bytes); err != nil || cut {
-			conn.close() // ends read, too
+		if conn.core.takeCut() {
+			conn.nc.Write(f.bytes[:len(f.bytes)/2]) // the connection ends either way
+			conn.close()
 			return
 		}
+		_, err := conn.nc.Write(f.bytes)
+		gone = err != nil
 	}
 }
 
@@ -240,7 +274,7 @@ type frame struct {
 	due   time.Time // not before; zero is at once
 }
 
-// outbox is a connection's queue of frames to send. It never blocks who adds.
+// outbox is a connection's queue of frames to send. Adding never blocks.
 type outbox struct {
 	wake, room chan struct{} // capacity 1: something was added, taken
 

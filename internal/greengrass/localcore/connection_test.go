@@ -7,6 +7,7 @@ import (
 	"hash/crc32"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/device-defender/device-defender/internal/greengrass"
 	"github.com/device-defender/device-defender/internal/greengrass/eventrpc"
+	"github.com/google/go-cmp/cmp"
 )
 
 // announce is a frame's prelude.
@@ -269,10 +271,73 @@ func TestFaults(t *testing.T) {
 			t.Fatal(err)
 		}
 		p.closed()
-		if forgotten := k.Token() != token; forgotten != c.lite() {
-			t.Errorf("token forgotten: %v", forgotten)
+		if k.Token() == token {
+			t.Error("the token outlived the process that made it")
 		}
 		dial(t, c, k)
 		c.Stall(time.Hour) // Close does not wait for it
+	})
+}
+
+// What a client sends while the process is stopped is served when it goes on,
+// each attempt, also of a client that has given up (runs of 2.18 and 2.6.0).
+func TestStallServesEachAttempt(t *testing.T) {
+	forBoth(t, func(t *testing.T, c *Core, k *Component) {
+		messages := seen(c)
+		p, gone := dial(t, c, k), dial(t, c, k)
+		c.Stall(40 * time.Second)
+		for range 4 {
+			p.request("PublishToIoTCore", publication("1", 1))
+			time.Sleep(10 * time.Second / 2)
+		}
+		gone.request("PublishToIoTCore", publication("1", 2))
+		gone.request("PublishToIoTCore", publication("1", 2))
+		gone.nc.Close()
+		if got := messages(); got != nil {
+			t.Errorf("arrived during the stall: %v", got)
+		}
+		time.Sleep(20 * time.Second)
+		got := messages()
+		slices.Sort(got)
+		if diff := cmp.Diff([]string{"agent/x 1", "agent/x 1", "agent/x 1", "agent/x 1", "agent/x 2", "agent/x 2"}, got); diff != "" {
+			t.Errorf("-want +got:\n%s", diff)
+		}
+		if n := len(p.pending(nil)); n != 4 {
+			t.Errorf("%d answers, want 4", n)
+		}
+	})
+}
+
+// An open connection on which nothing arrives any more, while others work.
+func TestSilence(t *testing.T) {
+	forBoth(t, func(t *testing.T, c *Core, k *Component) {
+		messages := seen(c)
+		p := dial(t, c, k)
+		c.Silence()
+		p.request("PublishToIoTCore", publication("1", 1))
+		p.silent()
+		if diff := cmp.Diff([]string{"agent/x 1"}, messages()); diff != "" {
+			t.Errorf("-want +got:\n%s", diff)
+		}
+		dial(t, c, k).succeed("GetConfiguration", "{}")
+	})
+}
+
+// Without its configuration daemon lite authorizes nothing (run of 2.6.0).
+func TestConfigDaemonIsDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCore(t, Options{Nucleus: greengrass.Lite})
+		p := dial(t, c, install(t, c, recipeYAML))
+		c.SetConfigDaemon(false)
+		const denied = "IPC Operation not authorized."
+		p.refused("SubscribeToIoTCore", `{"topicName":"agent/in","qos":"1"}`, "UnauthorizedError", denied)
+		p.refused("PublishToIoTCore", publication("0", 1), "UnauthorizedError", denied)
+		p.refused("PublishToTopic", `{"topic":"a","publishMessage":{"binaryMessage":{"message":"eA=="}}}`, "UnauthorizedError", denied)
+		p.refused("SubscribeToTopic", `{"topic":"a"}`, "UnauthorizedError", denied)
+		p.refused("GetConfiguration", `{"keyPath":[]}`, "ServiceError", "")
+		p.refused("SubscribeToConfigurationUpdate", `{"keyPath":[]}`, "ServiceError", "Failed to subscribe to configuration update.")
+		p.refused("UpdateConfiguration", `{"keyPath":[],"timestamp":`+now()+`,"valueToMerge":{"a":1}}`, "ServiceError", "Failed to update the configuration.")
+		c.SetConfigDaemon(true)
+		p.succeed("PublishToIoTCore", publication("0", 1))
 	})
 }

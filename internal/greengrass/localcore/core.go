@@ -33,15 +33,28 @@ type Options struct {
 	Root string
 	// Log is where the core says what it does; nil says nothing.
 	Log *slog.Logger
-	// MinReportInterval is the least time between two Defender reports of one
+	// Offline lets the core start without a network.
+	Offline bool
+	// Reconnect is how long the MQTT side takes to connect once it has a
+	// network. The Java nucleus took 5 to 45 s after an outage, and up to 110 s
+	// after many (run of 2.18); lite pauses 5 to 300 s (mqtt.c). 0 is at once.
+	Reconnect time.Duration
+	// KeepQoS0WhenOffline is the Java nucleus' setting
+	// mqtt.spooler.keepQos0WhenOffline.
+	KeepQoS0WhenOffline bool
+	// MinReportInterval is the minimum time between two Defender reports of one
 	// thing. 0 is the service's 300 seconds, a negative one none.
 	MinReportInterval time.Duration
 	// Defender answers each message that reaches a Defender reporting topic
 	// with messages from the cloud. nil answers as the service documents.
 	Defender func(Message) []Message
 	// Stdout and Stderr take the lines of the processes of Start; nil drops
-	// them. Writes are never concurrent.
-	Stdout, Stderr io.Writer
+	// them. ComponentLog takes them as the nucleus writes them to the
+	// component's log, if ComponentLogLevel, the nucleus' own level, lets them
+	// through: standard output counts as INFO, standard error as WARN. Writes
+	// are never concurrent.
+	Stdout, Stderr, ComponentLog io.Writer
+	ComponentLogLevel            slog.Level
 }
 
 // Core is a stand-in core. Its methods are safe for concurrent use.
@@ -61,7 +74,8 @@ type Core struct {
 	deploying chan struct{} // capacity 1: held by the deployment in progress
 	output    sync.Mutex    // serialises Options.Stdout and Stderr
 
-	stopTimeout time.Duration // between SIGTERM and SIGKILL
+	stopTimeout  time.Duration // between SIGTERM and SIGKILL
+	restartPause time.Duration // before lite's unit starts again
 
 	mu            sync.Mutex // guards the rest
 	closed        bool
@@ -76,7 +90,7 @@ type Core struct {
 	faults        faults
 }
 
-// New returns a core that is online. It must be closed.
+// New returns a core, which must be closed.
 func New(opts Options) (*Core, error) {
 	if opts.Nucleus == greengrass.Unknown {
 		opts.Nucleus = greengrass.Java
@@ -100,12 +114,16 @@ func New(opts Options) (*Core, error) {
 		dialect:   d,
 		deploying: make(chan struct{}, 1),
 
-		stopTimeout: stopTimeout,
-		components:  map[string]*Component{},
-		tokens:      map[string]*Component{},
-		conns:       map[*connection]struct{}{},
-		validators:  map[*Component]*subscription{},
-		cloud:       cloud{wake: make(chan struct{}, 1), defender: opts.Defender},
+		stopTimeout:  stopTimeout,
+		restartPause: liteRestart,
+		components:   map[string]*Component{},
+		tokens:       map[string]*Component{},
+		conns:        map[*connection]struct{}{},
+		validators:   map[*Component]*subscription{},
+		cloud: cloud{
+			offline: opts.Offline, onlineOnce: !opts.Offline,
+			wake: make(chan struct{}, 1), filters: map[string]greengrass.QoS{}, defender: opts.Defender,
+		},
 	}
 	if c.cloud.defender == nil {
 		c.cloud.defender = newResponder(opts.MinReportInterval, c.log).answer

@@ -4,8 +4,10 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,25 +23,33 @@ const (
 	validationTimeout = 20 * time.Second
 )
 
-// RejectedError is a deployment's failure because the component refused the
-// configuration.
-type RejectedError struct {
-	Component, Message string
+// ErrNoStateChange is the status of a deployment that failed before it changed
+// anything, because of what a component said of its configuration.
+var ErrNoStateChange = errors.New("FAILED_NO_STATE_CHANGE")
+
+// Change is what a deployment changes in one component.
+type Change struct {
+	Component string
+	// Merge is merged into the configuration. A whole number in it counts as an
+	// integer.
+	Merge map[string]any
+	// Reset are JSON pointers ("" is all) of what goes back to the recipe's
+	// default first.
+	Reset []string
 }
 
-func (e *RejectedError) Error() string {
-	return fmt.Sprintf("component %s rejects the configuration: %s", e.Component, e.Message)
-}
-
-// Deploy changes a component's configuration as a deployment that leaves its
-// version alone: each reset (a JSON pointer; "" is all) goes back to the
-// recipe's default, then merge is merged. A whole number in merge counts as an
-// integer.
-//
-// As the Java nucleus it first asks who subscribed to component updates, which
-// may defer it, and then the component's validator, whose refusal is a
-// [*RejectedError]. After any error nothing has changed.
+// Deploy changes the configuration of one component.
 func (c *Core) Deploy(ctx context.Context, component string, merge map[string]any, reset ...string) error {
+	return c.DeployAll(ctx, Change{Component: component, Merge: merge, Reset: reset})
+}
+
+// DeployAll changes the configuration of components as one deployment that
+// changes no versions. On the Java nucleus it first asks the components that
+// subscribed to component updates, which may defer it, and then those that
+// validate their configuration; what they refuse is [ErrNoStateChange]. After
+// any error nothing has changed. A deployment gives every BROKEN component
+// another chance (DefaultActivator.java, reinstallBrokenServices).
+func (c *Core) DeployAll(ctx context.Context, changes ...Change) error {
 	select {
 	case c.deploying <- struct{}{}:
 		defer func() { <-c.deploying }()
@@ -48,54 +58,83 @@ func (c *Core) Deploy(ctx context.Context, component string, merge map[string]an
 	}
 	ctx, free := until(ctx, c.ctx)
 	defer free()
-	c.mu.Lock()
-	k := c.components[component]
-	c.mu.Unlock()
-	if k == nil {
-		return fmt.Errorf("deploy: no component %q", component)
+	d := deployment{core: c, id: newDeploymentID()}
+	for _, change := range changes {
+		if err := d.add(change); err != nil {
+			return fmt.Errorf("deploy %s: %w", change.Component, err)
+		}
 	}
-	id := newDeploymentID()
-	value, err := plainValue(merge)
-	if err == nil && c.lite() {
-		err = checkResources(value["accessControl"])
+	if err := d.run(ctx); err != nil {
+		return fmt.Errorf("deploy: %w", err)
 	}
-	if err != nil {
-		return fmt.Errorf("deploy %s: %w", component, err)
-	}
-	d := deployment{core: c, component: k, id: id, merge: value, reset: reset}
-	if c.lite() {
-		err = d.apply()
-	} else {
-		err = d.run(ctx)
-	}
-	if err != nil {
-		return fmt.Errorf("deploy %s: %w", component, err)
-	}
-	c.log.Info("deployed", "component", component, "deployment", id)
+	c.log.Info("deployed", "deployment", d.id)
 	return nil
 }
 
 // deployment is one in progress.
 type deployment struct {
-	core      *Core
-	component *Component
-	id        string
-	merge     map[string]any
-	reset     []string
+	core  *Core
+	id    string
+	parts []part
 }
 
-// run does what the Java nucleus does around apply.
+// part is what a deployment does to one component.
+type part struct {
+	component *Component
+	merge     map[string]any
+	reset     [][]string
+}
+
+// add reads one change.
+func (d *deployment) add(change Change) error {
+	c := d.core
+	c.mu.Lock()
+	p := part{component: c.components[change.Component]}
+	c.mu.Unlock()
+	if p.component == nil {
+		return errors.New("no such component")
+	}
+	var err error
+	if p.merge, err = plainValue(change.Merge); err != nil {
+		return err
+	}
+	for _, pointer := range change.Reset {
+		path, err := parsePointer(pointer)
+		if err != nil {
+			return err
+		}
+		p.reset = append(p.reset, path)
+	}
+	if c.lite() {
+		if err := checkResources(p.merge["accessControl"]); err != nil {
+			return err
+		}
+		if err := c.checkLeaves(p.merge); err != nil {
+			return err
+		}
+	}
+	d.parts = append(d.parts, p)
+	return nil
+}
+
+// run does what the nucleus does around apply (DeploymentConfigMerger.java).
 func (d *deployment) run(ctx context.Context) error {
-	if err := d.notify(ctx); err != nil {
+	if !d.core.lite() {
+		if err := d.notify(ctx); err != nil {
+			return err
+		}
+		var post postUpdateEvent
+		post.PostUpdateEvent.DeploymentID = d.id
+		defer d.toUpdateSubscribers(post)
+		if err := d.validate(ctx); err != nil {
+			return err
+		}
+	}
+	if err := d.apply(); err != nil {
 		return err
 	}
-	var post postUpdateEvent
-	post.PostUpdateEvent.DeploymentID = d.id
-	defer d.toUpdateSubscribers(post)
-	if err := d.validate(ctx); err != nil {
-		return err
-	}
-	return d.apply()
+	d.core.everyProcess((*Process).revive)
+	return nil
 }
 
 func (d *deployment) toUpdateSubscribers(event any) {
@@ -149,90 +188,125 @@ func (d *deployment) notify(ctx context.Context) error {
 	}
 }
 
-// validate asks the component's validator, if there is one and something would
-// change.
+// validate asks the validators of the components that change. As soon as one of
+// them is asked, all must answer, also those that do not validate: these fail
+// the deployment (DynamicComponentConfigurationValidator.validateOverIpc; run
+// of 2.18: the same with the nucleus itself as the other one).
 func (d *deployment) validate(ctx context.Context) error {
-	c, k := d.core, d.component
-	c.mu.Lock()
-	next, _, err := d.proposed()
-	s := c.validators[k]
-	if err != nil || s == nil || reflect.DeepEqual(next.root.plain(), k.config.root.plain()) {
-		c.mu.Unlock()
+	changed, err := d.ask()
+	if err != nil {
 		return err
 	}
-	v := &validation{deployment: d.id, verdict: make(chan greengrass.ConfigurationValidityReport, 1)}
-	k.validation = v
+	defer d.forget(changed)
+	if !slices.ContainsFunc(changed, func(v *validation) bool { return v.asked }) {
+		return nil
+	}
+	const (
+		invalid = "Components reported that their to-be-deployed configuration is invalid"
+		missing = "Error while waiting for validation report for one or more components:null"
+	)
+	timeout := time.NewTimer(validationTimeout)
+	defer timeout.Stop()
+	reports := make([]greengrass.ConfigurationValidityReport, len(changed))
+	for i, v := range changed {
+		select {
+		case reports[i] = <-v.verdict:
+		case <-timeout.C:
+			return fmt.Errorf("%w: %s", ErrNoStateChange, missing)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	message := invalid
+	for i, v := range changed {
+		if reports[i].Status == greengrass.ConfigurationRejected {
+			message += fmt.Sprintf(" { name = %s, message = %s }", v.component.name, reports[i].Message)
+		}
+	}
+	if message != invalid {
+		return fmt.Errorf("%w: %s", ErrNoStateChange, message)
+	}
+	return nil
+}
+
+// ask sends the proposed configurations to the components that validate. It
+// returns what all the components that change have to answer.
+func (d *deployment) ask() (changed []*validation, err error) {
 	type event struct {
 		DeploymentID  string `json:"deploymentId"`
 		Configuration any    `json:"configuration"`
 	}
-	s.event("ValidateConfigurationUpdateEvents", map[string]event{
-		"validateConfigurationUpdateEvent": {d.id, c.spell(next.root.plain())},
-	})
-	c.mu.Unlock()
-
-	timeout := time.NewTimer(validationTimeout)
-	defer timeout.Stop()
-	select {
-	case report := <-v.verdict:
-		if report.Status == greengrass.ConfigurationRejected {
-			return &RejectedError{Component: k.name, Message: report.Message}
-		}
-		return nil
-	case <-timeout.C:
-		err = fmt.Errorf("component %s did not validate the configuration within %v", k.name, validationTimeout)
-	case <-ctx.Done():
-		err = ctx.Err()
-	}
+	c := d.core
 	c.mu.Lock()
-	k.validation = nil
-	c.mu.Unlock()
-	return err
-}
-
-// proposed is the configuration after the deployment, and the leaves that it
-// changes and that the nucleus announces.
-func (d *deployment) proposed() (*store, [][]string, error) {
-	now := time.UnixMilli(time.Now().UnixMilli())
-	next := d.component.config.clone()
-	var changed [][]string
-	for _, pointer := range d.reset {
-		path, err := parsePointer(pointer)
+	defer c.mu.Unlock()
+	for _, p := range d.parts {
+		k := p.component
+		proposed, err := p.proposed()
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
-		removed := next.remove(path)
-		value, isDefault := d.component.defaults.get(path)
-		if isDefault {
-			if _, err := next.merge(path, value, now); err != nil {
-				return nil, nil, err
-			}
+		if reflect.DeepEqual(proposed, k.configuration()) {
+			continue
 		}
-		for _, leaf := range removed {
-			before, _ := d.component.config.get(leaf)
-			after, still := next.get(leaf)
-			// Nucleus lite tells nobody of a deleted key.
-			if !reflect.DeepEqual(before, after) && (still || !d.core.lite()) {
-				changed = append(changed, leaf)
-			}
+		v := &validation{component: k, deployment: d.id, verdict: make(chan greengrass.ConfigurationValidityReport, 1)}
+		changed = append(changed, v)
+		if s := c.validators[k]; s != nil {
+			v.asked = true
+			k.validation = v
+			s.event("ValidateConfigurationUpdateEvents", map[string]event{
+				"validateConfigurationUpdateEvent": {d.id, c.spell(proposed)},
+			})
 		}
 	}
-	merged, err := next.merge(nil, d.merge, now)
-	if err == nil && d.core.lite() {
-		err = d.core.checkLeaves(d.merge)
-	}
-	return next, append(changed, merged...), err
+	return changed, nil
 }
 
+func (d *deployment) forget(validations []*validation) {
+	d.core.mu.Lock()
+	defer d.core.mu.Unlock()
+	for _, v := range validations {
+		v.component.validation = nil
+	}
+}
+
+// proposed is the component's configuration after the deployment.
+func (p *part) proposed() (map[string]any, error) {
+	next := p.component.config.clone()
+	for _, path := range p.reset {
+		next.remove(path)
+		if value, isDefault := p.component.defaults.get(path); isDefault {
+			if _, err := next.merge(path, value, time.Time{}); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if _, err := next.merge(nil, p.merge, time.Unix(1<<40, 0)); err != nil {
+		return nil, err
+	}
+	return next.root.plain().(map[string]any), nil
+}
+
+// apply changes the configurations and raises their events, or does nothing.
 func (d *deployment) apply() error {
 	d.core.mu.Lock()
 	defer d.core.mu.Unlock()
-	next, changed, err := d.proposed()
-	if err != nil {
-		return err
+	now := time.UnixMilli(time.Now().UnixMilli())
+	next := make([]*store, len(d.parts))
+	events := make([][][]string, len(d.parts))
+	for i, p := range d.parts {
+		value, err := p.proposed()
+		if err != nil {
+			return err
+		}
+		next[i] = p.component.config.clone()
+		if events[i], err = next[i].replace(value, now); err != nil {
+			return err
+		}
 	}
-	d.component.config = next
-	d.component.announce(changed)
+	for i, p := range d.parts {
+		p.component.config = next[i]
+		p.component.announce(events[i])
+	}
 	return nil
 }
 

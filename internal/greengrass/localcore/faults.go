@@ -6,23 +6,28 @@ import (
 
 // faults are what has been switched on. Guarded by Core.mu.
 type faults struct {
-	delay          time.Duration
-	stalled        chan struct{} // closed when a stall ends; nil if there is none
-	cut            bool
-	noHealthDaemon bool
+	delay            time.Duration
+	stalled          chan struct{} // closed when a stall ends; nil if there is none
+	cut              bool
+	noHealthDaemon   bool
+	configDaemonDown bool
 }
 
-// SetOnline connects or disconnects the core's MQTT side.
+// SetOnline gives the core's MQTT side a network or takes it away. With one it
+// connects after Options.Reconnect.
 func (c *Core) SetOnline(online bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	was := c.cloud.connected()
-	c.cloud.offline = !online
-	switch is := c.cloud.connected(); {
-	case was && !is:
-		c.disconnected()
-	case is && !was:
-		c.connected()
+	cl := &c.cloud
+	if cl.offline == !online {
+		return
+	}
+	cl.offline = !online
+	if online {
+		c.reconnect(c.opts.Reconnect)
+	} else {
+		cl.reconnecting = false
+		c.disconnect()
 	}
 }
 
@@ -64,18 +69,41 @@ func (c *Core) CloseConnections() {
 	}
 }
 
-// RestartIPC restarts the IPC server: connections are closed, the socket is
-// made anew and, on nucleus lite, all tokens are forgotten.
+// RestartIPC restarts the process that serves IPC. On lite that is the daemon
+// ggipcd, which forgets all tokens. On the Java nucleus it is the nucleus: it
+// also loses what is spooled in memory, starts the components' processes again
+// and brings back removed maps of the configuration.
 func (c *Core) RestartIPC() error {
-	if c.lite() {
-		c.ForgetTokens()
-	}
 	listening := c.stopListening()
 	c.CloseConnections()
-	if !listening {
-		return nil
+	c.ForgetTokens()
+	if !c.lite() {
+		c.mu.Lock()
+		cl := &c.cloud
+		cl.drop(func(*outgoing) bool { return true })
+		clear(cl.filters)
+		cl.stored = nil
+		cl.onlineOnce = false
+		if !cl.offline {
+			c.reconnect(c.opts.Reconnect)
+		}
+		for _, k := range c.components {
+			k.config.reload()
+		}
+		c.mu.Unlock()
 	}
-	return c.Listen()
+	if listening {
+		if err := c.Listen(); err != nil {
+			return err
+		}
+	}
+	if !c.lite() {
+		c.everyProcess(func(p *Process) {
+			p.revive()
+			p.Restart()
+		})
+	}
+	return nil
 }
 
 // CutFrame sends half of the next frame, to whomever it goes, and closes that
@@ -101,7 +129,18 @@ func (c *Core) DelayAnswers(d time.Duration) {
 	c.faults.delay = d
 }
 
-// Stall lets the core neither serve nor send anything for d.
+// Silence lets nothing more arrive at the clients that are connected now. Their
+// requests are served and their connections stay open.
+func (c *Core) Silence() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for conn := range c.conns {
+		conn.silent = true
+	}
+}
+
+// Stall lets the core neither serve nor send anything for d, as SIGSTOP does.
+// What clients send meanwhile is served afterwards.
 func (c *Core) Stall(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -134,6 +173,17 @@ func (c *Core) waitForStall(conn *connection) bool {
 		return false
 	}
 }
+
+// SetConfigDaemon says whether nucleus lite's configuration daemon runs. Without
+// it nothing is authorized, and no configuration is read or changed there.
+func (c *Core) SetConfigDaemon(runs bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.faults.configDaemonDown = !runs
+}
+
+// noConfigDaemon reports whether lite's configuration daemon is down.
+func (c *Core) noConfigDaemon() bool { return c.lite() && c.faults.configDaemonDown }
 
 // SetHealthDaemon says whether nucleus lite's health daemon runs; without it
 // UpdateState fails there.

@@ -3,6 +3,8 @@ package localcore
 import (
 	"crypto/rand"
 	"encoding/base64"
+	"net"
+	"syscall"
 
 	"github.com/device-defender/device-defender/internal/greengrass/eventrpc"
 )
@@ -44,9 +46,9 @@ func (conn *connection) connectJava(m *eventrpc.Message) {
 	conn.accept(k, ack)
 }
 
-// connectLite takes CONNECT: nucleus lite refuses by closing. A client without
-// a token may name its component; nucleus lite then looks for the process in
-// the component's systemd unit, here the name is enough.
+// connectLite takes CONNECT: nucleus lite refuses by closing. A process of the
+// component needs no token: it may send the component's name and gets the token
+// in the answer (ipc_server.c, handle_conn_init; run of 2.6.0).
 func (conn *connection) connectLite(m *eventrpc.Message) {
 	c := conn.core
 	version := m.Text(eventrpc.HeaderVersion)
@@ -57,20 +59,22 @@ func (conn *connection) connectLite(m *eventrpc.Message) {
 		return
 	}
 	ack := &eventrpc.Message{Type: eventrpc.ConnectAck, Flags: eventrpc.ConnectionAccepted}
-	r := request{core: c, object: body, malformed: new(bool)}
-	token, hasToken := member[string](&r, "authToken")
-	name, hasName := member[string](&r, "componentName")
+	r := newRequest(c, body)
+	token, hasToken := member[string](r, "authToken")
+	name, hasName := member[string](r, "componentName")
 	var k *Component
 	switch {
-	case *r.malformed:
+	case r.malformed():
 	case hasToken:
 		k = c.tokens[token]
 		if k != nil && hasName && k.name != name {
 			k = nil
 		}
 	case hasName:
-		if k = c.components[name]; k != nil {
+		if k = c.components[name]; k != nil && conn.belongsTo(k) {
 			ack.SetText("svcuid", c.token(k))
+		} else {
+			k = nil
 		}
 	}
 	if k == nil {
@@ -85,4 +89,37 @@ func (conn *connection) accept(k *Component, ack *eventrpc.Message) {
 	conn.log = conn.log.With("component", k.name)
 	conn.answer(ack)
 	conn.log.Debug("connected")
+}
+
+// belongsTo reports whether the client is a process of the component. Nucleus
+// lite looks for its pid in the component's systemd unit (ggipc-auth, auth.c);
+// the process group that Start makes stands for that here. A component that was
+// not started by Start, and a client that is no process, have no unit: the name
+// is enough.
+func (conn *connection) belongsTo(k *Component) bool {
+	pid, known := peerPID(conn.nc)
+	if k.process == nil || !known {
+		return true
+	}
+	group, err := syscall.Getpgid(pid)
+	return err == nil && group == k.process.group()
+}
+
+// peerPID is the process at the other end of a Unix socket.
+func peerPID(nc net.Conn) (pid int, known bool) {
+	unix, ok := nc.(*net.UnixConn)
+	if !ok {
+		return 0, false
+	}
+	raw, err := unix.SyscallConn()
+	if err != nil {
+		return 0, false
+	}
+	raw.Control(func(fd uintptr) { // fails on a closed socket only
+		ucred, err := syscall.GetsockoptUcred(int(fd), syscall.SOL_SOCKET, syscall.SO_PEERCRED)
+		if err == nil {
+			pid, known = int(ucred.Pid), true
+		}
+	})
+	return pid, known
 }

@@ -20,14 +20,37 @@ func updateState(r *request) (any, *refusal) {
 	if r.core.lite() {
 		states = append(states, "NEW", "INSTALLED", "STARTING", "BROKEN", "STOPPING", "FINISHED")
 	}
+	known := slices.Contains(states, state)
 	switch {
-	case *r.malformed || r.core.lite() && !r.has("state"):
+	case r.malformed() || r.core.lite() && !r.has("state"):
 		return nil, r.badParameters()
-	case !slices.Contains(states, state), r.core.faults.noHealthDaemon && r.core.lite():
+	case !known && !r.core.lite():
+		return nil, nullPointer("ReportedLifecycleState.toString", "UpdateStateRequest.getState")
+	case !known, r.core.faults.noHealthDaemon && r.core.lite():
 		return nil, refuse(greengrass.ServiceError, "Failed to update the lifecycle state.")
 	}
 	r.component().state = state
 	return done{}, nil
+}
+
+// pauseComponent serves PauseComponent and ResumeComponent as far as no process
+// is concerned, for nothing is ever paused here (LifecycleIPCEventStreamAgent).
+func pauseComponent(r *request) (any, *refusal) {
+	const service = "aws.greengrass.ipc.lifecycle"
+	name := r.text("componentName")
+	switch {
+	case r.malformed():
+		return nil, internalServerError
+	case name == "":
+		return nil, refuse(greengrass.InvalidArgumentsError, "Component name is required.")
+	case !r.authorized(service, name):
+		return nil, r.unauthorized(service, name)
+	case r.core.components[name] == nil:
+		return nil, refuse(greengrass.ResourceNotFoundError, "")
+	case r.operation == namespace+"PauseComponent":
+		return nil, refuse(greengrass.InvalidArgumentsError, "Component "+name+" is not running")
+	}
+	return nil, refuse(greengrass.InvalidArgumentsError, "Component "+name+" is not paused")
 }
 
 // update is a deployment's question to the components whether they can bear it
@@ -63,17 +86,17 @@ func deferComponentUpdate(r *request) (any, *refusal) {
 	k, u := r.component(), r.core.update
 	id := r.text("deploymentId")
 	r.text("message")
-	recheck, hasRecheck := member[int64](r, "recheckAfterMs")
+	recheck, hasRecheck := r.integer("recheckAfterMs")
 	subscribed := slices.ContainsFunc(r.core.subscriptions, func(s *subscription) bool {
 		return s.kind == toComponentUpdates && s.conn.component == k
 	})
 	switch {
-	case *r.malformed:
+	case r.malformed():
 		return nil, internalServerError
 	case !subscribed:
 		return nil, refuse(greengrass.InvalidArgumentsError, "Component is not subscribed to component update events")
-	case id == "":
-		return nil, refuse(greengrass.InvalidArgumentsError, "Cannot defer update, deployment id is required")
+	case !r.present("deploymentId"):
+		return nil, refuse(greengrass.InvalidArgumentsError, "Cannot defer the update, the deployment ID provided was null")
 	case u == nil || u.deployment != id || !u.waiting[k]:
 		return nil, refuse(greengrass.ServiceError, "Time limit to respond to PreComponentUpdateEvent exceeded")
 	case hasRecheck:
@@ -87,9 +110,11 @@ func deferComponentUpdate(r *request) (any, *refusal) {
 }
 
 // validation is a proposed configuration that waits for its component's
-// verdict. Guarded by Core.mu.
+// verdict, which never comes from one that was not asked.
 type validation struct {
+	component  *Component
 	deployment string
+	asked      bool
 	verdict    chan greengrass.ConfigurationValidityReport // capacity 1
 }
 
@@ -113,10 +138,12 @@ func sendConfigurationValidityReport(r *request) (any, *refusal) {
 	}
 	v := r.component().validation
 	switch {
-	case *r.malformed:
+	case r.malformed():
 		return nil, internalServerError
-	case !ok || report.DeploymentID == "" || report.Status != greengrass.ConfigurationAccepted && report.Status != greengrass.ConfigurationRejected:
-		return nil, refuse(greengrass.InvalidArgumentsError, "Cannot accept configuration validity report without deployment id and status")
+	case !ok:
+		return nil, nullPointer("ConfigurationValidityReport.getDeploymentId", "SendConfigurationValidityReportRequest.getConfigurationValidityReport")
+	case !in.present("deploymentId"):
+		return nil, refuse(greengrass.InvalidArgumentsError, "Cannot accept configuration validity report, the deployment ID provided was null")
 	case v == nil || v.deployment != report.DeploymentID:
 		return nil, refuse(greengrass.InvalidArgumentsError, "Validation request either timed out or was never made")
 	}

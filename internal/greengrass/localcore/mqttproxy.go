@@ -2,7 +2,6 @@ package localcore
 
 import (
 	"strconv"
-	"time"
 
 	"github.com/device-defender/device-defender/internal/greengrass"
 )
@@ -19,45 +18,51 @@ func publishToIoTCore(r *request) (any, *refusal) {
 	if r.core.lite() {
 		return publishLite(r, m)
 	}
-	var hasPayload bool
-	m.Payload, hasPayload = r.blob("payload")
-	qos := r.text("qos")
+	payload, hasPayload := r.blob("payload")
+	m.Payload = payload
+	qos, hasQoS := r.text("qos"), r.present("qos")
 	m.UserProperties, _ = member[[]any](r, "userProperties")
-	m.CorrelationData, m.ResponseTopic, m.ContentType = r.text("correlationData"), r.text("responseTopic"), r.text("contentType")
+	m.CorrelationData, m.ResponseTopic = r.text("correlationData"), r.text("responseTopic")
 	m.PayloadFormatIndicator = r.text("payloadFormat")
-	if seconds, ok := member[int64](r, "messageExpiryIntervalSeconds"); ok {
+	m.Retain, _ = member[bool](r, "retain")
+	if seconds, ok := r.integer("messageExpiryIntervalSeconds"); ok {
 		m.MessageExpiry = &seconds
-		// MQTT's interval has 32 bits.
-		m.expires = time.Now().Add(time.Duration(max(0, min(seconds, 1<<32-1))) * time.Second)
 	}
+	// The order of PublishToIoTCoreOperationHandler in MqttProxyIPCAgent.java.
 	switch {
-	case *r.malformed:
+	case r.malformed():
 		return nil, internalServerError
-	case m.Topic == "":
+	case !r.present("topicName"):
 		return nil, refuse(greengrass.InvalidArgumentsError, "Topic is required")
 	case !r.authorized(mqttproxy, m.Topic):
 		return nil, refuse(greengrass.UnauthorizedError, "Not Authorized")
 	case !hasPayload:
 		return nil, refuse(greengrass.InvalidArgumentsError, "Payload is required")
-	case qos == "":
-		return nil, refuse(greengrass.InvalidArgumentsError, "QoS is required")
-	case qos != "0" && qos != "1":
-		return nil, refuse(greengrass.InvalidArgumentsError, "Invalid QoS value: "+qos)
+	}
+	if refused := checkQoSJava(qos, hasQoS); refused != nil {
+		return nil, refused
 	}
 	m.QoS = greengrass.QoS(qos)
-	problem := checkTopicJava(m.Topic, true)
-	if problem == "" {
-		problem = r.core.spool(m)
-	}
-	if problem != "" {
+	if problem := r.core.spool(m); problem != "" {
 		return nil, refuse(greengrass.ServiceError, "Publish to topic "+m.Topic+" failed: "+problem)
 	}
 	return done{}, nil
 }
 
+// checkQoSJava is validateQoS of MqttProxyIPCAgent.java.
+func checkQoSJava(qos string, present bool) *refusal {
+	switch {
+	case !present:
+		return refuse(greengrass.InvalidArgumentsError, "QoS is required")
+	case qos != "0" && qos != "1":
+		return refuse(greengrass.InvalidArgumentsError, "Invalid QoS value: "+qos)
+	}
+	return nil
+}
+
 func publishLite(r *request, m *outgoing) (any, *refusal) {
 	r.text("payload")
-	if *r.malformed || !r.has("topicName") {
+	if r.malformed() || !r.has("topicName") {
 		return nil, r.badParameters()
 	}
 	qos, problem := liteQoS(r)
@@ -67,7 +72,7 @@ func publishLite(r *request, m *outgoing) (any, *refusal) {
 	}
 	m.Payload, _ = r.blob("payload")
 	switch {
-	case *r.malformed:
+	case r.malformed():
 		return nil, refuse(greengrass.ServiceError, "'payload' is not valid base64.")
 	case !r.authorized(mqttproxy, m.Topic):
 		return nil, refuse(greengrass.UnauthorizedError, liteNotAuthorized)
@@ -106,7 +111,7 @@ func subscribeToIoTCore(r *request) (any, *refusal) {
 	filter := r.text("topicName")
 	s := &subscription{kind: toIoTCore, filter: filter}
 	if r.core.lite() {
-		if *r.malformed || !r.has("topicName") {
+		if r.malformed() || !r.has("topicName") {
 			return nil, r.badParameters()
 		}
 		if _, problem := liteQoS(r); problem != "" {
@@ -120,44 +125,55 @@ func subscribeToIoTCore(r *request) (any, *refusal) {
 		}
 		return done{}, nil
 	}
-	qos := r.text("qos")
-	failed := "Subscribe to topic " + filter + " failed with error "
+	// The order of SubscribeToIoTCoreOperationHandler in MqttProxyIPCAgent.java.
+	qos, hasQoS := r.text("qos"), r.present("qos")
 	switch {
-	case *r.malformed:
+	case r.malformed():
 		return nil, internalServerError
-	case filter == "":
+	case !r.present("topicName"):
 		return nil, refuse(greengrass.InvalidArgumentsError, "Topic is required")
 	case !r.authorized(mqttproxy, filter):
 		return nil, refuse(greengrass.UnauthorizedError, "Not Authorized")
-	case qos == "":
-		return nil, refuse(greengrass.InvalidArgumentsError, "QoS is required")
-	case qos != "0" && qos != "1":
-		return nil, refuse(greengrass.InvalidArgumentsError, "Invalid QoS value: "+qos)
 	}
-	if problem := checkTopicJava(filter, false); problem != "" {
-		return nil, refuse(greengrass.ServiceError, failed+problem)
-	}
-	if !validFilter(filter) { // AWS IoT Core's SUBACK
-		refused := refuse(greengrass.ServiceError, failed+"TOPIC_FILTER_INVALID")
-		refused.context = map[string]string{"reasonString": "", "reasonCode": "TOPIC_FILTER_INVALID"}
+	if refused := checkQoSJava(qos, hasQoS); refused != nil {
 		return nil, refused
 	}
-	acknowledged := r.core.cloud.connected() || r.core.acknowledged(filter)
+	s.qos = greengrass.QoS(qos)
+	const crtException = "java.util.concurrent.CompletionException: software.amazon.awssdk.crt.CrtRuntimeException: "
+	failed := func(problem string) *refusal {
+		return refuse(greengrass.ServiceError, "Subscribe to topic "+filter+" failed with error "+problem)
+	}
+	if problem := checkTopicJava(filter, false); problem != "" {
+		return nil, failed("com.aws.greengrass.mqttclient.MqttRequestException: " + problem)
+	}
+	acknowledged := r.core.acknowledged(filter)
+	switch cl := &r.core.cloud; {
+	case acknowledged:
+	case !validFilter(filter):
+		return nil, failed(crtException + "Invalid mqtt5 subscribe packet options value. AWS_ERROR_MQTT5_SUBSCRIBE_OPTIONS_VALIDATION(5144)")
+	case !cl.connected() && cl.onlineOnce:
+		return nil, failed(crtException + "Mqtt5 operation failed due to a disconnection event in conjunction with the client's " +
+			"offline queue retention policy. AWS_ERROR_MQTT5_OPERATION_FAILED_DUE_TO_OFFLINE_QUEUE_POLICY(5156)")
+	}
 	if !r.subscribe(s) {
-		return nil, refuse(greengrass.ServiceError, failed+"too many subscriptions")
+		return nil, failed("too many subscriptions")
+	}
+	if !acknowledged && !r.core.cloud.connected() {
+		s.answered = false // until the first connection of this nucleus' run
+		return nil, nil
 	}
 	if !acknowledged {
-		s.answered = false // until the core is online
-		return nil, nil
+		r.core.cloud.filters[filter] = s.qos
 	}
 	return done{}, nil
 }
 
-// acknowledged reports whether AWS IoT Core has taken a filter that covers
-// this one: the Java nucleus then asks no more.
+// acknowledged reports whether AWS IoT Core has acknowledged a filter that
+// covers this one: the Java nucleus then subscribes no more, also while it is
+// offline (MqttClient.findExistingSubscriberForTopic; run of 2.18).
 func (c *Core) acknowledged(filter string) bool {
-	for _, s := range c.subscriptions {
-		if s.kind == toIoTCore && s.answered && covers(s.filter, filter) {
+	for f := range c.cloud.filters {
+		if covers(f, filter) {
 			return true
 		}
 	}

@@ -1,6 +1,8 @@
 package localcore
 
 import (
+	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/device-defender/device-defender/internal/greengrass"
@@ -16,12 +18,23 @@ type done struct{}
 // The operations that each nucleus serves, by their name on the wire.
 var (
 	javaOperations = map[string]operation{
+		namespace + "CancelLocalDeployment":                   cliDeployment,
+		namespace + "CreateDebugPassword":                     cliOnly,
+		namespace + "CreateLocalDeployment":                   cliOnly,
 		namespace + "DeferComponentUpdate":                    deferComponentUpdate,
+		namespace + "GetComponentDetails":                     cliComponent,
 		namespace + "GetConfiguration":                        getConfiguration,
+		namespace + "GetLocalDeploymentStatus":                cliDeployment,
+		namespace + "ListComponents":                          cliOnly,
+		namespace + "ListLocalDeployments":                    cliOnly,
+		namespace + "PauseComponent":                          pauseComponent,
 		namespace + "PublishToIoTCore":                        publishToIoTCore,
 		namespace + "PublishToTopic":                          publishToTopic,
 		namespace + "PutComponentMetric":                      putComponentMetric,
+		namespace + "RestartComponent":                        cliComponent,
+		namespace + "ResumeComponent":                         pauseComponent,
 		namespace + "SendConfigurationValidityReport":         sendConfigurationValidityReport,
+		namespace + "StopComponent":                           cliComponent,
 		namespace + "SubscribeToComponentUpdates":             subscribeToComponentUpdates,
 		namespace + "SubscribeToConfigurationUpdate":          subscribeToConfigurationUpdate,
 		namespace + "SubscribeToIoTCore":                      subscribeToIoTCore,
@@ -41,8 +54,8 @@ var (
 		namespace + "UpdateConfiguration":            updateConfiguration,
 		namespace + "UpdateState":                    updateState,
 		namespace + "ValidateAuthorizationToken":     validateAuthorizationToken,
-		namespace + "CreateLocalDeployment":          cliOnly,
-		namespace + "RestartComponent":               cliOnly,
+		namespace + "CreateLocalDeployment":          createLocalDeploymentLite,
+		namespace + "RestartComponent":               restartComponentLite,
 		"aws.greengrass.private#GetSystemConfig":     getSystemConfig,
 	}
 )
@@ -58,46 +71,73 @@ func (c *Core) operations() map[string]operation {
 // knows their names, but what serves them is a component that is not here.
 var modelled = map[string]bool{
 	"AuthorizeClientDeviceAction":   true,
-	"CancelLocalDeployment":         true,
-	"CreateDebugPassword":           true,
-	"CreateLocalDeployment":         true,
 	"DeleteThingShadow":             true,
 	"GetClientDeviceAuthToken":      true,
-	"GetComponentDetails":           true,
-	"GetLocalDeploymentStatus":      true,
 	"GetSecretValue":                true,
 	"GetThingShadow":                true,
-	"ListComponents":                true,
-	"ListLocalDeployments":          true,
 	"ListNamedShadowsForThing":      true,
-	"PauseComponent":                true,
-	"RestartComponent":              true,
-	"ResumeComponent":               true,
-	"StopComponent":                 true,
 	"SubscribeToCertificateUpdates": true,
 	"UpdateThingShadow":             true,
 	"VerifyClientDeviceIdentity":    true,
 }
 
-// putComponentMetric takes metrics of AWS's own components only.
+// putComponentMetric takes metrics of AWS's own components only
+// (ComponentMetricIPCEventStreamAgent.java).
 func putComponentMetric(r *request) (any, *refusal) {
-	if strings.HasPrefix(r.component().name, "aws.") {
-		return done{}, nil
+	if k := r.component(); !strings.HasPrefix(k.name, "aws.") {
+		return nil, refuse(greengrass.UnauthorizedError,
+			fmt.Sprintf("Principal %s is not authorized to perform aws.greengrass.ipc.componentmetric:%s ", k.name, r.operation))
 	}
-	return nil, refuse(greengrass.UnauthorizedError, r.notAuthorized("aws.greengrass.ipc.componentmetric", ""))
+	return done{}, nil
 }
 
-// validateAuthorizationToken is the stream manager's alone.
+// validateAuthorizationToken is for the stream manager only
+// (AuthorizationIPCAgent.java; token_validator.c).
 func validateAuthorizationToken(r *request) (any, *refusal) {
 	if r.core.lite() {
 		return nil, refuse(greengrass.UnauthorizedError, "Component does not have access to token verification IPC command.")
 	}
-	return nil, refuse(greengrass.UnauthorizedError, r.notAuthorized("aws.greengrass.ipc.tokenvalidation", ""))
+	return nil, refuse(greengrass.UnauthorizedError, r.component().name+" is not authorized to perform "+r.operation)
 }
 
-// cliOnly refuses what nucleus lite lets only its command line do.
-func cliOnly(*request) (any, *refusal) {
-	return nil, refuse(greengrass.UnauthorizedError, liteNotAuthorized)
+// What the CLI component of the Java nucleus lets only its command line do (run
+// of 2.18): some operations look at their argument first.
+const cli = "aws.greengrass.Cli"
+
+func cliOnly(r *request) (any, *refusal) { return nil, r.unauthorized(cli, "*") }
+
+func cliComponent(r *request) (any, *refusal) {
+	name := r.text("componentName")
+	switch {
+	case r.malformed():
+		return nil, internalServerError
+	case name == "":
+		return nil, refuse(greengrass.InvalidArgumentsError, "Component name cannot be empty")
+	}
+	return nil, r.unauthorized(cli, name)
+}
+
+var deploymentID = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
+
+func cliDeployment(r *request) (any, *refusal) {
+	id := r.text("deploymentId")
+	switch {
+	case r.malformed():
+		return nil, internalServerError
+	case !deploymentID.MatchString(id):
+		return nil, refuse(greengrass.InvalidArgumentsError, "Invalid deploymentId format received. DeploymentId is a UUID")
+	}
+	return nil, r.unauthorized(cli, id)
+}
+
+// Nucleus lite has two of these operations, and refuses each in its own way (run
+// of 2.6.0).
+func createLocalDeploymentLite(*request) (any, *refusal) {
+	return nil, refuse(greengrass.ServiceError, liteNotAuthorized)
+}
+
+func restartComponentLite(*request) (any, *refusal) {
+	return nil, refuse(greengrass.UnauthorizedError, "Component not authorized to restart component.")
 }
 
 // getSystemConfig is nucleus lite's own.

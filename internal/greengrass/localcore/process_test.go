@@ -5,9 +5,13 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
+	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -15,6 +19,7 @@ import (
 	"time"
 
 	"github.com/device-defender/device-defender/internal/greengrass"
+	"github.com/device-defender/device-defender/internal/greengrass/eventrpc"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -38,15 +43,44 @@ func child(what string) {
 	case "fail":
 		fmt.Println("token", os.Getenv("SVCUID"))
 		os.Exit(7)
+	case "token":
+		fmt.Println("token", os.Getenv("SVCUID"))
+		time.Sleep(time.Hour)
 	case "wait":
 		fmt.Println("waiting")
 		time.Sleep(time.Hour)
+	case "connect":
+		connectChild()
 	case "stubborn":
 		signal.Ignore(syscall.SIGTERM)
 		fmt.Println("waiting")
 		time.Sleep(time.Hour)
 	}
 	os.Exit(99)
+}
+
+// connectChild connects by the names of two components, as a process of nucleus
+// lite may by that of its own, and prints whether it was accepted.
+func connectChild() {
+	for _, name := range []string{"com.example.agent", "com.example.other"} {
+		nc, err := net.Dial("unix", os.Getenv("AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH_FOR_COMPONENT"))
+		if err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		m := connectMessage("")
+		m.Payload = fmt.Appendf(nil, `{"componentName":%q}`, name)
+		b, _ := m.Encode(eventrpc.NumbersFirst)
+		nc.Write(b)
+		ack, err := eventrpc.NewReader(nc, eventrpc.MaxFrame).Read()
+		if err != nil {
+			fmt.Println(name, err)
+		} else {
+			fmt.Println(name, len(ack.Text("svcuid")), ack.Text("svcuid") == os.Getenv("SVCUID"))
+		}
+		nc.Close()
+	}
+	os.Exit(0)
 }
 
 // lines are what a process has written.
@@ -88,8 +122,11 @@ func startChild(t *testing.T, nucleus greengrass.Nucleus, what string, args ...s
 		}
 	})
 	c := newCore(t, Options{Nucleus: nucleus, Root: t.TempDir(), Stdout: w, Stderr: w})
-	c.stopTimeout = 100 * time.Millisecond
+	c.stopTimeout, c.restartPause = 100*time.Millisecond, time.Millisecond
 	k := install(t, c, recipeYAML)
+	if err := c.Listen(); err != nil {
+		t.Fatal(err)
+	}
 	p, err := c.Start(context.Background(), k, os.Args[0], args...)
 	if err != nil {
 		t.Fatal(err)
@@ -137,9 +174,12 @@ func TestProcessBreaks(t *testing.T) {
 
 // A restarted process of nucleus lite has a token again.
 func TestProcessGetsNewToken(t *testing.T) {
-	c, p, out := startChild(t, greengrass.Lite, "fail")
+	c, p, out := startChild(t, greengrass.Lite, "token")
 	before := out.next()
 	c.ForgetTokens()
+	if err := p.Signal(syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
 	after := out.next()
 	if before == after || len(after) != len("token ")+16 {
 		t.Errorf("%q, then %q", before, after)
@@ -182,6 +222,210 @@ func TestProcessIsSignalled(t *testing.T) {
 				t.Errorf("%v after %d starts", p.Err(), p.Starts())
 			}
 		})
+	}
+}
+
+// Three exits by a signal within an hour make a component BROKEN on the Java
+// nucleus. A restart by the command line does nothing then, a deployment gives
+// it another chance (run of 2.18).
+func TestBrokenIsRevivedByADeployment(t *testing.T) {
+	c, p, out := startChild(t, greengrass.Java, "wait")
+	kill := func() {
+		t.Helper()
+		if line := out.next(); line != "waiting" {
+			t.Fatal(line)
+		}
+		if err := p.Signal(syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 3 {
+		kill()
+	}
+	<-p.Done()
+	if p.Err() == nil || p.Starts() != 3 {
+		t.Fatalf("%v after %d starts", p.Err(), p.Starts())
+	}
+	p.Restart()
+	if p.Err() == nil {
+		t.Error("revived by a restart")
+	}
+	if err := c.Deploy(t.Context(), "com.example.agent", map[string]any{"interval": 31}); err != nil {
+		t.Fatal(err)
+	}
+	if p.Err() != nil {
+		t.Errorf("after a deployment: %v", p.Err())
+	}
+	kill() // the first failure again
+	if line := out.next(); line != "waiting" || p.Starts() != 5 {
+		t.Errorf("%q after %d starts", line, p.Starts())
+	}
+	p.Stop()
+	<-p.Done()
+}
+
+// A deployment also gives lite's unit three starts again.
+func TestLiteIsRevivedByADeployment(t *testing.T) {
+	c, p, out := startChild(t, greengrass.Lite, "fail")
+	broken := func() {
+		t.Helper()
+		for range 3 {
+			out.next()
+		}
+		<-p.Done()
+		if p.Err() == nil {
+			t.Fatal("not BROKEN")
+		}
+	}
+	broken()
+	if err := c.Deploy(t.Context(), "com.example.agent", map[string]any{"interval": "31"}); err != nil {
+		t.Fatal(err)
+	}
+	broken()
+	if n := p.Starts(); n != 6 {
+		t.Errorf("%d starts, want 6", n)
+	}
+}
+
+func TestProcessRestarts(t *testing.T) {
+	_, p, out := startChild(t, greengrass.Java, "wait")
+	for range 4 { // more than it may fail
+		out.next()
+		p.Restart()
+	}
+	out.next()
+	if p.Err() != nil || p.Starts() != 5 {
+		t.Errorf("%v after %d starts", p.Err(), p.Starts())
+	}
+}
+
+// When the Java nucleus starts again, so do its components, with new tokens.
+func TestNucleusRestartsComponents(t *testing.T) {
+	c, p, out := startChild(t, greengrass.Java, "wait")
+	out.next()
+	token := c.components["com.example.agent"].Token()
+	if err := c.RestartIPC(); err != nil {
+		t.Fatal(err)
+	}
+	out.next()
+	if p.Starts() != 2 || c.components["com.example.agent"].Token() == token {
+		t.Errorf("%d starts, the token is the old one: %v", p.Starts(), c.components["com.example.agent"].Token() == token)
+	}
+}
+
+// A process of nucleus lite connects by its component's name, and by no other.
+func TestConnectByName(t *testing.T) {
+	t.Setenv(childVariable, "connect")
+	var got lockedBuffer
+	c := newCore(t, Options{Nucleus: greengrass.Lite, Root: t.TempDir(), Stdout: &got})
+	k := install(t, c, recipeYAML)
+	other := install(t, c, strings.ReplaceAll(recipeYAML, "com.example.agent", "com.example.other"))
+	if err := c.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	for _, component := range []*Component{k, other} {
+		p, err := c.Start(t.Context(), component, os.Args[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-p.Done()
+	}
+	// The first one of a component that has no process yet is as good as any.
+	want := "com.example.agent 16 true\ncom.example.other 16 false\ncom.example.agent EOF\ncom.example.other 16 true\n"
+	if diff := cmp.Diff(want, got.String()); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	strings.Builder
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.Builder.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.Builder.String()
+}
+
+func TestFailuresOfTheJavaNucleus(t *testing.T) {
+	begin := time.Date(2026, 11, 26, 0, 0, 0, 0, time.UTC)
+	for _, test := range []struct {
+		minutes []int
+		broken  bool
+	}{
+		{[]int{0, 1, 2}, true},
+		{[]int{0, 59, 118}, true}, // each within an hour of the one before
+		{[]int{0, 60, 61}, false},
+		{[]int{0, 1, 61, 62, 122}, false},
+	} {
+		var f failures
+		alive := true
+		for _, m := range test.minutes {
+			alive = alive && f.fail(begin.Add(time.Duration(m)*time.Minute))
+		}
+		if alive == test.broken {
+			t.Errorf("failures at %v minutes: BROKEN %v", test.minutes, !alive)
+		}
+	}
+}
+
+func TestStartLimitOfLite(t *testing.T) {
+	begin := time.Date(2026, 11, 26, 0, 0, 0, 0, time.UTC)
+	for _, test := range []struct {
+		minutes []int // of starts, the first included
+		broken  bool
+	}{
+		{[]int{0, 1, 2}, false},
+		{[]int{0, 1, 2, 3}, true},
+		{[]int{0, 58, 59, 60}, true},
+		{[]int{0, 61, 62, 63}, false}, // the second one begins an hour of its own
+		{[]int{0, 1, 2, 61, 62, 63}, false},
+	} {
+		var f failures
+		alive := true
+		for _, m := range test.minutes {
+			alive = alive && f.start(begin.Add(time.Duration(m)*time.Minute))
+		}
+		if alive == test.broken {
+			t.Errorf("starts at %v minutes: BROKEN %v", test.minutes, !alive)
+		}
+	}
+}
+
+// The Java nucleus logs standard output as INFO and standard error as WARN; its
+// own level decides which of them are written (lines as of a run of 2.18).
+func TestComponentLog(t *testing.T) {
+	stamp := regexp.MustCompile(`(?m)^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z`)
+	const tail = ". {scriptName=services.com.example.agent.lifecycle.run.Script, serviceName=com.example.agent, currentState=RUNNING}\n"
+	const out, warn = "TIME [INFO] (Copier) com.example.agent: stdout. com.example.agent example-thing " + tail, "TIME [WARN] (Copier) com.example.agent: stderr. no end of line" + tail
+	for _, test := range []struct {
+		nucleus greengrass.Nucleus
+		level   slog.Level
+		want    []string
+	}{
+		{greengrass.Java, slog.LevelInfo, []string{out, warn}},
+		{greengrass.Java, slog.LevelWarn, []string{warn}},
+		{greengrass.Lite, slog.LevelInfo, []string{"com.example.agent example-thing \n", "no end of line\n"}},
+	} {
+		t.Setenv(childVariable, "print")
+		var got lockedBuffer
+		c := newCore(t, Options{Nucleus: test.nucleus, Root: t.TempDir(), ComponentLog: &got, ComponentLogLevel: test.level})
+		p, err := c.Start(t.Context(), install(t, c, recipeYAML), os.Args[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-p.Done()
+		lines := slices.Sorted(strings.Lines(stamp.ReplaceAllString(got.String(), "TIME")))
+		if diff := cmp.Diff(test.want, lines); diff != "" {
+			t.Errorf("%v at %v (-want +got):\n%s", test.nucleus, test.level, diff)
+		}
 	}
 }
 

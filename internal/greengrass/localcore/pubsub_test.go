@@ -37,51 +37,6 @@ func TestLocalTopics(t *testing.T) {
 	})
 }
 
-func TestLocalTopicRefusals(t *testing.T) {
-	const bad = "Received invalid parameters."
-	binary := `"publishMessage":{"binaryMessage":{"message":"AA=="}}`
-	for _, test := range []struct {
-		operation, payload    string
-		javaCode, javaMessage string // "-": accepted; "": internalServerError
-		liteCode, liteMessage string
-	}{
-		{"PublishToTopic", `{` + binary + `}`, "InvalidArgumentsError", "Publish topic must not be null", "ServiceError", bad},
-		{"PublishToTopic", `{"topic":"a/#",` + binary + `}`, "InvalidArgumentsError", "Publish topic must not contain a wildcard.", "-", ""},
-		{"PublishToTopic", `{"topic":"",` + binary + `}`, "InvalidArgumentsError", "Publish topic must not be null", "ServiceError", "Failed to publish the message."},
-		{"PublishToTopic", `{"topic":"` + strings.Repeat("x", 257) + `",` + binary + `}`, "-", "", "ServiceError", bad},
-		{"PublishToTopic", `{"topic":"a","publishMessage":{}}`, "InvalidArgumentsError", "Publish message must be either JSON or binary", "ServiceError", bad},
-		{"PublishToTopic", `{"topic":"a"}`, "InvalidArgumentsError", "Publish message must be either JSON or binary", "ServiceError", bad},
-		{"PublishToTopic", `{"topic":"a","publishMessage":5}`, "", "", "ServiceError", bad},
-		{"PublishToTopic", `{"topic":"a","publishMessage":{"binaryMessage":{}}}`, "", "", "ServiceError", bad},
-		{"PublishToTopic", `{"topic":"a","publishMessage":{"binaryMessage":{"message":"%"}}}`, "", "", "ServiceError", bad},
-		{"PublishToTopic", `{"topic":"a","publishMessage":{"jsonMessage":{"message":"text"}}}`, "", "", "-", ""},
-		{"PublishToTopic", `{"topic":"a","publishMessage":{"jsonMessage":{}}}`, "", "", "ServiceError", bad},
-		{"SubscribeToTopic", `{}`, "InvalidArgumentsError", "Subscribe topic must not be empty", "ServiceError", bad},
-		{"SubscribeToTopic", `{"topic":""}`, "InvalidArgumentsError", "Subscribe topic must not be empty", "ServiceError", "Failed to bind subscription."},
-		{"SubscribeToTopic", `{"topic":[]}`, "", "", "ServiceError", bad},
-		{"SubscribeToTopic", `{"topicName":"a"}`, "-", "", "ServiceError", bad},
-		{"SubscribeToTopic", `{"topic":"` + strings.Repeat("x", 257) + `"}`, "-", "", "ServiceError", "Failed to bind subscription."},
-	} {
-		forBoth(t, func(t *testing.T, c *Core, k *Component) {
-			p := dial(t, c, k)
-			code, message := test.javaCode, test.javaMessage
-			if c.lite() {
-				code, message = test.liteCode, test.liteMessage
-			}
-			switch code {
-			case "-":
-				p.succeed(test.operation, test.payload)
-			case "":
-				if m := p.call(test.operation, test.payload); string(m.Payload) != "InternalServerError" {
-					t.Errorf("%s %s answered by %s", test.operation, test.payload, m.Payload)
-				}
-			default:
-				p.refused(test.operation, test.payload, code, message)
-			}
-		})
-	}
-}
-
 func TestLocalTopicsNeedAccess(t *testing.T) {
 	recipe := strings.Replace(recipeYAML, `resources: ["*"]`, `resources: ["a/*", "b/+"]`, 1)
 	for _, nucleusCase := range []struct {

@@ -24,11 +24,12 @@ const (
 // included, each have the time of their last change. Guarded by Core.mu.
 type store struct {
 	root *node
-	// foldCase matches keys without regard to case, as the Java nucleus.
-	foldCase bool
-	// rigid refuses to turn a map into a leaf and the reverse, as lite.
-	rigid bool
+	// lite minds the case of keys, refuses to turn a map into a leaf and the
+	// reverse, and raises one event per changed leaf.
+	lite  bool
 	nodes int
+	// undead are the maps that a nucleus' restart brings back.
+	undead []buried
 }
 
 // node is a map (children not nil) or a leaf.
@@ -39,15 +40,15 @@ type node struct {
 	modified time.Time
 }
 
-func newStore(foldCase, rigid bool) *store {
-	return &store{root: &node{children: map[string]*node{}}, foldCase: foldCase, rigid: rigid}
+func newStore(lite bool) *store {
+	return &store{root: &node{children: map[string]*node{}}, lite: lite}
 }
 
 func (s *store) key(name string) string {
-	if s.foldCase {
-		return strings.ToLower(name)
+	if s.lite {
+		return name
 	}
-	return name
+	return strings.ToLower(name)
 }
 
 // find returns the node at path, or nil.
@@ -96,7 +97,10 @@ func (n *node) plain() any {
 
 // newest is the time of the last change at or below n.
 func (n *node) newest() time.Time {
-	newest := n.modified
+	if len(n.children) == 0 {
+		return n.modified
+	}
+	var newest time.Time
 	for _, child := range n.children {
 		if t := child.newest(); t.After(newest) {
 			newest = t
@@ -106,110 +110,190 @@ func (n *node) newest() time.Time {
 }
 
 // merge writes value, a map or a leaf, at path: maps are merged, leaves
-// replaced unless theirs is the newer time. It returns the paths of the leaves
-// that changed.
-func (s *store) merge(path []string, value any, at time.Time) (changed [][]string, err error) {
+// replaced unless the stored one is newer. It returns the path of each event
+// that the nucleus raises for it.
+func (s *store) merge(path []string, value any, at time.Time) (events [][]string, err error) {
+	if len(path) == 0 {
+		if _, isMap := value.(map[string]any); !isMap {
+			return nil, errors.New("a configuration is a map")
+		}
+	}
 	path = s.spelled(path)
 	n := s.root
 	for i, name := range path {
-		if n.children == nil {
-			return nil, fmt.Errorf("%s is a value, not a map", strings.Join(path[:i], "."))
-		}
 		child := n.children[s.key(name)]
+		if i < len(path)-1 && child != nil && child.children == nil {
+			return nil, &leafError{path[:i+1]}
+		}
 		if child == nil {
-			// What is written below makes it a map or a leaf.
-			for j := len(path) - 1; j >= i; j-- {
-				value = map[string]any{path[j]: value}
-			}
-			return changed, s.write(n, path[:i], value, at, &changed)
+			break
 		}
 		n = child
 	}
-	err = s.write(n, path, value, at, &changed)
-	return changed, err
+	for _, name := range slices.Backward(path) {
+		value = map[string]any{name: value}
+	}
+	w := s.writer(at)
+	err = w.write(s.root, nil, value)
+	return w.events, err
 }
 
-// write writes value to n, which is at path.
-func (s *store) write(n *node, path []string, value any, at time.Time, changed *[][]string) error {
+// leafError is a path that goes through a leaf.
+type leafError struct{ path []string }
+
+func (e *leafError) Error() string { return strings.Join(e.path, ".") + " is a value, not a map" }
+
+// replace makes the configuration equal to value: merge, and what value does
+// not have is removed. A deployment does this (Kernel's UpdateBehaviorTree
+// REPLACE on the Java nucleus).
+func (s *store) replace(value map[string]any, at time.Time) (events [][]string, err error) {
+	w := s.writer(at)
+	w.replaces = true
+	err = w.write(s.root, nil, value)
+	return w.events, err
+}
+
+func (s *store) writer(at time.Time) *writer {
+	return &writer{store: s, at: at, now: time.UnixMilli(time.Now().UnixMilli())}
+}
+
+// writer is one change of a store.
+type writer struct {
+	store    *store
+	at       time.Time // of the change
+	now      time.Time // of new maps, until they are not empty (Topics.java)
+	replaces bool
+	events   [][]string
+}
+
+// raise records that the nucleus raises n events for a path.
+func (w *writer) raise(n int, path []string) {
+	for range n {
+		w.events = append(w.events, slices.Clone(path))
+	}
+}
+
+// write writes value to n, which is at path and of the same kind.
+func (w *writer) write(n *node, path []string, value any) error {
 	object, isMap := value.(map[string]any)
-	switch {
-	case !isMap && n.children == nil:
-		if at.Before(n.modified) {
+	if !isMap {
+		if w.at.Before(n.modified) {
 			return nil
 		}
-		n.modified = at
+		n.modified = w.at
 		if !reflect.DeepEqual(n.value, value) {
 			n.value = value
-			*changed = append(*changed, slices.Clone(path))
+			w.raise(1, path)
 		}
 		return nil
-	case isMap != (n.children != nil):
-		if s.rigid {
-			return fmt.Errorf("%s cannot be both a map and a value", strings.Join(path, "."))
-		}
-		s.nodes -= n.count()
-		n.children, n.value, n.modified = nil, nil, time.Time{}
-		if !isMap {
-			n.value, n.modified = value, at
-			*changed = append(*changed, slices.Clone(path))
-			return nil
-		}
-		n.children = map[string]*node{}
 	}
+	missing := maps.Clone(n.children)
 	for _, name := range sortedKeys(object) {
-		child := n.children[s.key(name)]
-		fresh := child == nil
-		if fresh {
-			if s.nodes++; s.nodes > maxNodes {
-				return errors.New("configuration too large")
-			}
-			child = &node{name: name}
-			if _, isMap := object[name].(map[string]any); isMap {
-				child.children = map[string]*node{}
-			}
-			n.children[s.key(name)] = child
-		}
-		below := append(slices.Clip(path), child.name)
-		if fresh && child.children == nil {
-			child.value, child.modified = object[name], at
-			*changed = append(*changed, below)
-			continue
-		}
-		if err := s.write(child, below, object[name], at, changed); err != nil {
+		delete(missing, w.store.key(name))
+		if err := w.writeChild(n, path, name, object[name]); err != nil {
 			return err
+		}
+	}
+	for _, key := range sortedKeys(missing) {
+		if w.replaces {
+			w.remove(n, path, missing[key])
 		}
 	}
 	return nil
 }
 
-// remove removes what is at path and returns the leaves that went.
-func (s *store) remove(path []string) (removed [][]string) {
-	n := s.find(path)
-	if n == nil {
+// writeChild writes value to a child of n, which is at path.
+func (w *writer) writeChild(n *node, path []string, name string, value any) error {
+	s := w.store
+	_, isMap := value.(map[string]any)
+	child := n.children[s.key(name)]
+	if child != nil && isMap != (child.children != nil) {
+		if s.lite {
+			return fmt.Errorf("%s cannot be both a map and a value", strings.Join(append(slices.Clip(path), name), "."))
+		}
+		// The Java nucleus removes the old node and creates another one.
+		w.raise(1, append(slices.Clip(path), child.name))
+		s.nodes -= 1 + child.count()
+		child = nil
+	}
+	if child != nil {
+		return w.write(child, append(slices.Clip(path), child.name), value)
+	}
+	if s.nodes++; s.nodes > maxNodes {
+		return errors.New("configuration too large")
+	}
+	child = &node{name: name}
+	n.children[s.key(name)] = child
+	path = append(slices.Clip(path), name)
+	if !isMap {
+		w.create(child, path, value)
 		return nil
 	}
-	removed = n.leaves(s.spelled(path))
+	child.children, child.modified = map[string]*node{}, w.now
+	return w.write(child, path, value)
+}
+
+// create gives a new leaf its value. The Java nucleus raises an event for the
+// leaf and another one for its value (Topics.createLeafChild,
+// Topic.withNewerValue), which is null before; lite raises one.
+func (w *writer) create(n *node, path []string, value any) {
+	n.value, n.modified = value, w.at
+	w.raise(1, path)
+	if !w.store.lite && value != nil {
+		w.raise(1, path)
+	}
+}
+
+// remove removes a child of parent, which is at path. The Java nucleus raises
+// one event for it, also for a map (Topics.remove); lite none.
+func (w *writer) remove(parent *node, path []string, n *node) {
+	s := w.store
+	s.nodes -= 1 + n.count()
+	delete(parent.children, s.key(n.name))
+	if s.lite {
+		return
+	}
+	below := append(slices.Clip(path), n.name)
+	w.raise(1, below)
+	if n.children != nil {
+		s.undead = append(s.undead, buried{path, n})
+	}
+}
+
+// buried is a map that was removed.
+type buried struct {
+	path []string // of its parent
+	node *node
+}
+
+// reload brings back what the Java nucleus finds in its transaction log when it
+// starts: a removed map, because its time when it is read is later than that of
+// its removal (ConfigurationReader; run of 2.18). A removed leaf stays away.
+func (s *store) reload() {
+	for _, b := range s.undead {
+		parent := s.find(b.path)
+		if parent != nil && parent.children != nil && parent.children[s.key(b.node.name)] == nil {
+			parent.children[s.key(b.node.name)] = b.node
+			s.nodes += 1 + b.node.count()
+		}
+	}
+	s.undead = nil
+}
+
+// remove removes what is at path, without an event.
+func (s *store) remove(path []string) {
+	n := s.find(path)
+	if n == nil {
+		return
+	}
 	s.nodes -= n.count()
 	if len(path) == 0 {
 		n.children = map[string]*node{}
-		return removed
+		return
 	}
 	last := len(path) - 1
 	delete(s.find(path[:last]).children, s.key(path[last]))
 	s.nodes--
-	return removed
-}
-
-// leaves returns the paths of the leaves at or below n, which is at path.
-func (n *node) leaves(path []string) (paths [][]string) {
-	if n.children == nil {
-		return [][]string{path}
-	}
-	for _, key := range sortedKeys(n.children) {
-		child := n.children[key]
-		paths = append(paths, child.leaves(append(slices.Clip(path), child.name))...)
-	}
-	return paths
 }
 
 // count is the number of nodes below n.
@@ -225,6 +309,7 @@ func (n *node) count() int {
 func (s *store) clone() *store {
 	c := *s
 	c.root = s.root.clone()
+	c.undead = slices.Clone(s.undead)
 	return &c
 }
 

@@ -2,6 +2,7 @@ package localcore
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws/protocol/eventstream"
@@ -134,15 +135,17 @@ func (conn *connection) serve(m *eventrpc.Message) {
 		return
 	}
 	object, err := decodeObject(m.Payload)
-	r := &request{core: c, conn: conn, stream: m.StreamID, operation: name, object: object, malformed: new(bool)}
+	r := newRequest(c, object)
+	r.conn, r.stream, r.operation = conn, m.StreamID, name
 	switch {
 	case c.lite() && (err != nil || tooDeep(object)):
 		conn.refuse(m.StreamID, refuse(greengrass.ServiceError, ""))
 		return
-	case err != nil && len(m.Payload) == 0:
-		// Gson reads nothing as null, over which the operation stumbles.
-		conn.refuse(m.StreamID, refuse(greengrass.ServiceError, ""))
-		return
+	case err != nil && slices.Contains([]string{"", "null"}, strings.TrimSpace(string(m.Payload))):
+		if refused := nullRequest(name); refused != nil {
+			conn.refuse(m.StreamID, refused)
+			return
+		}
 	case err != nil:
 		conn.refuse(m.StreamID, internalServerError)
 		return

@@ -3,6 +3,7 @@ package localcore
 import (
 	"slices"
 
+	"github.com/device-defender/device-defender/internal/greengrass"
 	"github.com/device-defender/device-defender/internal/greengrass/eventrpc"
 )
 
@@ -24,8 +25,9 @@ type subscription struct {
 	request  *request
 	answered bool // the response is queued: events may follow
 
-	filter     string // toIoTCore, toTopic
-	othersOnly bool   // toTopic: not the subscriber's own messages
+	filter     string         // toIoTCore, toTopic
+	qos        greengrass.QoS // toIoTCore, on the Java nucleus
+	othersOnly bool           // toTopic: not the subscriber's own messages
 
 	target *Component // toConfiguration: whose
 	path   []string   // toConfiguration: below which key
@@ -50,7 +52,9 @@ func (r *request) subscribe(s *subscription) bool {
 	return true
 }
 
-// unsubscribe forgets the subscriptions that match, in silence.
+// unsubscribe forgets the subscriptions that match, without an answer. The Java
+// nucleus also unsubscribes at the broker, if it can, from the filters that
+// nobody needs any more (MqttClient.unsubscribe).
 func (c *Core) unsubscribe(match func(*subscription) bool) {
 	c.subscriptions = slices.DeleteFunc(c.subscriptions, func(s *subscription) bool {
 		if !match(s) {
@@ -62,6 +66,14 @@ func (c *Core) unsubscribe(match func(*subscription) bool) {
 		}
 		return true
 	})
+	if !c.cloud.connected() {
+		return
+	}
+	for filter := range c.cloud.filters {
+		if !slices.ContainsFunc(c.subscriptions, func(s *subscription) bool { return s.kind == toIoTCore && covers(filter, s.filter) }) {
+			delete(c.cloud.filters, filter)
+		}
+	}
 }
 
 // event sends an event of the named shape.

@@ -1,6 +1,10 @@
 package localcore
 
-import "strings"
+import (
+	"regexp"
+	"strings"
+	"unicode/utf16"
+)
 
 // matchTopic reports whether an MQTT topic filter takes a topic. Wildcards at
 // the beginning do not take topics that begin with $.
@@ -50,38 +54,48 @@ func validFilter(filter string) bool {
 // hasWildcard reports whether a topic is a filter.
 func hasWildcard(topic string) bool { return strings.ContainsAny(topic, "+#") }
 
+// The Java nucleus' own topics: shared subscriptions and basic ingest, whose
+// prefix does not count (IotCoreTopicValidator.java).
+var (
+	sharedSubscription = regexp.MustCompile(`^\$share/\S+?/(\S+)`)
+	basicIngest        = regexp.MustCompile(`^\$aws/rules/\S+?/(\S+)`)
+)
+
 // checkTopicJava returns what the Java nucleus, on MQTT 5, has against a topic
 // or filter, or "" (IotCoreTopicValidator.java).
 func checkTopicJava(topic string, publish bool) string {
 	const maxSlashes, maxLength, maxReserved = 7, 256, 512
-	if topic == "" {
-		return "Topic must not be empty"
-	}
-	if publish && hasWildcard(topic) {
-		return "Publish topics must not contain wildcard characters of '#' or '+'"
-	}
-	effective := strings.ToLower(strings.TrimSpace(topic))
-	if strings.HasPrefix(effective, "$") {
-		parts := strings.SplitN(effective, "/", 4)
-		switch {
-		case parts[0] == "$share" && !publish && len(parts) > 2:
-			effective = strings.Join(parts[2:], "/")
-		case parts[0] == "$share":
-		case parts[0] == "$aws" && len(parts) == 4 && parts[1] == "rules":
-			effective = parts[3]
-		case len(effective) > maxReserved:
-			return "Reserved topic (" + strings.Join(parts[:min(3, len(parts))], "/") + "...) total length is greater than 512 bytes of " +
-				"UTF-8 encoded characters and is most likely over the IoT Core limit of 256 bytes (excluding prefixes)."
-		default:
-			return "" // left to AWS IoT Core
-		}
-	}
+	effective := topic
+	shared, ingest := sharedSubscription.FindStringSubmatch(topic), basicIngest.FindStringSubmatch(topic)
 	switch {
+	case topic == "":
+		return "Topic must not be empty"
+	case publish && hasWildcard(topic):
+		return "Publish topics must not contain wildcard characters of '#' or '+'"
+	case shared != nil && publish:
+	case shared != nil:
+		effective = shared[1]
+	case ingest != nil:
+		effective = ingest[1]
+	case topic[0] == '$':
+		if characters(topic) > maxReserved {
+			return "Reserved topic total length is greater than 512 bytes of UTF-8 encoded characters " +
+				"and is most likely over the IoT Core limit of 256 bytes (excluding prefixes)."
+		}
+		return "" // left to AWS IoT Core
+	}
+	const tooLong = "The topic size of request must be no larger than 256 bytes of UTF-8 encoded characters. This excludes the first " +
+		"3 mandatory segments for Basic Ingest topics ($AWS/rules/rule-name/)"
+	switch long := characters(effective) > maxLength; {
 	case strings.Count(effective, "/") > maxSlashes:
 		return "The request topic must have no more than 7 forward slashes (/)"
-	case len(effective) > maxLength:
-		return "The topic size of request must be no larger than 256 bytes of UTF-8 encoded characters. This excludes the first " +
-			"3 mandatory segments for Basic Ingest topics ($AWS/rules/rule-name/)"
+	case long && publish:
+		return tooLong
+	case long:
+		return tooLong + " or first 2 mandatory segments for MQTT Shared Subscriptions ($share/share-name/)"
 	}
 	return ""
 }
+
+// characters is the length of a text as Java counts it.
+func characters(s string) int { return len(utf16.Encode([]rune(s))) }

@@ -84,7 +84,7 @@ func TestCheckTopicJava(t *testing.T) {
 		{long, true, "The topic size of request must be no larger than 256 bytes"},
 		{"$aws/things/1/2/3/4/5/6/7/8/9", true, ""},
 		{"$aws/" + long, true, ""},
-		{"$aws/a/b/" + long + long, true, "Reserved topic ($aws/a/b...) total length is greater than 512 bytes"},
+		{"$aws/a/b/" + long + long, true, "Reserved topic total length is greater than 512 bytes of UTF-8 encoded characters"},
 		{"$aws/rules/r/1/2/3/4/5/6/7/8", true, ""},
 		{"$aws/rules/r/1/2/3/4/5/6/7/8/9", true, slashes},
 		{"$share/group/1/2/3/4/5/6/7/8", false, ""},
