@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -561,6 +562,16 @@ func TestReportIsFittedToLite(t *testing.T) {
 		case greengrass.Lite:
 			if n := len(connections.Connections); n == 0 || n >= 250 || cut != 1 {
 				t.Errorf("%d connections listed, said %d times, want fewer than 250 and once", n, cut)
+			}
+			// Each report carries others, until all were seen.
+			seen := make(map[netip.Addr]bool)
+			for _, r := range reports {
+				for _, c := range r.Metrics.TCPConnections.Connections {
+					seen[c.RemoteAddr.Addr()] = true
+				}
+			}
+			if len(seen) < 600 {
+				t.Errorf("%d remote addresses in all reports, want all 600", len(seen))
 			}
 		}
 	})

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -122,7 +121,7 @@ func FuzzIgmp(f *testing.F) {
 }
 
 func FuzzNetlink(f *testing.F) {
-	f.Add(dumpRequest(unix.RTM_GETADDR, unix.SizeofIfAddrmsg))
+	f.Add(dumpRequest(unix.RTM_GETADDR, make([]byte, unix.SizeofIfAddrmsg)))
 	address := []byte{
 		28, 0, 0, 0, unix.RTM_NEWADDR, 0, unix.NLM_F_MULTI, 0, dumpSequence, 0, 0, 0, 0, 0, 0, 0, // header
 		unix.AF_INET, 32, 0, 0, 2, 0, 0, 0, // 32 bits, interface 2
@@ -132,8 +131,8 @@ func FuzzNetlink(f *testing.F) {
 	f.Add([]byte{20, 0, 0, 0, unix.NLMSG_ERROR, 0, 0, 0, dumpSequence, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		names, interfaces := map[uint32]string{2: "eth0"}, map[netip.Addr]string{}
-		_, _, _ = parseDump(data, func(m *syscall.NetlinkMessage) error {
-			return errors.Join(addLink(names, m), addAddress(interfaces, names, m))
+		_, _, _ = parseDump(data, func(kind uint16, body []byte) error {
+			return errors.Join(addLink(names, kind, body), addAddress(interfaces, names, kind, body))
 		})
 	})
 }

@@ -22,7 +22,7 @@ type Host struct {
 	netDir string
 	notice string
 
-	machine procfs.FS // at root: loadavg
+	machine procfs.FS // at root
 }
 
 // Open returns the host whose proc file system is mounted at root.
@@ -50,7 +50,8 @@ func Open(root string) (*Host, error) {
 	return h, nil
 }
 
-// Close releases the host, which can't be read any more.
+// Close ends the use of the host. Nothing is kept open between reads, so that
+// there is nothing to release at present.
 func (h *Host) Close() error { return nil }
 
 // Root is the folder where the proc file system is mounted.

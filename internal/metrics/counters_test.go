@@ -273,3 +273,36 @@ func TestBaselineOfEarlierVersions(t *testing.T) {
 		t.Errorf("problems %v", got.Problems)
 	}
 }
+
+// Whatever counters do, no figure is more than what they can have counted since
+// they were last known: what they show now, or half of 2^32 if they wrapped.
+func FuzzDifference(f *testing.F) {
+	f.Add(uint64(5e9), uint64(0), uint64(5e9+1000), uint64(100), uint64(110), uint64(120))
+	f.Add(uint64(4294900000), uint64(5000), uint64(6000), uint64(30), uint64(40), uint64(50))
+	f.Add(uint64(1), uint64(0), uint64(0), uint64(0), uint64(0), uint64(0))
+	f.Fuzz(func(t *testing.T, bytes1, bytes2, bytes3, packets1, packets2, packets3 uint64) {
+		c := func(bytes, packets uint64) hostproc.Counters {
+			return hostproc.Counters{RxBytes: bytes, RxPackets: packets, TxBytes: bytes, TxPackets: packets}
+		}
+		known := Interface{Counters: c(bytes1, packets1)}
+		for _, now := range []hostproc.Counters{c(bytes2, packets2), c(bytes3, packets3)} {
+			was := figuresOf(known.Counters)
+			grown, fault, next := difference(known.aged(interval), now, 2*interval)
+			for i, is := range figuresOf(now) {
+				switch {
+				case fault[i] != nil && grown[i] != 0:
+					t.Fatalf("a figure of %d that is left out", grown[i])
+				case is < was[i] && grown[i] > max(is, 1<<31):
+					t.Fatalf("%d after it fell from %d to %d", grown[i], was[i], is)
+				case is >= was[i] && grown[i] > is-was[i]:
+					t.Fatalf("%d after it rose from %d to %d", grown[i], was[i], is)
+				}
+			}
+			// A counter that read 0 once has not counted all that it shows.
+			if was[bytesIn] == 0 && bytes1 > 0 && now.RxBytes >= bytes1 && grown[bytesIn] > now.RxBytes-bytes1 {
+				t.Fatalf("%d bytes after it read 0 between %d and %d", grown[bytesIn], bytes1, now.RxBytes)
+			}
+			known = next
+		}
+	})
+}

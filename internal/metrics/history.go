@@ -1,7 +1,8 @@
 package metrics
 
 import (
-	"bytes"
+	"cmp"
+	"encoding/binary"
 	"net/netip"
 	"slices"
 	"sync"
@@ -23,20 +24,36 @@ type History struct {
 }
 
 // key is a remote address, or a port number and whether the port is on lo:
-// behaviors watch addresses and numbers.
-type key [16]byte
+// behaviors watch addresses and numbers. As numbers it is compared quickly.
+type key struct{ high, low uint64 }
 
-func addressKey(a netip.Addr) key { return a.As16() }
+func addressKey(a netip.Addr) key {
+	b := a.As16()
+	return key{binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])}
+}
+
+// address is the inverse of addressKey.
+func (k key) address() netip.Addr {
+	var b [16]byte
+	binary.BigEndian.PutUint64(b[:8], k.high)
+	binary.BigEndian.PutUint64(b[8:], k.low)
+	return netip.AddrFrom16(b).Unmap()
+}
 
 func portKey(p report.Port) key {
-	k := key{byte(p.Port >> 8), byte(p.Port)}
+	k := key{low: uint64(p.Port) << 1}
 	if p.Interface == "lo" {
-		k[2] = 1
+		k.low++
 	}
 	return k
 }
 
-func (k key) compare(other key) int { return bytes.Compare(k[:], other[:]) }
+func (k key) compare(other key) int {
+	if k.high != other.high {
+		return cmp.Compare(k.high, other.high)
+	}
+	return cmp.Compare(k.low, other.low)
+}
 
 // record is the past of one key.
 type record struct {

@@ -246,14 +246,14 @@ func TestSameHostSameReports(t *testing.T) {
 	for i := range 100 {
 		rows = append(rows, listening("0.0.0.0", 2000+i), connected("10.9.0.1", 1024+i, fmt.Sprintf("198.51.100.%d", 1+i), 443))
 	}
-	a, b := newCrowd(t), newCrowd(t)
+	a := newCrowd(t)
 	first := a.report(rows...)
 	for range 3 {
 		if diff := cmp.Diff(first, a.report(rows...), equal); diff != "" {
 			t.Errorf("lists that fit changed (-first +later):\n%s", diff)
 		}
 	}
-	a, b = newCrowd(t), newCrowd(t)
+	a, b := newCrowd(t), newCrowd(t)
 	for round := range 8 {
 		rows = append(rows, listening("127.0.0.1", 3000+round))
 		a.options.MaxListItems, b.options.MaxListItems = 10+round, 10+round

@@ -1,12 +1,14 @@
 package metrics
 
 import (
+	"runtime"
 	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/device-defender/device-defender/internal/defender/report"
+	"github.com/device-defender/device-defender/internal/hostproc"
 	"github.com/device-defender/device-defender/internal/hostproc/hostproctest"
 )
 
@@ -53,12 +55,34 @@ func TestLiveScenario(t *testing.T) {
 	if total := *third.Metrics.TCPConnections.Total; total != 6 {
 		t.Errorf("%d connections without loopback, want 6", total)
 	}
+	untilTick(t, host.Root(), third.Baseline.CPU)
 	whole := collect(t, host.Root(), all(), third.Baseline)
 	if diff := cmp.Diff(liveTCP(""), whole.Metrics.ListeningTCPPorts.Ports); diff != "" {
 		t.Errorf("listening TCP ports after br-a1 is gone (-want +got):\n%s", diff)
 	}
 	if !hasCPU(whole) {
 		t.Error("no cpu_usage in a later sample")
+	}
+}
+
+// untilTick waits until the processors' clocks have ticked: within one tick, of a
+// hundredth of a second, there is no CPU usage to tell.
+func untilTick(t *testing.T, root string, before hostproc.CPUTime) {
+	t.Helper()
+	host, err := hostproc.Open(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer host.Close()
+	for {
+		now, err := host.CPU()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, ok := now.BusySince(before); ok {
+			return
+		}
+		runtime.Gosched()
 	}
 }
 

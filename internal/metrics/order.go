@@ -61,15 +61,28 @@ func order(groups []group, n int) []int32 {
 
 // rank returns the first n groups in order.
 func rank(groups []group, n int) []*group {
-	var queues [classes][]*group
+	sorted := make([]*group, len(groups))
 	for i := range groups {
-		g := &groups[i]
-		queues[g.class()] = append(queues[g.class()], g)
+		sorted[i] = &groups[i]
 	}
-	for _, q := range queues {
-		slices.SortFunc(q, func(a, b *group) int {
-			return cmp.Or(cmp.Compare(a.last, b.last), cmp.Compare(a.since, b.since), a.key.compare(b.key))
-		})
+	slices.SortFunc(sorted, func(a, b *group) int {
+		switch {
+		case a.class() != b.class():
+			return cmp.Compare(a.class(), b.class())
+		case a.last != b.last:
+			return cmp.Compare(a.last, b.last)
+		case a.since != b.since:
+			return cmp.Compare(a.since, b.since)
+		}
+		return a.key.compare(b.key)
+	})
+	var queues [classes][]*group
+	for class := range queues {
+		end := 0
+		for end < len(sorted) && sorted[end].class() == class {
+			end++
+		}
+		queues[class], sorted = sorted[:end], sorted[end:]
 	}
 	ranked := make([]*group, min(n, len(groups)))
 	for i := range ranked {

@@ -1,7 +1,6 @@
 package metrics
 
 import (
-	"encoding/binary"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -11,7 +10,7 @@ import (
 func randomGroups(rng *rand.Rand) (groups []group, length int) {
 	for i := range rng.IntN(60) {
 		g := group{start: int32(length), size: 1 + int32(rng.IntN(4)), outside: rng.IntN(2) == 0}
-		binary.BigEndian.PutUint32(g.key[:], uint32(i))
+		g.key.low = uint64(i)
 		g.since = uint32(rng.IntN(5))
 		if rng.IntN(2) == 0 {
 			g.last, g.times = uint32(1+rng.IntN(5)), uint32(1+rng.IntN(9))
@@ -87,7 +86,7 @@ func TestOrderOfClasses(t *testing.T) {
 	add := func(n int, outside bool, last uint32) {
 		for range n {
 			g := group{start: int32(len(groups)), size: 1, outside: outside}
-			binary.BigEndian.PutUint32(g.key[:], uint32(len(groups)))
+			g.key.low = uint64(len(groups))
 			g.last = last
 			groups = append(groups, g)
 		}
@@ -113,7 +112,7 @@ func TestOrderOfWaiting(t *testing.T) {
 	var groups []group
 	for i, since := range []uint32{3, 1, 2, 1} {
 		g := group{start: int32(i), size: 1, outside: true}
-		g.key[0], g.since = byte(i), since
+		g.key.low, g.since = uint64(i), since
 		groups = append(groups, g)
 	}
 	if got, want := order(groups, 4), []int32{1, 3, 2, 0}; !slices.Equal(got, want) {

@@ -76,8 +76,21 @@ type listener struct {
 // tuple is a TCP connection. It is as small as can be: a busy host has
 // tens of thousands, and a report carries a few hundred.
 type tuple struct {
-	remote, local         [16]byte
+	remote, local         key
 	remotePort, localPort uint16
+}
+
+// compare sorts by remote address first.
+func (t tuple) compare(other tuple) int {
+	switch {
+	case t.remote != other.remote:
+		return t.remote.compare(other.remote)
+	case t.remotePort != other.remotePort:
+		return cmp.Compare(t.remotePort, other.remotePort)
+	case t.localPort != other.localPort:
+		return cmp.Compare(t.localPort, other.localPort)
+	}
+	return t.local.compare(other.local)
 }
 
 func (t *sockets) listen(s *scope, local netip.AddrPort) {
@@ -91,7 +104,7 @@ func (t *sockets) listen(s *scope, local netip.AddrPort) {
 func (t *sockets) connect(s *scope, c hostproc.Socket) {
 	if s.covers(c.Local.Addr()) && (s.IncludeLoopback || !c.Remote.Addr().IsLoopback()) {
 		t.connections = append(t.connections, tuple{
-			c.Remote.Addr().As16(), c.Local.Addr().As16(), c.Remote.Port(), c.Local.Port(),
+			addressKey(c.Remote.Addr()), addressKey(c.Local.Addr()), c.Remote.Port(), c.Local.Port(),
 		})
 	}
 }
@@ -157,18 +170,11 @@ func (h *History) udpListeners(list []listener, unread, n int) (*report.Listenin
 
 // connections makes the block of the connections, by the same rules.
 func (h *History) connections(s *scope, list []tuple, unread, n int) (*report.EstablishedConnections, int) {
-	slices.SortFunc(list, func(a, b tuple) int {
-		return cmp.Or(
-			key(a.remote).compare(b.remote),
-			cmp.Compare(a.remotePort, b.remotePort),
-			cmp.Compare(a.localPort, b.localPort),
-			key(a.local).compare(b.local),
-		)
-	})
+	slices.SortFunc(list, tuple.compare)
 	list = slices.Compact(list)
 	groups := groupBy(list, func(c tuple) key { return c.remote })
 	for i := range groups {
-		groups[i].outside = s.outside(netip.AddrFrom16(groups[i].key).Unmap())
+		groups[i].outside = s.outside(groups[i].key.address())
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -180,8 +186,8 @@ func (h *History) connections(s *scope, list []tuple, unread, n int) (*report.Es
 		c := list[at]
 		ports[i] = c.localPort
 		connections[i] = report.Connection{
-			RemoteAddr:     netip.AddrPortFrom(netip.AddrFrom16(c.remote).Unmap(), c.remotePort),
-			LocalInterface: s.interfaceOf(netip.AddrFrom16(c.local).Unmap()),
+			RemoteAddr:     netip.AddrPortFrom(c.remote.address(), c.remotePort),
+			LocalInterface: s.interfaceOf(c.local.address()),
 			LocalPort:      &ports[i],
 		}
 	}

@@ -1,16 +1,25 @@
 // Command measure-sample prints what one report costs on a host with many
 // sockets: time, CPU time and peak memory of "device-defender print".
 //
-//	measure-sample BINARY ROWS ...
+//	measure-sample [-against BINARY] BINARY ROWS ...
 //
-// For each number of ROWS it makes a network and process namespace of its own,
-// opens half as many TCP connections over its loopback (each is two rows of
-// /proc/net/tcp), and runs the binary there several times. It needs root.
+// ROWS is a number of rows of /proc/net/tcp, 20000, or of those of closed
+// connections, time-wait:262144. For each it makes a network and process
+// namespace of its own with as many real sockets, and runs the binary there
+// several times. With -against it runs another binary in turn with the first, so
+// that both see the same sockets and the same noise of the machine.
+//
+// Established connections go over the namespace's loopback, so that each is two
+// rows. Those in TIME_WAIT are one row, of the end that closed first, and the
+// kernel drops them after 60 seconds: rows that were there before and after the
+// runs are printed. It needs root.
 package main
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -28,8 +37,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// runs is how often the binary is run for each number of rows.
-const runs = 7
+// How often the binary is run for each number of rows. Those in TIME_WAIT must
+// not expire meanwhile.
+const (
+	runs         = 7
+	timeWaitRuns = 3
+)
+
+// timeWaitRows is the prefix of a number of rows in TIME_WAIT.
+const timeWaitRows = "time-wait:"
 
 func main() {
 	if err := run(os.Args[1:]); err != nil {
@@ -39,22 +55,33 @@ func main() {
 }
 
 func run(args []string) error {
-	if len(args) == 3 && args[0] == "-inside" {
-		return inside(args[1], args[2])
-	}
-	if len(args) == 2 && args[0] == "-hold" {
+	switch {
+	case len(args) >= 3 && args[0] == "-inside":
+		return inside(args[1], args[2:])
+	case len(args) == 2 && args[0] == "-hold":
 		return hold(args[1])
 	}
-	if len(args) < 2 {
-		return errors.New("want BINARY and ROWS, at least once")
-	}
-	binary, err := filepath.Abs(args[0])
-	if err != nil {
+	flags := flag.NewFlagSet("measure-sample", flag.ContinueOnError)
+	against := flags.String("against", "", "compare with this `binary`")
+	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	fmt.Printf("%8s  %22s  %22s  %12s\n", "rows", "wall ms (min median)", "cpu ms (min median)", "peak RSS kB")
-	for _, rows := range args[1:] {
-		cmd := exec.Command("/proc/self/exe", "-inside", binary, rows)
+	if flags.NArg() < 2 {
+		return errors.New("want BINARY and ROWS, at least once")
+	}
+	binaries := []string{flags.Arg(0)}
+	if *against != "" {
+		binaries = append(binaries, *against)
+	}
+	for i, binary := range binaries {
+		var err error
+		if binaries[i], err = filepath.Abs(binary); err != nil {
+			return err
+		}
+	}
+	fmt.Printf("%17s  %16s  %22s  %22s  %12s  %s\n", "rows", "seen", "wall ms (min median)", "cpu ms (min median)", "peak RSS kB", "binary")
+	for _, rows := range flags.Args()[1:] {
+		cmd := exec.Command("/proc/self/exe", append([]string{"-inside", rows}, binaries...)...)
 		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 		cmd.SysProcAttr = &syscall.SysProcAttr{
 			Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWPID | syscall.CLONE_NEWNS,
@@ -68,11 +95,7 @@ func run(args []string) error {
 }
 
 // inside is PID 1 of the new namespaces.
-func inside(binary, rowsText string) error {
-	rows, err := strconv.Atoi(rowsText)
-	if err != nil {
-		return err
-	}
+func inside(rows string, binaries []string) error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("make mounts private: %w", err)
 	}
@@ -82,22 +105,70 @@ func inside(binary, rowsText string) error {
 	if err := loopbackUp(); err != nil {
 		return err
 	}
-	for left := rows / 2; left > 0; left -= perHolder {
+	if err := openSockets(rows); err != nil {
+		return err
+	}
+	before, err := countRows()
+	if err != nil {
+		return err
+	}
+	costs := make([]costs, len(binaries))
+	times := runs
+	if strings.HasPrefix(rows, timeWaitRows) {
+		times = timeWaitRuns
+	}
+	for range times {
+		for i, binary := range binaries {
+			if err := costs[i].add(binary); err != nil {
+				return err
+			}
+		}
+	}
+	after, err := countRows()
+	if err != nil {
+		return err
+	}
+	for i, binary := range binaries {
+		c := costs[i]
+		fmt.Printf("%17s  %16s  %22s  %22s  %12d  %s\n", rows, fmt.Sprintf("%d..%d", after, before), spread(c.wall), spread(c.cpu), c.peakKB, filepath.Base(binary))
+	}
+	return nil
+}
+
+// costs are those of the runs of a binary.
+type costs struct {
+	wall, cpu []time.Duration
+	peakKB    int
+}
+
+func (c *costs) add(binary string) error {
+	wall, cpu, peak, err := measure(binary)
+	c.wall, c.cpu, c.peakKB = append(c.wall, wall), append(c.cpu, cpu), max(c.peakKB, peak)
+	return err
+}
+
+// openSockets makes sockets for as many rows as told.
+func openSockets(rows string) error {
+	count, timeWait := strings.CutPrefix(rows, timeWaitRows)
+	n, err := strconv.Atoi(count)
+	if err != nil {
+		return err
+	}
+	if timeWait {
+		return openTimeWait(n)
+	}
+	for left := n / 2; left > 0; left -= perHolder {
 		if err := startHolder(min(left, perHolder)); err != nil {
 			return err
 		}
 	}
-	var wall, cpu []time.Duration
-	peak := 0
-	for range runs {
-		w, c, p, err := measure(binary)
-		if err != nil {
-			return err
-		}
-		wall, cpu, peak = append(wall, w), append(cpu, c), max(peak, p)
-	}
-	fmt.Printf("%8d  %22s  %22s  %12d\n", rows, spread(wall), spread(cpu), peak)
 	return nil
+}
+
+// countRows counts the rows of the table, without its header.
+func countRows() (int, error) {
+	table, err := os.ReadFile("/proc/net/tcp")
+	return bytes.Count(table, []byte("\n")) - 1, err
 }
 
 func spread(d []time.Duration) string {

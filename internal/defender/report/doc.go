@@ -29,6 +29,6 @@
 // # Size
 //
 // A report must fit the hop with the least room, which on a Greengrass core may
-// be the nucleus. [Report.Fit] cuts lists until it does and tells what it cut;
-// the totals stay those of the device.
+// be the nucleus. [Report.Fit] cuts lists from the end until it does, sorts what
+// is left and tells what it cut; the totals stay those of the device.
 package report

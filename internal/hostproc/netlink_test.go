@@ -3,7 +3,6 @@ package hostproc
 import (
 	"encoding/binary"
 	"errors"
-	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -38,20 +37,22 @@ func TestParseDump(t *testing.T) {
 		{"refused", [][]byte{message(unix.NLMSG_ERROR, 0, dumpSequence, errorNumber(int32(unix.EPERM))...)}, 0, true, false, unix.EPERM},
 		{"failed later", [][]byte{row, message(unix.NLMSG_DONE, 0, dumpSequence, errorNumber(int32(unix.ENOMEM))...)}, 1, true, false, unix.ENOMEM},
 		{"the answer of another request", [][]byte{message(unix.NLMSG_DONE, 0, dumpSequence+1), row}, 1, false, false, nil},
-		{"cut", [][]byte{row[:len(row)-4]}, 0, false, false, unix.EINVAL},
+		{"cut", [][]byte{row[:len(row)-4]}, 0, false, false, errCutMessage},
+		{"cut after a row", [][]byte{row, row[:len(row)-4]}, 1, false, false, errCutMessage},
+		{"shorter than its header", [][]byte{row, make([]byte, unix.SizeofNlMsghdr)}, 1, false, false, errCutMessage},
 	} {
 		var datagram []byte
 		for _, m := range test.messages {
 			datagram = append(datagram, m...)
 		}
 		visited := 0
-		done, changed, err := parseDump(datagram, func(*syscall.NetlinkMessage) error { visited++; return nil })
+		done, changed, err := parseDump(datagram, func(uint16, []byte) error { visited++; return nil })
 		if visited != test.visited || done != test.done || changed != test.changed || !errors.Is(err, test.err) {
 			t.Errorf("%s: %d visited, done %v, changed %v, error %v", test.name, visited, done, changed, err)
 		}
 	}
 	broken := errors.New("broken")
-	if _, _, err := parseDump(row, func(*syscall.NetlinkMessage) error { return broken }); !errors.Is(err, broken) {
+	if _, _, err := parseDump(row, func(uint16, []byte) error { return broken }); !errors.Is(err, broken) {
 		t.Errorf("error %v, want the visitor's", err)
 	}
 }
