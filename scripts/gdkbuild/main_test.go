@@ -1,11 +1,14 @@
 package main
 
 import (
+	"archive/tar"
 	"archive/zip"
 	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	"debug/buildinfo"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -126,6 +129,16 @@ func checkZip(t *testing.T, arch string, content []byte) {
 		t.Errorf("%s: zip holds (-want +got):\n%s", arch, diff)
 	}
 
+	checkContents(t, arch, entries)
+}
+
+// checkContents compares a binary with what its documents say of it.
+func checkContents(t *testing.T, arch string, entries map[string][]byte) {
+	t.Helper()
+	licence, err := os.ReadFile("../../LICENSE")
+	if err != nil || !bytes.Equal(entries["LICENSE"], licence) {
+		t.Errorf("%s: LICENSE is not that of the repository: %v", arch, err)
+	}
 	binary := filepath.Join(t.TempDir(), "device-defender")
 	if err := os.WriteFile(binary, entries["device-defender"], 0o700); err != nil {
 		t.Fatal(err)
@@ -176,14 +189,44 @@ func checkZip(t *testing.T, arch string, content []byte) {
 	}
 }
 
+// layer returns the files of an image's only layer.
+func layer(t *testing.T, image []byte) map[string][]byte {
+	t.Helper()
+	z, err := gzip.NewReader(bytes.NewReader(image))
+	if err != nil {
+		t.Fatal(err)
+	}
+	archive := untar(t, z)
+	var manifest []struct{ Layers []string }
+	if err := json.Unmarshal(archive["manifest.json"], &manifest); err != nil || len(manifest) != 1 || len(manifest[0].Layers) != 1 {
+		t.Fatalf("manifest.json: %v %+v", err, manifest)
+	}
+	return untar(t, bytes.NewReader(archive[manifest[0].Layers[0]]))
+}
+
+func untar(t *testing.T, r io.Reader) map[string][]byte {
+	t.Helper()
+	files := make(map[string][]byte)
+	for archive := tar.NewReader(r); ; {
+		h, err := archive.Next()
+		if errors.Is(err, io.EOF) {
+			return files
+		}
+		if err == nil {
+			files[h.Name], err = io.ReadAll(archive)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestBuildContainer(t *testing.T) {
 	project := copyProject(t, "../../recipes/container")
 	built := build(t, project)
 	const folder = "artifacts/community.greengrass.DeviceDefender.Container/0.1.0/device-defender-image-linux-"
 	for _, arch := range []string{"amd64", "arm64", "arm"} {
-		if content := built[folder+arch+".tar.gz"]; !bytes.HasPrefix(content, []byte{0x1f, 0x8b}) {
-			t.Errorf("%s: no gzip file", arch)
-		}
+		checkContents(t, arch, layer(t, built[folder+arch+".tar.gz"]))
 	}
 	for name, content := range build(t, project) {
 		if !bytes.Equal(content, built[name]) {
