@@ -258,6 +258,49 @@ func TestProjectFaults(t *testing.T) {
 	}
 }
 
+// TestVersionInOneFileOnly: the version is in two files. When one of them is
+// behind, the message is about that, with any other fault of the recipe.
+func TestVersionInOneFileOnly(t *testing.T) {
+	for _, folder := range []string{"../..", "../../recipes/container"} {
+		p, err := loadProject(folder)
+		if err != nil {
+			t.Fatal(err)
+		}
+		replace := func(project, name, old, replacement string) {
+			t.Helper()
+			path := filepath.Join(project, name)
+			text, err := os.ReadFile(path)
+			if err == nil && !bytes.Contains(text, []byte(old)) {
+				err = fmt.Errorf("%s: no %s", path, old)
+			}
+			if err == nil {
+				err = os.WriteFile(path, bytes.Replace(text, []byte(old), []byte(replacement), 1), 0o600)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		project := copyProject(t, folder)
+		replace(project, "gdk-config.json", p.Version, "9.9.9")
+		want := "recipe.yaml: of " + p.Name + " " + p.Version + ", gdk-config.json is of " + p.Name + " 9.9.9"
+		if err := run(project); err == nil || err.Error() != want {
+			t.Errorf("version changed in gdk-config.json: %v, want %s", err, want)
+		}
+		replace(project, "recipe.yaml", "ComponentPublisher:", "componentPublisher:")
+		err = run(project)
+		if err == nil || !strings.HasPrefix(err.Error(), want+"\n") || strings.Count(err.Error(), "\n") != 1 ||
+			!strings.Contains(err.Error(), "key componentPublisher, want ComponentPublisher") {
+			t.Errorf("and another fault: %v", err)
+		}
+		project = copyProject(t, folder)
+		replace(project, "recipe.yaml", p.Version, "9.9.9")
+		want = "recipe.yaml: of " + p.Name + " 9.9.9, gdk-config.json is of " + p.Name + " " + p.Version
+		if err := run(project); err == nil || err.Error() != want {
+			t.Errorf("version changed in recipe.yaml: %v, want %s", err, want)
+		}
+	}
+}
+
 func TestUnknownArtifacts(t *testing.T) {
 	b := &builder{project: &project{}}
 	for _, name := range []string{"device-defender-linux-riscv64.zip", "other.zip", "device-defender-linux-amd64.tar.gz", "device-defender-image-linux-amd64.zip"} {
