@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/device-defender/device-defender/internal/defender/report"
+	"github.com/device-defender/device-defender/internal/hostproc"
 	"github.com/device-defender/device-defender/internal/hostproc/hostproctest"
 )
 
@@ -53,6 +54,7 @@ func TestLiveScenario(t *testing.T) {
 	if total := *third.Metrics.TCPConnections.Total; total != 6 {
 		t.Errorf("%d connections without loopback, want 6", total)
 	}
+	awaitCPUTick(t, host.Root(), third.Baseline)
 	whole := collect(t, host.Root(), all(), third.Baseline)
 	if diff := cmp.Diff(liveTCP(""), whole.Metrics.ListeningTCPPorts.Ports); diff != "" {
 		t.Errorf("listening TCP ports after br-a1 is gone (-want +got):\n%s", diff)
@@ -68,6 +70,26 @@ func liveTCP(bridge string) []report.Port {
 	ports := slices.Clone(wantTCP)
 	ports[5] = port(1006, bridge)
 	return ports
+}
+
+// awaitCPUTick waits until the kernel has counted processor time since a sample: it
+// does so 100 times a second, and two samples are taken within less.
+func awaitCPUTick(t *testing.T, root string, since *Baseline) {
+	t.Helper()
+	host, err := hostproc.Open(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer host.Close()
+	for {
+		now, err := host.CPU()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if now.Total > since.CPU.Total {
+			return
+		}
+	}
 }
 
 func hasCPU(s Sample) bool {
