@@ -38,6 +38,9 @@ func child(what string) {
 	case "fail":
 		fmt.Println("token", os.Getenv("SVCUID"))
 		os.Exit(7)
+	case "token":
+		fmt.Println("token", os.Getenv("SVCUID"))
+		time.Sleep(time.Hour)
 	case "wait":
 		fmt.Println("waiting")
 		time.Sleep(time.Hour)
@@ -137,9 +140,12 @@ func TestProcessBreaks(t *testing.T) {
 
 // A restarted process of nucleus lite has a token again.
 func TestProcessGetsNewToken(t *testing.T) {
-	c, p, out := startChild(t, greengrass.Lite, "fail")
+	c, p, out := startChild(t, greengrass.Lite, "token")
 	before := out.next()
 	c.ForgetTokens()
+	if err := p.Signal(syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
 	after := out.next()
 	if before == after || len(after) != len("token ")+16 {
 		t.Errorf("%q, then %q", before, after)
