@@ -195,7 +195,12 @@ func (d *device) report() *report.Report {
 func (d *device) stop() *report.Report {
 	d.t.Helper()
 	last := d.report()
-	d.process.Stop()
+	// A nucleus would kill it after 5 seconds, in which a busy machine may not
+	// have removed the container.
+	if err := d.process.Signal(syscall.SIGTERM); err != nil {
+		d.t.Fatal(err)
+	}
+	<-d.process.Done()
 	if code := d.process.ExitCode(); code != 0 {
 		d.t.Errorf("exit code %d, want 0", code)
 	}
