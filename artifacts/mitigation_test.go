@@ -1,7 +1,6 @@
 package artifacts
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -38,23 +37,14 @@ type denial struct {
 	NotResource words
 }
 
-// wildcard reports whether a pattern of a policy matches: * stands for any
-// characters, also for /.
-func wildcard(pattern, text string) bool {
-	return regexp.MustCompile(`^` + strings.ReplaceAll(regexp.QuoteMeta(pattern), `\*`, `.*`) + `$`).MatchString(text)
-}
-
 func (d denial) denies(action, resource string) bool {
-	match := func(list words, text string) bool {
-		return slices.ContainsFunc(list, func(pattern string) bool { return wildcard(pattern, text) })
-	}
-	if !match(d.Action, action) {
+	if !d.Action.match(action) {
 		return false
 	}
 	if d.NotResource != nil {
-		return !match(d.NotResource, resource)
+		return !d.NotResource.match(resource)
 	}
-	return match(d.Resource, resource)
+	return d.Resource.match(resource)
 }
 
 func TestQuarantinePolicy(t *testing.T) {

@@ -141,50 +141,135 @@ func TestRolesTrustOnlyTheirOwner(t *testing.T) {
 	}
 }
 
-// allows reports whether one of a policy's statements grants an action on a
-// resource. In a policy's resource * stands for any characters, also /.
-func (p policy) allows(action, resource string) bool {
-	for _, s := range p.Statement {
-		if !slices.Contains(s.Action, action) {
-			continue
-		}
-		for _, r := range s.Resource {
-			pattern := strings.ReplaceAll(regexp.QuoteMeta(r), `\*`, `.*`)
-			if regexp.MustCompile(`^` + pattern + `$`).MatchString(resource) {
-				return true
-			}
-		}
-	}
-	return false
+// wildcard reports whether a pattern of a policy matches: * stands for any
+// characters, also for /, and ? for any one. What MQTT knows as wildcards, + and
+// #, are characters like others.
+func wildcard(pattern, text string) bool {
+	expression := strings.NewReplacer(`\*`, `.*`, `\?`, `.`).Replace(regexp.QuoteMeta(pattern))
+	return regexp.MustCompile(`^` + expression + `$`).MatchString(text)
 }
 
-func TestCoreDevicePolicy(t *testing.T) {
-	p := readPolicy(t, "policies/iot-core-device.json")
-	const arn = "arn:aws:iot:REGION:ACCOUNT:"
+func (w words) match(text string) bool {
+	return slices.ContainsFunc(w, func(pattern string) bool { return wildcard(pattern, text) })
+}
+
+// allows reports whether one of a policy's statements grants an action on a
+// resource.
+func (p policy) allows(action, resource string) bool {
+	return slices.ContainsFunc(p.Statement, func(s statement) bool {
+		return s.Effect == "Allow" && s.Action.match(action) && s.Resource.match(resource)
+	})
+}
+
+// corePolicies are those of a core's certificate.
+var corePolicies = []string{"policies/iot-core-device.json", "policies/iot-device-defender.json"}
+
+// certificate is what the policies that are attached to one core's certificate
+// grant together.
+type certificate []policy
+
+func certificateOf(t *testing.T, core string) (c certificate) {
+	t.Helper()
+	for _, name := range corePolicies {
+		var p policy
+		if err := decode(strings.ReplaceAll(read(t, name), "CORE", core), &p); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		c = append(c, p)
+	}
+	return c
+}
+
+// allows takes a resource without the part that all have in common.
+func (c certificate) allows(action, resource string) bool {
+	return slices.ContainsFunc(c, func(p policy) bool {
+		return p.allows(action, "arn:aws:iot:REGION:ACCOUNT:"+resource)
+	})
+}
+
+// request is something that a device asks of AWS IoT.
+type request struct{ action, resource string }
+
+// requests are what a core with that name does: its connections, of which the
+// Java nucleus numbers the further ones and nucleus lite has one more while it
+// moves to another endpoint; telemetry, deployments, and our reports.
+func requests(core string) []request {
+	things := "$aws/things/" + core
+	list := []request{
+		{"iot:Connect", "client/" + core}, {"iot:Connect", "client/" + core + "#2"}, {"iot:Connect", "client/" + core + "#endpoint-switch"},
+		{"iot:Publish", "topic/" + things + "/greengrassv2/health/json"},
+		{"iot:Subscribe", "topicfilter/" + things + "/jobs/notify-namespace-aws-gg-deployment"},
+		{"iot:Receive", "topic/" + things + "/jobs/notify-namespace-aws-gg-deployment"},
+		{"iot:Publish", "topic/" + things + "/jobs/$next/namespace-aws-gg-deployment/get"},
+		{"iot:Subscribe", "topicfilter/" + things + "/shadow/name/AWSManagedGreengrassV2Deployment/get/accepted"},
+		{"iot:Publish", "topic/" + things + "/shadow/name/AWSManagedGreengrassV2Deployment/update"},
+	}
 	for _, format := range []report.Format{report.JSON, report.CBOR} {
-		for topic, actions := range map[string][]string{
-			report.Topic("CORE", format):         {"iot:Publish topic/"},
-			report.AcceptedTopic("CORE", format): {"iot:Subscribe topicfilter/", "iot:Receive topic/"},
-			report.RejectedTopic("CORE", format): {"iot:Subscribe topicfilter/", "iot:Receive topic/"},
-		} {
-			for _, a := range actions {
-				verb, kind, _ := strings.Cut(a, " ")
-				if !p.allows(verb, arn+kind+topic) {
-					t.Errorf("%s on %s is not allowed", verb, topic)
+		list = append(list, request{"iot:Publish", "topic/" + report.Topic(core, format)})
+		for _, reply := range []string{report.AcceptedTopic(core, format), report.RejectedTopic(core, format)} {
+			list = append(list, request{"iot:Subscribe", "topicfilter/" + reply}, request{"iot:Receive", "topic/" + reply})
+		}
+	}
+	return list
+}
+
+// TestACoreSpeaksForItselfOnly: a thing's name may be the beginning, the end or
+// the middle of another's.
+func TestACoreSpeaksForItselfOnly(t *testing.T) {
+	names := []string{"gw-1", "gw-12", "gw-1-a", "gw-1:a", "gw-1_a", "gw-", "gw", "gw-2", "GW-1", "a-gw-1", "1", "gw-1gw-1"}
+	for _, core := range names {
+		c := certificateOf(t, core)
+		for _, other := range names {
+			for _, r := range requests(other) {
+				if got := c.allows(r.action, r.resource); got != (other == core) {
+					t.Errorf("certificate of %s: %s on %s: %t", core, r.action, r.resource, got)
 				}
 			}
 		}
 	}
-	for _, topic := range []string{report.Topic("other", report.JSON), "my/topic", "$aws/things/CORE/defender"} {
-		if p.allows("iot:Publish", arn+"topic/"+topic) {
-			t.Errorf("publishing on %s is allowed", topic)
+}
+
+func TestDefenderTopicsAreExact(t *testing.T) {
+	c := certificateOf(t, "gw-1")
+	for _, r := range []request{
+		// Only the service writes replies, and nobody receives reports.
+		{"iot:Publish", "topic/$aws/things/gw-1/defender/metrics/json/accepted"},
+		{"iot:Publish", "topic/$aws/things/gw-1/defender/metrics/cbor/rejected"},
+		{"iot:Receive", "topic/$aws/things/gw-1/defender/metrics/json"},
+		{"iot:Subscribe", "topicfilter/$aws/things/gw-1/defender/metrics/cbor"},
+		{"iot:Publish", "topic/$aws/things/gw-1/defender/metrics/xml"},
+		{"iot:Publish", "topic/$aws/things/gw-1/defender/metrics/"},
+		{"iot:Publish", "topic/$aws/things/gw-1/defender/metrics/json/"},
+		{"iot:Publish", "topic/$aws/things/gw-1/defender"},
+		{"iot:RetainPublish", "topic/$aws/things/gw-1/defender/metrics/json"},
+		// Filters that take in what is another's.
+		{"iot:Subscribe", "topicfilter/$aws/things/+/defender/metrics/json/accepted"},
+		{"iot:Subscribe", "topicfilter/$aws/things/gw-1/defender/metrics/+/accepted"},
+		{"iot:Subscribe", "topicfilter/$aws/things/gw-1/defender/metrics/#"},
+		{"iot:Subscribe", "topicfilter/$aws/things/gw-1/#"},
+		{"iot:Subscribe", "topicfilter/$aws/things/+/jobs/#"},
+		{"iot:Subscribe", "topicfilter/#"},
+		// Topics that only end like ours.
+		{"iot:Publish", "topic/x/$aws/things/gw-1/defender/metrics/json"},
+		{"iot:Publish", "topic/$aws/rules/x/$aws/things/gw-1/defender/metrics/json"},
+		{"iot:Publish", "topic/my/topic"},
+		{"iot:Connect", "client/gw-1x#2"},
+	} {
+		if c.allows(r.action, r.resource) {
+			t.Errorf("%s on %s is allowed", r.action, r.resource)
 		}
 	}
-	// AWS IoT takes policies of up to 2048 characters without white space.
-	filled := strings.NewReplacer("REGION", "ap-southeast-2", "ACCOUNT", "123456789012",
-		"CORE", strings.Repeat("c", 60), "ROLEALIAS", strings.Repeat("r", 60)).Replace(compact(t, read(t, "policies/iot-core-device.json")))
-	if len(filled) > 2048 {
-		t.Errorf("%d characters, AWS IoT takes 2048", len(filled))
+}
+
+// TestCorePoliciesFit: AWS IoT takes policies of up to 2048 characters without
+// white space. A thing's name has at most 128; README says what to do beyond 90.
+func TestCorePoliciesFit(t *testing.T) {
+	for _, name := range corePolicies {
+		filled := strings.NewReplacer("REGION", "ap-southeast-2", "ACCOUNT", "123456789012",
+			"CORE", strings.Repeat("c", 90), "ROLEALIAS", strings.Repeat("r", 60)).Replace(compact(t, read(t, name)))
+		if len(filled) > 2048 {
+			t.Errorf("%s: %d characters, AWS IoT takes 2048", name, len(filled))
+		}
 	}
 }
 

@@ -61,7 +61,7 @@ func TestContained(t *testing.T) {
 			wantError: fmt.Sprintf(hidden, "operation not permitted")},
 		{name: "hidepid=2", container: other, mount: "-t proc -o hidepid=2 proc",
 			wantError: fmt.Sprintf(hidden, "no such file or directory")},
-		{name: "hidepid=2 for others", container: other, mount: "-t proc -o hidepid=2,gid=65532 proc", want: hostFigures},
+		{name: "hidepid=2 for others", container: other, mount: "-t proc -o hidepid=2,gid=60931 proc", want: hostFigures},
 		{name: "no 1/net", container: other, mount: "--bind /proc/1", // has net and stat
 			wantError: fmt.Sprintf(hidden, "no such file or directory")},
 		{name: "no proc", container: other, mount: "-t tmpfs tmpfs",

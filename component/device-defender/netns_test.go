@@ -37,7 +37,7 @@ func TestPrintOnAScenario(t *testing.T) {
 	run := shared.Name()
 	for name, args := range map[string][]string{
 		"root":         {run, "print"},
-		"unprivileged": {"setpriv", "--reuid=65532", "--regid=65532", "--clear-groups", "--bounding-set=-all", run, "print"},
+		"unprivileged": {"setpriv", "--reuid=60931", "--regid=60931", "--clear-groups", "--bounding-set=-all", run, "print"},
 		"container":    {"unshare", "--net", run, "print", "-proc", "/proc/1/root/proc"},
 	} {
 		t.Run(name, func(t *testing.T) {

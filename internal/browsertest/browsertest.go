@@ -7,10 +7,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 )
 
@@ -24,24 +27,56 @@ func missing(t *testing.T, format string, args ...any) {
 	t.Skipf(format, args...)
 }
 
-// Start starts Debian's Chromium.
+// patience is far beyond what a step takes, on a machine that does much else
+// too. It ends tests that would never end.
+const patience = 2 * time.Minute
+
+// browser is the one that all tests of a package share: starting one takes
+// longer than most of them.
+var browser struct {
+	once sync.Once
+	ctx  context.Context
+	err  error
+	end  []func() // from the last on
+}
+
+// Main runs the tests of a package that looks at pages, for its TestMain.
+func Main(m *testing.M) {
+	code := m.Run()
+	for _, end := range slices.Backward(browser.end) {
+		end()
+	}
+	os.Exit(code)
+}
+
+// Start returns Debian's Chromium, which ends with [Main].
 func Start(t *testing.T) context.Context {
 	t.Helper()
 	path, err := exec.LookPath("chromium")
 	if err != nil {
 		missing(t, "no browser (apt-get install chromium): %v", err)
 	}
-	allocator, stop := chromedp.NewExecAllocator(t.Context(),
-		chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()), chromedp.Headless, chromedp.NoSandbox, chromedp.NoFirstRun,
-		chromedp.DisableGPU, chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
-		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true), chromedp.Flag("hide-scrollbars", true))
-	t.Cleanup(stop)
-	browser, stop := chromedp.NewContext(allocator)
-	t.Cleanup(stop)
-	if err := chromedp.Do(browser); err != nil {
-		t.Fatalf("starting %s: %v", path, err)
+	browser.once.Do(func() { browser.err = start(path) })
+	if browser.err != nil {
+		t.Fatalf("starting %s: %v", path, browser.err)
 	}
-	return browser
+	return browser.ctx
+}
+
+func start(path string) error {
+	data, err := os.MkdirTemp("", "chromium-")
+	if err != nil {
+		return err
+	}
+	browser.end = append(browser.end, func() { os.RemoveAll(data) })
+	allocator, stop := chromedp.NewExecAllocator(context.Background(),
+		chromedp.ExecPath(path), chromedp.UserDataDir(data), chromedp.Headless, chromedp.NoSandbox, chromedp.NoFirstRun,
+		chromedp.WSURLReadTimeout(patience), chromedp.DisableGPU, chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
+		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true), chromedp.Flag("hide-scrollbars", true))
+	browser.end = append(browser.end, stop)
+	browser.ctx, stop = chromedp.NewContext(allocator)
+	browser.end = append(browser.end, stop)
+	return chromedp.Do(browser.ctx)
 }
 
 // Tab is one page in the browser; whatever its console complains of fails the
@@ -66,13 +101,20 @@ func NewTab(t *testing.T, browser context.Context) Tab {
 		}
 	}()
 	t.Cleanup(func() { stop(); <-reading })
+	script := page.AddScriptToEvaluateOnNewDocumentParams{Source: countExchanges}
+	if _, err := chromedp.Call(ctx, page.AddScriptToEvaluateOnNewDocument, script); err != nil {
+		t.Fatal(err)
+	}
 	return Tab{t, ctx}
 }
+
+// countExchanges counts how often a live page has read itself again.
+const countExchanges = "window.exchanges = 0; document.addEventListener('exchanged', () => { window.exchanges++; })"
 
 // Do takes steps in the page, in time.
 func (tb Tab) Do(steps ...chromedp.Action[chromedp.Void]) {
 	tb.Helper()
-	ctx, cancel := context.WithTimeout(tb.ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(tb.ctx, patience)
 	defer cancel()
 	if err := chromedp.Do(ctx, steps...); err != nil {
 		tb.Fatal(err)
@@ -82,7 +124,7 @@ func (tb Tab) Do(steps ...chromedp.Action[chromedp.Void]) {
 // Eval returns the value of an expression, or of its promise.
 func Eval[T any](tb Tab, expression string) T {
 	tb.Helper()
-	ctx, cancel := context.WithTimeout(tb.ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(tb.ctx, patience)
 	defer cancel()
 	value, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
 	if err != nil {
@@ -95,7 +137,7 @@ func Eval[T any](tb Tab, expression string) T {
 // none can be asked for, and none is met.
 func (tb Tab) Until(condition string) {
 	tb.Helper()
-	ctx, cancel := context.WithTimeout(tb.ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(tb.ctx, patience)
 	defer cancel()
 	ask := chromedp.Evaluate[bool]("(() => { try { return Boolean(" + condition + "); } catch { return false; } })()")
 	ticker := time.NewTicker(20 * time.Millisecond)
@@ -113,11 +155,37 @@ func (tb Tab) Until(condition string) {
 	}
 }
 
-// Screen sets the page's width in pixels, and the colour scheme.
+// Expect waits until an expression has a value. What an event does to a page may
+// take a moment.
+func (tb Tab) Expect(what, expression, want string) {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(tb.ctx, patience)
+	defer cancel()
+	ask := chromedp.Evaluate[string]("(() => { try { return String(" + expression + "); } catch (e) { return String(e); } })()")
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		got, err := chromedp.Run(ctx, ask)
+		if err == nil && got == want {
+			return
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			tb.Errorf("%s: %q, want %q (%v)", what, got, want, err)
+			return
+		}
+	}
+}
+
+// Screen sets the page's width in pixels, and the colour scheme. The reader wants
+// no motion: a colour on its way from one scheme to the other is in neither.
 func (tb Tab) Screen(width int, scheme string) {
 	tb.Helper()
 	tb.Do(chromedp.EmulateViewport(int64(width), 900))
-	media := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}}
+	media := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
+		{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"},
+	}}
 	if _, err := chromedp.Call(tb.ctx, emulation.SetEmulatedMedia, media); err != nil {
 		tb.Fatal(err)
 	}
@@ -127,6 +195,21 @@ func (tb Tab) Screen(width int, scheme string) {
 func (tb Tab) Open(url string) {
 	tb.Helper()
 	tb.Do(chromedp.Navigate(url), chromedp.WaitReady(chromedp.CSS("main")))
+}
+
+// OpenLive loads a page of a service and waits until it is live and at rest: a
+// live page reads itself again when its event stream opens, and what was found
+// in it before is gone then.
+func (tb Tab) OpenLive(url string) {
+	tb.Helper()
+	tb.Open(url)
+	tb.UntilLive()
+}
+
+// UntilLive waits for that after a click on a link.
+func (tb Tab) UntilLive() {
+	tb.Helper()
+	tb.Until("document.querySelector('.live').textContent === 'live' && window.exchanges > 0")
 }
 
 // AxeCore returns axe-core's script, from npm.
@@ -144,11 +227,25 @@ func AxeCore(t *testing.T) string {
 	return string(script)
 }
 
-// Faults are what axe-core finds, be it serious or not.
+// Faults are what axe-core finds, be it serious or not, once its script has run
+// in the page.
 func (tb Tab) Faults(axe string) []string {
 	tb.Helper()
 	Eval[bool](tb, axe+"; true")
-	return Eval[[]string](tb, `axe.run(document, {resultTypes: ['violations']}).then((r) => r.violations.map((v) =>
+	return tb.faults("")
+}
+
+// ColorFaults are what axe-core finds in colors. It is for a page that differs in
+// nothing else from when its Faults were looked for: other rules take as long
+// again, and find the same.
+func (tb Tab) ColorFaults() []string {
+	tb.Helper()
+	return tb.faults(", runOnly: {type: 'rule', values: ['color-contrast', 'link-in-text-block']}")
+}
+
+func (tb Tab) faults(only string) []string {
+	tb.Helper()
+	return Eval[[]string](tb, `axe.run(document, {resultTypes: ['violations']`+only+`}).then((r) => r.violations.map((v) =>
 		v.impact + ' ' + v.id + ': ' + v.help + ': ' + v.nodes.map((n) => n.html).slice(0, 3).join(' ')))`)
 }
 

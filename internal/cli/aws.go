@@ -55,8 +55,8 @@ func (o *awsOptions) connect(ctx context.Context) (*cloud.Client, error) {
 	return cloud.Connect(ctx, options)
 }
 
-// completionPatience is how long the shell waits for names.
-const completionPatience = 3 * time.Second
+// completionPatience is how long the shell waits for names. Tests wait longer.
+var completionPatience = 3 * time.Second
 
 // completeProfileNames completes arguments with the security profiles of the
 // account, those that are there already excepted.

@@ -21,6 +21,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	completionPatience = 2 * time.Minute // this machine may be busy
 	testscript.Main(m, map[string]func(){
 		"defenderctl": func() {
 			ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)

@@ -1,7 +1,6 @@
 package render
 
 import (
-	"cmp"
 	"fmt"
 	"io"
 	"net/http"
@@ -18,6 +17,8 @@ import (
 
 	"github.com/device-defender/device-defender/internal/browsertest"
 )
+
+func TestMain(m *testing.M) { browsertest.Main(m) }
 
 // file writes a page to a file, as a user of --html has it.
 func file(t *testing.T, write func(io.Writer) error) string {
@@ -73,15 +74,25 @@ func TestPagesInBrowser(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			tb := browsertest.NewTab(t, browser)
-			for _, view := range []struct {
-				width  int
-				scheme string
-			}{{1100, "light"}, {1100, "dark"}, {360, "light"}, {360, "dark"}} {
-				tb.Screen(view.width, view.scheme)
-				tb.Open(url)
-				if got := browsertest.Eval[int](tb, "document.documentElement.scrollWidth"); got > view.width {
-					t.Errorf("the page is %d pixels wide on a screen of %d", got, view.width)
+			look := func(width int, scheme string, faults func() []string) {
+				if got := browsertest.Eval[int](tb, "document.documentElement.scrollWidth"); got > width {
+					t.Errorf("the page is %d pixels wide on a screen of %d", got, width)
 				}
+				for _, fault := range faults() {
+					t.Errorf("%d pixels, %s: %s", width, scheme, fault)
+				}
+				tb.Screenshot(fmt.Sprintf("%s-%d-%s", name, width, scheme))
+			}
+			for _, width := range []int{1100, 360} {
+				tb.Screen(width, "light")
+				if strings.HasPrefix(url, live) {
+					tb.OpenLive(url)
+				} else {
+					tb.Open(url)
+				}
+				look(width, "light", func() []string { return tb.Faults(axe) })
+				tb.Screen(width, "dark")
+				look(width, "dark", tb.ColorFaults)
 				fetched := "performance.getEntriesByType('resource').filter((r) => !r.name.startsWith('data:')).length"
 				if n := browsertest.Eval[int](tb, fetched); n != 0 && strings.HasPrefix(url, "file:") {
 					t.Errorf("the page fetched %d things", n)
@@ -89,10 +100,6 @@ func TestPagesInBrowser(t *testing.T) {
 				if browsertest.Eval[bool](tb, "'taken' in window") {
 					t.Error("a name ran as a script")
 				}
-				for _, fault := range tb.Faults(axe) {
-					t.Errorf("%d pixels, %s: %s", view.width, view.scheme, fault)
-				}
-				tb.Screenshot(fmt.Sprintf("%s-%d-%s", name, view.width, view.scheme))
 			}
 		})
 	}
@@ -128,15 +135,9 @@ func TestPlotInBrowser(t *testing.T) {
 	if area.Width < 500 || area.Height < 100 {
 		t.Fatalf("the line's box is %+v", area)
 	}
-	readout := func() string {
-		t.Helper()
-		return browsertest.Eval[string](tb, "document.querySelector('.readout').textContent")
-	}
 	expect := func(what, want string) {
 		t.Helper()
-		if got := readout(); got != want {
-			t.Errorf("after %s the page reads %q, want %q", what, got, want)
-		}
+		tb.Expect("after "+what, "document.querySelector('.readout').textContent", want)
 	}
 	expect("opening", "highest 8,412 packets, 09:30")
 
@@ -155,11 +156,8 @@ func TestPlotInBrowser(t *testing.T) {
 	expect("Home", "09:00: 1,200 packets")
 	tb.Do(chromedp.KeyEvent(kb.ArrowRight), chromedp.KeyEvent(kb.ArrowRight))
 	expect("two steps to the right", "09:20: 1,250 packets")
-	if got := browsertest.Eval[string](tb, "document.querySelector('[role=slider]').getAttribute('aria-valuetext')"); got != "09:20: 1,250 packets" {
-		t.Errorf("a screen reader hears %q", got)
-	}
+	tb.Expect("a screen reader hears", "document.querySelector('[role=slider]').getAttribute('aria-valuetext')", "09:20: 1,250 packets")
 
-	hidden := func() bool { t.Helper(); return browsertest.Eval[bool](tb, "document.querySelector('.reset').hidden") }
 	labels := `[...document.querySelectorAll('.chart.wide .x-label')].filter((e) => e.getClientRects().length).map((e) => e.textContent).join(' ')`
 	whole := browsertest.Eval[string](tb, labels)
 	drag := func(from, to float64) {
@@ -170,19 +168,14 @@ func TestPlotInBrowser(t *testing.T) {
 			chromedp.MouseEvent("mouseReleased", area.X+area.Width*to/60, y, chromedp.Button("left"), chromedp.ClickCount(1)))
 	}
 	drag(24, 44)
-	if hidden() {
-		t.Error("dragging did not zoom")
-	}
-	if got, want := browsertest.Eval[string](tb, labels), "09:25 09:30 09:35 09:40"; got != want {
-		t.Errorf("zoomed to 09:24 to 09:44, the axis reads %q, want %q", got, want)
-	}
+	tb.Expect("after dragging the way back is hidden", "document.querySelector('.reset').hidden", "false")
+	tb.Expect("zoomed to 09:24 to 09:44, the axis reads", labels, "09:25 09:30 09:35 09:40")
 	// 09:30 is now at (30-24)/20 of the width.
 	tb.Do(move(60 * 6 / 20.0))
 	expect("hovering in the zoom", "09:30: 8,412 packets, in alarm")
 	tb.Do(chromedp.Focus(chromedp.CSS(".canvas")), chromedp.KeyEvent(kb.Escape))
-	if !hidden() || browsertest.Eval[string](tb, labels) != whole {
-		t.Errorf("Escape leaves the axis at %q, want %q", browsertest.Eval[string](tb, labels), whole)
-	}
+	tb.Expect("after Escape the way back is hidden", "document.querySelector('.reset').hidden", "true")
+	tb.Expect("after Escape the axis reads", labels, whole)
 }
 
 // site is a running service of which nothing but the live pages is real.
@@ -263,18 +256,16 @@ func TestLivePage(t *testing.T) {
 	s, url := newSite(t)
 	tb := browsertest.NewTab(t, browsertest.Start(t))
 	tb.Screen(1100, "light")
-	tb.Open(url + OverviewPath)
-	tb.Until("document.querySelector('.live').textContent === 'live'")
+	tb.OpenLive(url + OverviewPath)
 	s.change(func() {
 		v := exampleViolation()
 		v.State, v.Ended, v.Thing, v.ID = InAlarm, time.Time{}, "sensor-new", "1"
 		s.overview.Violations = append(s.overview.Violations, v)
 	})
 	tb.Until(`document.querySelector('a[href="/live/thing?name=sensor-new"]') !== null`)
-	// Nodes are looked up and used at once: a page reads itself anew when its
-	// event stream opens, and a node found before is gone then.
 	browsertest.Eval[bool](tb, `document.querySelector('a[href="/live/thing?name=sensor-07"]').click(); true`)
-	tb.Until("document.querySelector('.plot summary') !== null && document.querySelector('.live').textContent === 'live'")
+	tb.Until("document.querySelector('.plot summary') !== null")
+	tb.UntilLive()
 	browsertest.Eval[bool](tb, "document.querySelector('.plot summary').click(); document.querySelector('.canvas').focus(); true")
 	tb.Do(chromedp.KeyEvent("+"), chromedp.KeyEvent("+"))
 	browsertest.Eval[bool](tb, "window.scrollTo(0, 150); window.old = document.querySelector('main'); true")
@@ -292,8 +283,6 @@ func TestLivePage(t *testing.T) {
 		"performance.getEntriesByType('navigation')[0].type": "navigate",
 		"document.querySelector('.plot .reset').hidden":      "false",
 	} {
-		if got := browsertest.Eval[string](tb, "String("+what+")"); got != want {
-			t.Errorf("after the exchange %s is %s, want %s", what, got, cmp.Or(want, "empty"))
-		}
+		tb.Expect("after the exchange "+what, what, want)
 	}
 }

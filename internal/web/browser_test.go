@@ -33,27 +33,28 @@ func TestInBrowser(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			tab := bt.NewTab(t, browser)
-			for _, view := range []struct {
-				width  int
-				scheme string
-			}{{1100, "light"}, {1100, "dark"}, {820, "light"}, {360, "light"}, {360, "dark"}} {
-				tab.Screen(view.width, view.scheme)
-				tab.Open(w.URL + path)
-				tab.Until("document.querySelector('.live').textContent === 'live'")
-				if got := bt.Eval[int](tab, "document.documentElement.scrollWidth"); got > view.width {
-					t.Errorf("the page is %d pixels wide on a screen of %d", got, view.width)
+			look := func(width int, scheme string, faults func() []string) {
+				if got := bt.Eval[int](tab, "document.documentElement.scrollWidth"); got > width {
+					t.Errorf("the page is %d pixels wide on a screen of %d", got, width)
 				}
 				dark := bt.Eval[string](tab, "getComputedStyle(document.body).backgroundColor") == "rgb(20, 22, 26)"
-				if dark != (view.scheme == "dark") {
-					t.Errorf("dark is %t in the %s scheme", dark, view.scheme)
+				if dark != (scheme == "dark") {
+					t.Errorf("dark is %t in the %s scheme", dark, scheme)
 				}
 				if bt.Eval[bool](tab, "'taken' in window || document.querySelector('img') !== null") {
 					t.Error("a name became markup")
 				}
-				for _, fault := range tab.Faults(axe) {
-					t.Errorf("%d pixels, %s: %s", view.width, view.scheme, fault)
+				for _, fault := range faults() {
+					t.Errorf("%d pixels, %s: %s", width, scheme, fault)
 				}
-				tab.Screenshot(fmt.Sprintf("web-%s-%d-%s", name, view.width, view.scheme))
+				tab.Screenshot(fmt.Sprintf("web-%s-%d-%s", name, width, scheme))
+			}
+			for _, width := range []int{1100, 820, 360} {
+				tab.Screen(width, "light")
+				tab.OpenLive(w.URL + path)
+				look(width, "light", func() []string { return tab.Faults(axe) })
+				tab.Screen(width, "dark")
+				look(width, "dark", tab.ColorFaults)
 			}
 		})
 	}
@@ -62,7 +63,7 @@ func TestInBrowser(t *testing.T) {
 func TestHostileName(t *testing.T) {
 	w := story(t)
 	tab := bt.NewTab(t, bt.Start(t))
-	tab.Open(w.URL)
+	tab.OpenLive(w.URL)
 	const visible = `<img src=x onerror=window.taken=1>"'&\u{202e}gpj.exe`
 	link := `[...document.querySelectorAll('a')].find((a) => a.textContent.startsWith('<img'))`
 	if got := bt.Eval[string](tab, link+".textContent"); got != visible {
@@ -80,8 +81,7 @@ func TestHover(t *testing.T) {
 	w := story(t)
 	tab := bt.NewTab(t, bt.Start(t))
 	tab.Screen(1100, "light")
-	tab.Open(w.URL + render.MetricLink("gateway-2", "aws:all-packets-out", "", ""))
-	tab.Until("document.querySelector('.live').textContent === 'live'")
+	tab.OpenLive(w.URL + render.MetricLink("gateway-2", "aws:all-packets-out", "", ""))
 	type box struct{ X, Y, Width, Height float64 }
 	area := bt.Eval[box](tab, `(() => { const r = document.querySelector('.chart.wide .line').getBoundingClientRect(); return {x: r.x, y: r.y, width: r.width, height: r.height}; })()`)
 	if area.Width < 500 || area.Height < 100 {
@@ -89,22 +89,11 @@ func TestHover(t *testing.T) {
 	}
 	// The line goes from the report of 06:05 to that of 07:30.
 	at := func(minute float64) float64 { return area.X + area.Width*(minute-5)/85 }
-	// The page reads itself anew when its event stream opens, and what was
-	// hovered over is gone then: a hand would move on, and so does this one.
-	const want = "07:10: 5,014 packets, in alarm"
-	got := ""
-	for deadline := time.Now().Add(30 * time.Second); got != want && time.Now().Before(deadline); {
-		tab.Do(chromedp.MouseEvent("mouseMoved", at(70), area.Y+area.Height/2), chromedp.MouseEvent("mouseMoved", at(71), area.Y+area.Height/2))
-		got = bt.Eval[string](tab, "document.querySelector('.readout').textContent")
-	}
-	if got != want {
-		t.Errorf("hovering reads %q, want %q", got, want)
-	}
+	tab.Do(chromedp.MouseEvent("mouseMoved", at(71), area.Y+area.Height/2))
+	tab.Expect("hovering", "document.querySelector('.readout').textContent", "07:10: 5,014 packets, in alarm")
 	bt.Eval[bool](tab, "document.querySelector('.canvas').focus(); true")
 	tab.Do(chromedp.KeyEvent("+"))
-	if bt.Eval[bool](tab, "document.querySelector('.reset').hidden") {
-		t.Error("+ does not zoom")
-	}
+	tab.Expect("the way back from the zoom of + is hidden", "document.querySelector('.reset').hidden", "false")
 }
 
 // TestLive lets a thing report while its pages are open.
@@ -120,7 +109,7 @@ func TestLive(t *testing.T) {
 	overview, thing := bt.NewTab(t, browser), bt.NewTab(t, browser)
 	for tab, path := range map[bt.Tab]string{overview: render.OverviewPath, thing: render.ThingLink("gateway-1")} {
 		tab.Screen(1100, "light")
-		tab.Open(w.URL + path)
+		tab.OpenLive(w.URL + path)
 		bt.Eval[bool](tab, "window.unloaded = false, true")
 	}
 	bt.Eval[bool](thing, "document.querySelector('details').open = true")

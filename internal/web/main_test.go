@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/device-defender/device-defender/internal/browsertest"
 	"github.com/device-defender/device-defender/internal/cloud/cloudtest"
 	"github.com/device-defender/device-defender/internal/defender/report"
 	"github.com/device-defender/device-defender/internal/defender/service"
@@ -12,7 +13,7 @@ import (
 
 func TestMain(m *testing.M) {
 	time.Local = time.UTC // pages show this machine's time
-	m.Run()
+	browsertest.Main(m)
 }
 
 // newWorld is a service with its pages, at six in the morning.

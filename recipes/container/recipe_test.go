@@ -126,10 +126,10 @@ func TestCommandLine(t *testing.T) {
 	}
 	want := []string{
 		"run", "--rm", "--name", name, "--pull", "never", "--log-driver", "none",
-		"--network", "none", "--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--user", "65532:65532",
+		"--network", "none", "--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--user", "60931:60931",
 		"--mount", "type=bind,source=/proc,target=/host-proc,readonly",
 		"--mount", "type=bind,source=" + root + "/ipc.socket,target=/ipc.socket",
-		"--mount", "type=volume,source=" + name + ",target=/state",
+		"--mount", "type=volume,source=" + name + "-60931,target=/state",
 		"-e", "AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH_FOR_COMPONENT=/ipc.socket",
 		"-e", "SVCUID", "-e", "AWS_IOT_THING_NAME", "-e", "AWS_REGION", "-e", "GGC_VERSION",
 		"device-defender:" + version,

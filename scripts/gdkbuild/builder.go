@@ -104,14 +104,35 @@ func (b *builder) artifact(name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	licence, err := os.ReadFile(filepath.Join(b.top, "LICENSE"))
+	documents, err := b.documents(file)
 	if err != nil {
 		return nil, err
 	}
 	if m[1] != "" {
-		return b.image(arch, t, binary, licence)
+		return b.image(arch, t, binary, documents)
 	}
-	return b.zip(file, binary, licence)
+	return b.zip(binary, documents)
+}
+
+// documents are what has to go with a binary, by the names of their files.
+func (b *builder) documents(file string) (map[string][]byte, error) {
+	info, err := buildinfo.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	licence, err := os.ReadFile(filepath.Join(b.top, "LICENSE"))
+	if err != nil {
+		return nil, err
+	}
+	notices, err := b.notices(info)
+	if err != nil {
+		return nil, err
+	}
+	sbom, err := b.sbom(info)
+	if err != nil {
+		return nil, err
+	}
+	return map[string][]byte{"LICENSE": licence, "THIRD_PARTY_NOTICES": notices, "sbom.cdx.json": sbom}, nil
 }
 
 // compile builds the binary of an architecture.
@@ -129,23 +150,10 @@ func (b *builder) compile(arch string, t target) (string, error) {
 	return file, nil
 }
 
-// zip packs a binary with what has to go with it.
-func (b *builder) zip(file string, binary, licence []byte) ([]byte, error) {
-	info, err := buildinfo.ReadFile(file)
-	if err != nil {
-		return nil, err
-	}
-	notices, err := b.notices(info)
-	if err != nil {
-		return nil, err
-	}
-	sbom, err := b.sbom(info)
-	if err != nil {
-		return nil, err
-	}
-	files := map[string][]byte{
-		"device-defender": binary, "LICENSE": licence, "THIRD_PARTY_NOTICES": notices, "sbom.cdx.json": sbom,
-	}
+// zip packs a binary with its documents and the profiles.
+func (b *builder) zip(binary []byte, documents map[string][]byte) ([]byte, error) {
+	files := maps.Clone(documents)
+	files["device-defender"] = binary
 	profiles, err := filepath.Glob(filepath.Join(b.top, "artifacts/profiles/*.json"))
 	if err != nil {
 		return nil, err
@@ -176,14 +184,14 @@ func (b *builder) zip(file string, binary, licence []byte) ([]byte, error) {
 }
 
 // image makes a container image.
-func (b *builder) image(arch string, t target, binary, licence []byte) ([]byte, error) {
+func (b *builder) image(arch string, t target, binary []byte, documents map[string][]byte) ([]byte, error) {
 	var out bytes.Buffer
 	w, err := gzip.NewWriterLevel(&out, gzip.BestCompression)
 	if err != nil {
 		return nil, err
 	}
 	err = ociimage.Write(w, ociimage.Image{
-		Binary: binary, License: licence, Architecture: arch, Variant: t.variant,
+		Binary: binary, Documents: documents, Architecture: arch, Variant: t.variant,
 		Name: "device-defender", Tag: b.project.Version, Version: b.project.Version, Revision: b.commit,
 	})
 	if err != nil {

@@ -35,6 +35,10 @@ func run(folder string) error {
 	recipe := p.fill(template)
 	uses, err := recipecheck.Check(recipe)
 	if uses.Name != "" && (uses.Name != p.Name || uses.Version != p.Version) {
+		// The URIs were filled in from gdk-config.json and are right once the two
+		// files agree: look for other faults with the recipe's own name and version.
+		own := &project{Name: uses.Name, Version: uses.Version}
+		_, err = recipecheck.Check(own.fill(template))
 		err = errors.Join(fmt.Errorf("of %s %s, gdk-config.json is of %s %s", uses.Name, uses.Version, p.Name, p.Version), err)
 	}
 	if err != nil {

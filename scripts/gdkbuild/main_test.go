@@ -1,11 +1,14 @@
 package main
 
 import (
+	"archive/tar"
 	"archive/zip"
 	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	"debug/buildinfo"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -126,6 +129,16 @@ func checkZip(t *testing.T, arch string, content []byte) {
 		t.Errorf("%s: zip holds (-want +got):\n%s", arch, diff)
 	}
 
+	checkContents(t, arch, entries)
+}
+
+// checkContents compares a binary with what its documents say of it.
+func checkContents(t *testing.T, arch string, entries map[string][]byte) {
+	t.Helper()
+	licence, err := os.ReadFile("../../LICENSE")
+	if err != nil || !bytes.Equal(entries["LICENSE"], licence) {
+		t.Errorf("%s: LICENSE is not that of the repository: %v", arch, err)
+	}
 	binary := filepath.Join(t.TempDir(), "device-defender")
 	if err := os.WriteFile(binary, entries["device-defender"], 0o700); err != nil {
 		t.Fatal(err)
@@ -176,14 +189,44 @@ func checkZip(t *testing.T, arch string, content []byte) {
 	}
 }
 
+// layer returns the files of an image's only layer.
+func layer(t *testing.T, image []byte) map[string][]byte {
+	t.Helper()
+	z, err := gzip.NewReader(bytes.NewReader(image))
+	if err != nil {
+		t.Fatal(err)
+	}
+	archive := untar(t, z)
+	var manifest []struct{ Layers []string }
+	if err := json.Unmarshal(archive["manifest.json"], &manifest); err != nil || len(manifest) != 1 || len(manifest[0].Layers) != 1 {
+		t.Fatalf("manifest.json: %v %+v", err, manifest)
+	}
+	return untar(t, bytes.NewReader(archive[manifest[0].Layers[0]]))
+}
+
+func untar(t *testing.T, r io.Reader) map[string][]byte {
+	t.Helper()
+	files := make(map[string][]byte)
+	for archive := tar.NewReader(r); ; {
+		h, err := archive.Next()
+		if errors.Is(err, io.EOF) {
+			return files
+		}
+		if err == nil {
+			files[h.Name], err = io.ReadAll(archive)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestBuildContainer(t *testing.T) {
 	project := copyProject(t, "../../recipes/container")
 	built := build(t, project)
 	const folder = "artifacts/community.greengrass.DeviceDefender.Container/0.1.0/device-defender-image-linux-"
 	for _, arch := range []string{"amd64", "arm64", "arm"} {
-		if content := built[folder+arch+".tar.gz"]; !bytes.HasPrefix(content, []byte{0x1f, 0x8b}) {
-			t.Errorf("%s: no gzip file", arch)
-		}
+		checkContents(t, arch, layer(t, built[folder+arch+".tar.gz"]))
 	}
 	for name, content := range build(t, project) {
 		if !bytes.Equal(content, built[name]) {
@@ -212,6 +255,49 @@ func TestProjectFaults(t *testing.T) {
 	}
 	if err := run(t.TempDir()); err == nil || !strings.Contains(err.Error(), "run in the folder of a GDK project") {
 		t.Errorf("empty folder: %v", err)
+	}
+}
+
+// TestVersionInOneFileOnly: the version is in two files. When one of them is
+// behind, the message is about that, with any other fault of the recipe.
+func TestVersionInOneFileOnly(t *testing.T) {
+	for _, folder := range []string{"../..", "../../recipes/container"} {
+		p, err := loadProject(folder)
+		if err != nil {
+			t.Fatal(err)
+		}
+		replace := func(project, name, old, replacement string) {
+			t.Helper()
+			path := filepath.Join(project, name)
+			text, err := os.ReadFile(path)
+			if err == nil && !bytes.Contains(text, []byte(old)) {
+				err = fmt.Errorf("%s: no %s", path, old)
+			}
+			if err == nil {
+				err = os.WriteFile(path, bytes.Replace(text, []byte(old), []byte(replacement), 1), 0o600)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		project := copyProject(t, folder)
+		replace(project, "gdk-config.json", p.Version, "9.9.9")
+		want := "recipe.yaml: of " + p.Name + " " + p.Version + ", gdk-config.json is of " + p.Name + " 9.9.9"
+		if err := run(project); err == nil || err.Error() != want {
+			t.Errorf("version changed in gdk-config.json: %v, want %s", err, want)
+		}
+		replace(project, "recipe.yaml", "ComponentPublisher:", "componentPublisher:")
+		err = run(project)
+		if err == nil || !strings.HasPrefix(err.Error(), want+"\n") || strings.Count(err.Error(), "\n") != 1 ||
+			!strings.Contains(err.Error(), "key componentPublisher, want ComponentPublisher") {
+			t.Errorf("and another fault: %v", err)
+		}
+		project = copyProject(t, folder)
+		replace(project, "recipe.yaml", p.Version, "9.9.9")
+		want = "recipe.yaml: of " + p.Name + " 9.9.9, gdk-config.json is of " + p.Name + " " + p.Version
+		if err := run(project); err == nil || err.Error() != want {
+			t.Errorf("version changed in recipe.yaml: %v, want %s", err, want)
+		}
 	}
 }
 

@@ -4,13 +4,15 @@
 // The image is one layer, as from
 //
 //	FROM scratch
-//	COPY device-defender LICENSE /
+//	COPY device-defender LICENSE THIRD_PARTY_NOTICES sbom.cdx.json /
 //
 // and its file system is
 //
-//	/device-defender   0755, root's
-//	/LICENSE           0644, root's
-//	/state             0700, [User]'s, empty: the working directory
+//	/device-defender       0755, root's
+//	/LICENSE               0644, root's, as all documents of [Image]
+//	/THIRD_PARTY_NOTICES
+//	/sbom.cdx.json
+//	/state                 0700, [User]'s, empty: the working directory
 //
 // A volume that is mounted on /state takes over the folder's owner, and so can
 // be written without root and with the image itself read-only.

@@ -9,9 +9,11 @@ import (
 )
 
 // User is the user and group that the binary runs as, and the owner of its
-// working directory. No user of a host should have this number: through a
-// mounted /proc a process may enter those of its own user.
-const User = 65532
+// working directory. Processes of one user may read each other's environment and
+// memory through /proc, across containers too, so nobody else should have this
+// number: it is none of a host's users, of systemd's (which leaves 60706 to 61183
+// unused), or of well-known images, such as distroless' nonroot, 65532.
+const User = 60931
 
 // WorkDir is the working directory, the only folder that User can write to.
 const WorkDir = "/state"
@@ -22,10 +24,10 @@ const HostProc = "/host-proc"
 // Image describes an image of device-defender.
 type Image struct {
 	Binary                []byte
-	Architecture, Variant string // as in GOARCH: "amd64", "arm64", "arm"; "v6" with GOARM=6
-	Name, Tag             string // what the image is called where it is loaded, as in "device-defender", "1.0.0"
-	Version, Revision     string // the component's version and the commit it was built from
-	License               []byte // the text
+	Architecture, Variant string            // as in GOARCH: "amd64", "arm64", "arm"; "v6" with GOARM=6
+	Name, Tag             string            // what the image is called where it is loaded, as in "device-defender", "1.0.0"
+	Version, Revision     string            // the component's version and the commit it was built from
+	Documents             map[string][]byte // what goes beside the binary, such as "LICENSE"
 }
 
 // What Docker takes for the name of an image without a registry, and for a tag.
@@ -42,6 +44,8 @@ func (img Image) check() error {
 		return errors.New("no architecture")
 	case !namePattern.MatchString(img.Name):
 		return fmt.Errorf("name %q, want lower-case letters and digits, joined by . _ or -", img.Name)
+	case img.Documents[binaryName] != nil || img.Documents[WorkDir[1:]] != nil:
+		return errors.New("a document in place of the binary or its folder")
 	case !tagPattern.MatchString(img.Tag):
 		return fmt.Errorf("tag %q, want up to 128 letters, digits and _ . -, the first no . or -", img.Tag)
 	}

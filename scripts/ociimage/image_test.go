@@ -19,7 +19,10 @@ import (
 )
 
 var example = ociimage.Image{
-	Binary: []byte("\x7fELF, a binary"), License: []byte("a licence\n"),
+	Binary: []byte("\x7fELF, a binary"),
+	Documents: map[string][]byte{
+		"sbom.cdx.json": []byte("{}"), "LICENSE": []byte("a licence\n"), "THIRD_PARTY_NOTICES": []byte("notices\n"),
+	},
 	Architecture: "arm", Variant: "v6",
 	Name: "device-defender", Tag: "1.2.3", Version: "1.2.3", Revision: "0123abc",
 }
@@ -139,13 +142,15 @@ func TestOCILayout(t *testing.T) {
 		t.Fatalf("layers %v", layers)
 	}
 	root, names := read(t, blob(t, files, layers[0]))
-	if diff := cmp.Diff([]string{"LICENSE", "device-defender", "state/"}, names); diff != "" {
+	if diff := cmp.Diff([]string{"LICENSE", "THIRD_PARTY_NOTICES", "sbom.cdx.json", "device-defender", "state/"}, names); diff != "" {
 		t.Errorf("layer (-want +got):\n%s", diff)
 	}
 	want := map[string]file{
-		"LICENSE":         {Mode: 0o644, Content: "a licence\n"},
-		"device-defender": {Mode: 0o755, Content: "\x7fELF, a binary"},
-		"state/":          {Mode: 0o700, UID: 65532, GID: 65532},
+		"LICENSE":             {Mode: 0o644, Content: "a licence\n"},
+		"THIRD_PARTY_NOTICES": {Mode: 0o644, Content: "notices\n"},
+		"sbom.cdx.json":       {Mode: 0o644, Content: "{}"},
+		"device-defender":     {Mode: 0o755, Content: "\x7fELF, a binary"},
+		"state/":              {Mode: 0o700, UID: 60931, GID: 60931},
 	}
 	if diff := cmp.Diff(want, root); diff != "" {
 		t.Errorf("layer (-want +got):\n%s", diff)
@@ -153,7 +158,7 @@ func TestOCILayout(t *testing.T) {
 	wantConfig := map[string]any{
 		"created": "1970-01-01T00:00:00Z", "os": "linux", "architecture": "arm", "variant": "v6",
 		"config": map[string]any{
-			"User": "65532:65532", "Env": []any{"PROCFS_PATH=/host-proc"}, "WorkingDir": "/state",
+			"User": "60931:60931", "Env": []any{"PROCFS_PATH=/host-proc"}, "WorkingDir": "/state",
 			"Entrypoint": []any{"/device-defender"},
 			"Labels": map[string]any{
 				"org.opencontainers.image.title":       "device-defender",
@@ -206,8 +211,8 @@ func TestDockerfileAgrees(t *testing.T) {
 		}
 	}
 	want := []string{
-		"FROM scratch", "COPY LICENSE /", "COPY device-defender /", "COPY --chown=65532:65532 state /state",
-		"WORKDIR /state", "USER 65532:65532", "ENV PROCFS_PATH=/host-proc", `ENTRYPOINT ["/device-defender"]`,
+		"FROM scratch", "COPY LICENSE THIRD_PARTY_NOTICES sbom.cdx.json device-defender /", "COPY --chown=60931:60931 state /state",
+		"WORKDIR /state", "USER 60931:60931", "ENV PROCFS_PATH=/host-proc", `ENTRYPOINT ["/device-defender"]`,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("artifacts/Dockerfile (-want +got):\n%s", diff)
@@ -244,6 +249,7 @@ func TestImageThatCannotBeLoaded(t *testing.T) {
 		{func(i *ociimage.Image) { i.Binary = nil }, "image: no binary"},
 		{func(i *ociimage.Image) { i.Architecture = "" }, "image: no architecture"},
 		{func(i *ociimage.Image) { i.Name = "Device-Defender" }, `image: name "Device-Defender", want lower-case`},
+		{func(i *ociimage.Image) { i.Documents = map[string][]byte{"device-defender": {}} }, "image: a document in place of the binary"},
 		{func(i *ociimage.Image) { i.Name = "" }, `image: name "", want`},
 		{func(i *ociimage.Image) { i.Name = "registry.example/x" }, `image: name "registry.example/x", want`},
 		{func(i *ociimage.Image) { i.Tag = "1.0.0+build" }, `image: tag "1.0.0+build", want`},

@@ -4,6 +4,8 @@ import (
 	"archive/tar"
 	"bytes"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 )
@@ -12,12 +14,16 @@ const binaryName = "device-defender"
 
 // layer returns the layer's tar.
 func layer(img Image) ([]byte, error) {
-	var b bytes.Buffer
-	err := writeTar(&b, []entry{
-		file("LICENSE", 0o644, img.License),
+	var entries []entry
+	for _, name := range slices.Sorted(maps.Keys(img.Documents)) {
+		entries = append(entries, file(name, 0o644, img.Documents[name]))
+	}
+	entries = append(entries,
 		file(binaryName, 0o755, img.Binary),
 		folder(strings.TrimPrefix(WorkDir, "/"), 0o700, User),
-	})
+	)
+	var b bytes.Buffer
+	err := writeTar(&b, entries)
 	return b.Bytes(), err
 }
 

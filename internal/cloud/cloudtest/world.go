@@ -20,6 +20,7 @@ import (
 
 	"github.com/device-defender/device-defender/internal/defender/report"
 	"github.com/device-defender/device-defender/internal/defender/service"
+	"github.com/device-defender/device-defender/internal/memdir"
 )
 
 // World is a service with a clock of its own.
@@ -40,7 +41,7 @@ type World struct {
 func NewWorld(t *testing.T, begin time.Time, set ...func(*service.Options)) *World {
 	t.Helper()
 	w := &World{t: t, begin: begin, clock: begin}
-	options := service.Options{Data: t.TempDir(), Now: w.Now}
+	options := service.Options{Data: memdir.New(t), Now: w.Now}
 	for _, set := range set {
 		set(&options)
 	}

@@ -15,6 +15,8 @@ import (
 	"testing"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/device-defender/device-defender/internal/memdir"
 )
 
 func init() { children["write"] = writeUntilKilled }
@@ -82,7 +84,7 @@ func startChild(t *testing.T, child string, args ...string) (*exec.Cmd, *bufio.S
 // TestKilled kills a process while it writes, several times, and looks at what
 // is left: everything that was acknowledged, and nothing by halves.
 func TestKilled(t *testing.T) {
-	data := t.TempDir()
+	data := memdir.New(t)
 	deleted := map[string]bool{} // by what was acknowledged: whether its group was deleted
 	for round := range 6 {
 		cmd, lines := startChild(t, "write", data, fmt.Sprint(round))

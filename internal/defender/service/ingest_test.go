@@ -23,6 +23,7 @@ import (
 	"github.com/device-defender/device-defender/internal/defender/detect"
 	"github.com/device-defender/device-defender/internal/defender/profile"
 	"github.com/device-defender/device-defender/internal/defender/report"
+	"github.com/device-defender/device-defender/internal/memdir"
 )
 
 // start is when the tests' clocks begin: at the start of a window of any
@@ -45,7 +46,7 @@ type bench struct {
 func newBench(t testing.TB, o Options) *bench {
 	t.Helper()
 	b := &bench{t: t, clock: start, ids: map[string]int64{}}
-	o.Data = t.TempDir()
+	o.Data = memdir.New(t)
 	o.Now = func() time.Time {
 		b.mu.Lock()
 		defer b.mu.Unlock()

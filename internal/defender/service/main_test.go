@@ -12,6 +12,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iot"
 	"github.com/aws/aws-sdk-go-v2/service/iot/types"
 	"go.uber.org/goleak"
+
+	"github.com/device-defender/device-defender/internal/memdir"
 )
 
 // children are programs that tests run by starting the test binary again, to
@@ -34,7 +36,7 @@ func TestMain(m *testing.M) {
 func openService(t testing.TB, o Options) *Service {
 	t.Helper()
 	if o.Data == "" {
-		o.Data = t.TempDir()
+		o.Data = memdir.New(t)
 	}
 	s, err := Open(o)
 	if err != nil {

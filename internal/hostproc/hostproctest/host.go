@@ -92,7 +92,7 @@ func setup(s *sockets) error {
 // arranges in the background: a connection made earlier would look for a
 // neighbour of that address.
 func waitForRoute() error {
-	const patience = 10 * time.Second
+	const patience = time.Minute
 	for start := time.Now(); time.Since(start) < patience; time.Sleep(time.Millisecond) {
 		routes, err := os.ReadFile("/proc/net/ipv6_route")
 		if err != nil {
