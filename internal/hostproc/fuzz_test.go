@@ -3,11 +3,13 @@ package hostproc
 import (
 	"bufio"
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -134,6 +136,34 @@ func FuzzNetlink(f *testing.F) {
 		_, _, _ = parseDump(data, func(kind uint16, body []byte) error {
 			return errors.Join(addLink(names, kind, body), addAddress(interfaces, names, kind, body))
 		})
+	})
+}
+
+func FuzzSocketDiag(f *testing.F) {
+	f.Add(dumpRequest(unix.SOCK_DIAG_BY_FAMILY, tcp.request(unix.AF_INET)))
+	for _, s := range diagSockets {
+		row := message(unix.SOCK_DIAG_BY_FAMILY, 0, dumpSequence, diagBody(f, s.body)...)
+		f.Add(row)
+		f.Add(slices.Concat(row, row[:len(row)*2/3]))
+		f.Add(slices.Concat(row, message(unix.NLMSG_DONE, 0, dumpSequence, errorNumber(int32(unix.ENOENT))...), row))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		visited := 0
+		_, _, _ = parseDump(data, func(_ uint16, body []byte) error {
+			socket, err := parseDiagSocket(body)
+			if err != nil {
+				return err
+			}
+			visited++
+			ports := binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(nil, socket.Local.Port()), socket.Remote.Port())
+			if !socket.Local.IsValid() || !socket.Remote.IsValid() || !bytes.Contains(data, ports) {
+				t.Errorf("visited %v, which is not in the answer", socket)
+			}
+			return nil
+		})
+		if most := len(data) / (unix.SizeofNlMsghdr + sizeofInetDiagMsg); visited > most {
+			t.Errorf("%d sockets in %d bytes", visited, len(data))
+		}
 	})
 }
 

@@ -15,8 +15,10 @@ import (
 // Variables that make the test binary, run in another namespace, print what it
 // sees instead of running tests.
 const (
-	viewRoot = "HOSTPROC_VIEW_ROOT"
-	viewUser = "HOSTPROC_VIEW_USER"
+	viewRoot    = "HOSTPROC_VIEW_ROOT"
+	viewUser    = "HOSTPROC_VIEW_USER"
+	viewReaders = "HOSTPROC_VIEW_READERS" // what both readers of sockets see
+	viewRefusal = "HOSTPROC_VIEW_REFUSAL" // the error number that netlink is refused with
 )
 
 func TestMain(m *testing.M) {
@@ -45,7 +47,22 @@ func printView(root string) {
 			panic(err)
 		}
 	}
-	if err := json.NewEncoder(os.Stdout).Encode(viewOf(root)); err != nil {
+	if refusal := os.Getenv(viewRefusal); refusal != "" {
+		number, err := strconv.Atoi(refusal)
+		if err != nil {
+			panic(err)
+		}
+		if err := refuseNetlink(syscall.Errno(number)); err != nil {
+			panic(err)
+		}
+	}
+	var seen any
+	if os.Getenv(viewReaders) != "" {
+		seen = readBoth(root)
+	} else {
+		seen = viewOf(root)
+	}
+	if err := json.NewEncoder(os.Stdout).Encode(seen); err != nil {
 		panic(err)
 	}
 }

@@ -36,20 +36,33 @@ type Socket struct {
 }
 
 // TCP visits the host's TCP sockets that listen, are established or half closed,
-// in the kernel's order, first those of net/tcp, then those of net/tcp6. All
-// others are passed over at little cost: a busy host has hundreds of thousands
-// in TIME_WAIT.
+// those of IPv4 before those of IPv6. All others are passed over at little cost:
+// a busy host has hundreds of thousands in TIME_WAIT.
+//
+// The tables change as they are read, so that one socket may be visited twice,
+// also in two states.
 //
 // The error is a [*RowsError] if malformed rows are all that went wrong. After
 // any other error a table was not read, or not to its end.
-func (h *Host) TCP(visit func(Socket)) error {
-	return readTables(filepath.Join(h.netDir, "tcp"), statesOf(Established, FinWait1, FinWait2, CloseWait, Listen), visit)
-}
+func (h *Host) TCP(visit func(Socket)) error { return h.sockets(&tcp, visit) }
 
-// UDP visits the host's UDP sockets, those of net/udp and then those of
-// net/udp6. Errors are as those of [Host.TCP].
-func (h *Host) UDP(visit func(Socket)) error {
-	return readTables(filepath.Join(h.netDir, "udp"), statesOf(Established, Close), visit)
+// UDP visits the host's UDP sockets. Order and errors are as those of [Host.TCP].
+func (h *Host) UDP(visit func(Socket)) error { return h.sockets(&udp, visit) }
+
+// sockets asks the kernel, or else reads the tables. What the kernel has told
+// before an error is true, and is visited again. That it knows no sockets at all
+// is not taken on its word: only a table shows by its header that it is one.
+func (h *Host) sockets(p *protocol, visit func(Socket)) error {
+	if !p.refused.Load() && h.ownNetwork() {
+		visited, err := p.ask(visit)
+		if err == nil && visited > 0 {
+			return nil
+		}
+		if err != nil && lasting(err) {
+			p.refused.Store(true)
+		}
+	}
+	return readTables(filepath.Join(h.netDir, p.file), p.states, visit)
 }
 
 // readTables reads the table file and its IPv6 counterpart.

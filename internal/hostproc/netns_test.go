@@ -117,16 +117,22 @@ func executable(t *testing.T) string {
 func viewIn(t *testing.T, command *exec.Cmd, root, user string) view {
 	t.Helper()
 	command.Env = append(os.Environ(), viewRoot+"="+root, viewUser+"="+user)
+	var v view
+	decodeOutput(t, command, &v)
+	return v
+}
+
+// decodeOutput runs the test binary by command and decodes what it prints.
+func decodeOutput(t *testing.T, command *exec.Cmd, into any) {
+	t.Helper()
 	command.Stderr = os.Stderr
 	output, err := command.Output()
 	if err != nil {
 		t.Fatalf("%s: %v", command, err)
 	}
-	var v view
-	if err := json.Unmarshal(output, &v); err != nil {
+	if err := json.Unmarshal(output, into); err != nil {
 		t.Fatalf("%s: %v in %q", command, err, output)
 	}
-	return v
 }
 
 // The agent in a container, or the agent on the host: both see the host.

@@ -11,13 +11,19 @@ import (
 
 // The kernel that runs these tests is the judge of the formats.
 
-func TestRealSockets(t *testing.T) {
-	// Whatever network the first process is in, this one is in that of its sockets.
+// ownRoot returns a root whose network tables are those of this process, whatever
+// network the first process is in.
+func ownRoot(t *testing.T) string {
+	t.Helper()
 	root := t.TempDir()
 	if err := os.Symlink("/proc/self", filepath.Join(root, "1")); err != nil {
 		t.Fatal(err)
 	}
-	h := open(t, root)
+	return root
+}
+
+func TestRealSockets(t *testing.T) {
+	h := open(t, ownRoot(t))
 	listener, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -14,7 +14,7 @@ const perAddress = 20_000
 
 // openTimeWait leaves n connections in TIME_WAIT. They are made one after the
 // other, by system calls, as all of them have to be there within the 60 seconds
-// that the first one lasts.
+// that the first one lasts. The server that they were made to goes on listening.
 func openTimeWait(n int) error {
 	for name, value := range map[string]string{
 		"tcp_max_tw_buckets":  fmt.Sprint(2 * n),
@@ -29,7 +29,6 @@ func openTimeWait(n int) error {
 	if err != nil {
 		return err
 	}
-	defer unix.Close(listener)
 	const port = 1000
 	if err := errors.Join(
 		unix.Bind(listener, &unix.SockaddrInet4{Port: port}),
