@@ -75,10 +75,13 @@ func stage(project, out string, stdout io.Writer) error {
 		return err
 	}
 	fmt.Fprintf(stdout, `Java nucleus, as root:
-  /greengrass/v2/bin/greengrass-cli deployment create --recipeDir %s --artifactDir %s --merge %s
+  /greengrass/v2/bin/greengrass-cli deployment create --recipeDir %[3]s --artifactDir %[4]s --merge %[1]s=%[2]s
 Nucleus lite, as root:
-  ggl-cli deploy --recipe-dir %s --artifacts-dir %s --add-component %[3]s
-`, quote(java+"/recipes"), quote(java+"/artifacts"), b.name+"="+b.version, quote(lite+"/recipes"), quote(lite+"/artifacts"))
+  ggl-cli deploy --recipe-dir %[5]s --artifacts-dir %[6]s --add-component %[1]s=%[2]s
+A core device keeps the files of a version that it has. For another build of it, remove the component first:
+  /greengrass/v2/bin/greengrass-cli deployment create --remove %[1]s
+  ggl-cli deploy --remove-component %[1]s
+`, b.name, b.version, quote(java+"/recipes"), quote(java+"/artifacts"), quote(lite+"/recipes"), quote(lite+"/artifacts"))
 	return nil
 }
 

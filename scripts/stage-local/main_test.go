@@ -157,7 +157,10 @@ func TestStage(t *testing.T) {
 	want := "Java nucleus, as root:\n" +
 		"  /greengrass/v2/bin/greengrass-cli deployment create --recipeDir OUT/java/recipes' --artifactDir OUT/java/artifacts' --merge com.example.A=1.2.3\n" +
 		"Nucleus lite, as root:\n" +
-		"  ggl-cli deploy --recipe-dir OUT/lite/recipes' --artifacts-dir OUT/lite/artifacts' --add-component com.example.A=1.2.3\n"
+		"  ggl-cli deploy --recipe-dir OUT/lite/recipes' --artifacts-dir OUT/lite/artifacts' --add-component com.example.A=1.2.3\n" +
+		"A core device keeps the files of a version that it has. For another build of it, remove the component first:\n" +
+		"  /greengrass/v2/bin/greengrass-cli deployment create --remove com.example.A\n" +
+		"  ggl-cli deploy --remove-component com.example.A\n"
 	if diff := cmp.Diff(strings.ReplaceAll(want, "OUT", "'"+strings.ReplaceAll(out, "'", `'\''`)), stdout.String()); diff != "" {
 		t.Errorf("printed (-want +got):\n%s", diff)
 	}
