@@ -53,52 +53,59 @@ func hostilePage() ViolationPage {
 // TestPagesInBrowser looks at each page as a reader would: wide and narrow,
 // light and dark, and with the eyes of axe-core.
 func TestPagesInBrowser(t *testing.T) {
-	browser := browsertest.Start(t)
-	axe := browsertest.AxeCore(t)
 	_, live := newSite(t)
+	browser := browsertest.NewTab(t, browsertest.Start(t)) // after the site, whose end it would complain of
+	axe := browsertest.AxeCore(t)
 	set := examplePage().Sets[0]
-	for name, url := range map[string]string{
-		"violation": file(t, func(w io.Writer) error { return WriteViolationHTML(w, examplePage()) }),
-		"hostile":   file(t, func(w io.Writer) error { return WriteViolationHTML(w, hostilePage()) }),
-		"metric": file(t, func(w io.Writer) error {
+	for _, page := range []struct{ name, url string }{
+		{"violation", file(t, func(w io.Writer) error { return WriteViolationHTML(w, examplePage()) })},
+		{"hostile", file(t, func(w io.Writer) error { return WriteViolationHTML(w, hostilePage()) })},
+		{"metric", file(t, func(w io.Writer) error {
 			return WriteMetricHTML(w, MetricPage{About: exampleAbout(), Thing: "sensor-07", Plot: examplePage().Plot})
-		}),
-		"set": file(t, func(w io.Writer) error {
+		})},
+		{"set", file(t, func(w io.Writer) error {
 			return WriteMetricHTML(w, MetricPage{About: exampleAbout(), Thing: "sensor-07", Set: &set})
-		}),
-		"fleet":          file(t, func(w io.Writer) error { return WriteFleetHTML(w, exampleFleet()) }),
-		"overview":       live + OverviewPath,
-		"thing":          live + ThingLink("sensor-07"),
-		"profile":        live + ProfileLink("DataExfiltrationCheck"),
-		"live-violation": live + ViolationLink(exampleViolation().ID),
+		})},
+		{"fleet", file(t, func(w io.Writer) error { return WriteFleetHTML(w, exampleFleet()) })},
+		{"overview", live + OverviewPath},
+		{"thing", live + ThingLink("sensor-07")},
+		{"profile", live + ProfileLink("DataExfiltrationCheck")},
+		{"live-violation", live + ViolationLink(exampleViolation().ID)},
 	} {
-		t.Run(name, func(t *testing.T) {
-			tb := browsertest.NewTab(t, browser)
-			look := func(width int, scheme string, faults func() []string) {
-				if got := browsertest.Eval[int](tb, "document.documentElement.scrollWidth"); got > width {
-					t.Errorf("the page is %d pixels wide on a screen of %d", got, width)
-				}
-				for _, fault := range faults() {
-					t.Errorf("%d pixels, %s: %s", width, scheme, fault)
-				}
-				tb.Screenshot(fmt.Sprintf("%s-%d-%s", name, width, scheme))
+		t.Run(page.name, func(t *testing.T) {
+			tb := browser.In(t)
+			saved := strings.HasPrefix(page.url, "file:")
+			if saved {
+				tb.Open(page.url)
+			} else {
+				tb.OpenLive(page.url)
 			}
-			for _, width := range []int{1100, 360} {
+			widths := []int{1100, 360}
+			for _, width := range widths {
+				for _, scheme := range []string{"light", "dark"} {
+					tb.Screen(width, scheme)
+					if got := browsertest.Eval[int](tb, "document.documentElement.scrollWidth"); got > width {
+						t.Errorf("the page is %d pixels wide on a screen of %d", got, width)
+					}
+					tb.Screenshot(fmt.Sprintf("%s-%d-%s", page.name, width, scheme))
+				}
+			}
+			fetched := "performance.getEntriesByType('resource').filter((r) => !r.name.startsWith('data:')).length"
+			if n := browsertest.Eval[int](tb, fetched); n != 0 && saved {
+				t.Errorf("the page fetched %d things", n)
+			}
+			if browsertest.Eval[bool](tb, "'taken' in window") {
+				t.Error("a name ran as a script")
+			}
+			tb.Axe(axe)
+			for _, width := range widths {
 				tb.Screen(width, "light")
-				if strings.HasPrefix(url, live) {
-					tb.OpenLive(url)
-				} else {
-					tb.Open(url)
+				for _, fault := range tb.Faults() {
+					t.Errorf("%d pixels, light: %s", width, fault)
 				}
-				look(width, "light", func() []string { return tb.Faults(axe) })
 				tb.Screen(width, "dark")
-				look(width, "dark", tb.ColorFaults)
-				fetched := "performance.getEntriesByType('resource').filter((r) => !r.name.startsWith('data:')).length"
-				if n := browsertest.Eval[int](tb, fetched); n != 0 && strings.HasPrefix(url, "file:") {
-					t.Errorf("the page fetched %d things", n)
-				}
-				if browsertest.Eval[bool](tb, "'taken' in window") {
-					t.Error("a name ran as a script")
+				for _, fault := range tb.ColorFaults() {
+					t.Errorf("%d pixels, dark: %s", width, fault)
 				}
 			}
 		})

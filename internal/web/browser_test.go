@@ -15,12 +15,13 @@ import (
 	"github.com/device-defender/device-defender/internal/render"
 )
 
-// TestInBrowser looks at the pages of a story as readers do. The tab fails the
-// test when the console complains, as of what the policy refused.
+// TestInBrowser looks at the pages of a story as readers do: in each of the
+// layouts, light and dark. The tab fails the test when the console complains, as
+// of what the policy refused.
 func TestInBrowser(t *testing.T) {
-	browser := bt.Start(t)
-	axe := bt.AxeCore(t)
 	w := story(t)
+	browser := bt.NewTab(t, bt.Start(t)) // after the service, whose end it holds up
+	axe := bt.AxeCore(t)
 	for name, path := range map[string]string{
 		"overview":  render.OverviewPath,
 		"thing":     render.ThingLink("gateway-2"),
@@ -32,29 +33,35 @@ func TestInBrowser(t *testing.T) {
 		"violation": render.ViolationLink(violations(t, w)["gateway-2"]),
 	} {
 		t.Run(name, func(t *testing.T) {
-			tab := bt.NewTab(t, browser)
-			look := func(width int, scheme string, faults func() []string) {
-				if got := bt.Eval[int](tab, "document.documentElement.scrollWidth"); got > width {
-					t.Errorf("the page is %d pixels wide on a screen of %d", got, width)
+			tab := browser.In(t)
+			tab.OpenLive(w.URL + path)
+			widths, schemes := []int{1100, 820, 360}, []string{"light", "dark"}
+			for _, width := range widths {
+				for _, scheme := range schemes {
+					tab.Screen(width, scheme)
+					if got := bt.Eval[int](tab, "document.documentElement.scrollWidth"); got > width {
+						t.Errorf("the page is %d pixels wide on a screen of %d", got, width)
+					}
+					dark := bt.Eval[string](tab, "getComputedStyle(document.body).backgroundColor") == "rgb(20, 22, 26)"
+					if dark != (scheme == "dark") {
+						t.Errorf("dark is %t in the %s scheme", dark, scheme)
+					}
+					tab.Screenshot(fmt.Sprintf("web-%s-%d-%s", name, width, scheme))
 				}
-				dark := bt.Eval[string](tab, "getComputedStyle(document.body).backgroundColor") == "rgb(20, 22, 26)"
-				if dark != (scheme == "dark") {
-					t.Errorf("dark is %t in the %s scheme", dark, scheme)
-				}
-				if bt.Eval[bool](tab, "'taken' in window || document.querySelector('img') !== null") {
-					t.Error("a name became markup")
-				}
-				for _, fault := range faults() {
-					t.Errorf("%d pixels, %s: %s", width, scheme, fault)
-				}
-				tab.Screenshot(fmt.Sprintf("web-%s-%d-%s", name, width, scheme))
 			}
-			for _, width := range []int{1100, 820, 360} {
+			if bt.Eval[bool](tab, "'taken' in window || document.querySelector('img') !== null") {
+				t.Error("a name became markup")
+			}
+			tab.Axe(axe)
+			for _, width := range widths {
 				tab.Screen(width, "light")
-				tab.OpenLive(w.URL + path)
-				look(width, "light", func() []string { return tab.Faults(axe) })
+				for _, fault := range tab.Faults() {
+					t.Errorf("%d pixels, light: %s", width, fault)
+				}
 				tab.Screen(width, "dark")
-				look(width, "dark", tab.ColorFaults)
+				for _, fault := range tab.ColorFaults() {
+					t.Errorf("%d pixels, dark: %s", width, fault)
+				}
 			}
 		})
 	}
