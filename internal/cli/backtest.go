@@ -274,7 +274,7 @@ func suggestionTable(r *backtest.Result) table {
 				what, to = "comparisonOperator", fmt.Sprintf("%s: %s", s.Criteria.ComparisonOperator, to)
 			case "elements":
 				what, to = "value, by adding", strings.Join(s.Elements, ", ")
-				if strings.HasPrefix(string(s.Criteria.ComparisonOperator), "not-in-") {
+				if s.Criteria.ComparisonOperator.Excludes() {
 					what = "value, without"
 				}
 			}
@@ -310,10 +310,7 @@ func (o *backtestOptions) eventTable(r *backtest.Result) table {
 
 // measurement is a number with its unit.
 func measurement(n float64, m profile.Metric) string {
-	if m.Kind == profile.Number {
-		return profile.FormatValue(profile.Value{Number: &n}, m)
-	}
-	return profile.FormatValue(profile.Value{Count: new(int64(n))}, m)
+	return profile.FormatValue(profile.NumberValue(m.Kind, n), m)
 }
 
 // shortNumber has two digits, or no fraction. Nothing is a dash.

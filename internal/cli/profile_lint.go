@@ -135,7 +135,7 @@ func (o *lintOptions) samples(stdin io.Reader, args []string) ([]profile.Sample,
 		}
 		values := map[string]profile.Value{}
 		for _, m := range detect.FromReport(r) {
-			values[m.Metric] = m.Value
+			values[m.Metric.Name] = m.Value
 		}
 		samples = append(samples, profile.Sample{Name: name, Values: values})
 	}

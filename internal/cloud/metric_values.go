@@ -21,6 +21,11 @@ type MetricValues struct {
 	Values    []TimedValue             // in order of time
 }
 
+// Ref returns which metric they are of.
+func (v *MetricValues) Ref() profile.MetricRef {
+	return profile.RefOf(v.Metric.Name, v.Dimension)
+}
+
 // TimedValue is one value.
 type TimedValue struct {
 	Time  time.Time

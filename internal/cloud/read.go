@@ -179,20 +179,14 @@ func (c *Client) dimension(ctx context.Context, name string) (*profile.Dimension
 // references returns the custom metrics and dimensions that profiles use, each
 // once and sorted.
 func references(profiles []profile.Profile) (metrics, dimensions []string) {
-	use := func(metric string, d *profile.MetricDimension) {
-		if metric != "" && !profile.IsAWS(metric) {
-			metrics = append(metrics, metric)
-		}
-		if d != nil {
-			dimensions = append(dimensions, d.DimensionName)
-		}
-	}
 	for i := range profiles {
-		for _, b := range profiles[i].Behaviors {
-			use(b.Metric, b.MetricDimension)
-		}
-		for _, m := range profile.RetainedMetrics(&profiles[i]) {
-			use(m.Metric, m.MetricDimension)
+		for _, u := range profiles[i].Uses() {
+			if !profile.IsAWS(u.Name) {
+				metrics = append(metrics, u.Name)
+			}
+			if u.Dimension != "" {
+				dimensions = append(dimensions, u.Dimension)
+			}
 		}
 	}
 	unique := func(names []string) []string {

@@ -25,7 +25,7 @@ func at(minutes int) time.Time { return begin.Add(time.Duration(minutes) * time.
 // value is a line.
 func value(t testing.TB, thing string, minutes int, metric string, v profile.Value) string {
 	t.Helper()
-	return measured(t, thing, minutes, detect.Measurement{Metric: metric, Value: v})
+	return measured(t, thing, minutes, detect.Measurement{Metric: profile.MetricRef{Name: metric}, Value: v})
 }
 
 // measured is a line of a measurement.

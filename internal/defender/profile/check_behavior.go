@@ -163,8 +163,8 @@ func (c *checker) operator(path string, k *Criteria, metric Metric, known bool) 
 	if !known {
 		// The value tells the kind of a metric that is not known.
 		allowed = allOperators
-		if kinds := k.Value.kinds(); len(kinds) == 1 {
-			allowed = kinds[0].operators()
+		if kind := k.Value.Kind(); kind != "" {
+			allowed = kind.operators()
 		} else if k.StatisticalThreshold != nil {
 			allowed = comparisons
 		}
@@ -186,27 +186,8 @@ func (c *checker) operator(path string, k *Criteria, metric Metric, known bool) 
 	}
 }
 
-// kinds returns the members of the value that are given.
-func (v *Value) kinds() (kinds []Kind) {
-	if v == nil {
-		return nil
-	}
-	for _, member := range []struct {
-		kind  Kind
-		given bool
-	}{
-		{Count, v.Count != nil}, {CIDRs, v.CIDRs != nil}, {Ports, v.Ports != nil},
-		{Number, v.Number != nil}, {Numbers, v.Numbers != nil}, {Strings, v.Strings != nil},
-	} {
-		if member.given {
-			kinds = append(kinds, member.kind)
-		}
-	}
-	return kinds
-}
-
 func (c *checker) value(path string, k *Criteria, metric Metric, known bool) {
-	given := k.Value.kinds()
+	given := k.Value.Kinds()
 	want := "one of number, numbers, strings and cidrs"
 	if known {
 		want = string(metric.Kind)
@@ -268,12 +249,8 @@ func (c *checker) duration(path string, k *Criteria, metric Metric, known bool) 
 		return
 	}
 	d := *k.DurationSeconds
-	list := false
-	if kinds := k.Value.kinds(); !known && len(kinds) == 1 {
-		list = kinds[0] != Count && kinds[0] != Number
-	}
 	switch {
-	case known && !metric.Duration || list:
+	case known && !metric.Duration || !known && k.Value.Kind().List():
 		what := "a list"
 		if known {
 			what = metric.Name

@@ -63,7 +63,9 @@ func (c *checker) behaviors(behaviors []Behavior) {
 		if b.Criteria == nil {
 			continue
 		}
-		elements += b.Criteria.Value.elements()
+		if b.Criteria.Value != nil {
+			elements += b.Criteria.Value.Len()
+		}
 		if b.Criteria.MLDetectionConfig != nil {
 			models = i
 		} else if b.Criteria.Value != nil || b.Criteria.StatisticalThreshold != nil {
@@ -76,21 +78,6 @@ func (c *checker) behaviors(behaviors []Behavior) {
 	if models >= 0 && rules >= 0 {
 		c.fail("behaviors", "ml", fmt.Sprintf("%s is modelled by ML and %s is a rule", behaviors[models].Name, behaviors[rules].Name), "two profiles: one with ML behaviors, one with rules")
 	}
-}
-
-// elements returns how much the value counts against the quota.
-func (v *Value) elements() int {
-	if v == nil {
-		return 0
-	}
-	n := len(v.CIDRs) + len(v.Ports) + len(v.Numbers) + len(v.Strings)
-	if v.Count != nil {
-		n++
-	}
-	if v.Number != nil {
-		n++
-	}
-	return n
 }
 
 func (c *checker) alertTargets(targets map[string]AlertTarget) {

@@ -69,12 +69,12 @@ func Cost(s *Set, f Fleet) CostEstimate {
 		c := ProfileCost{Profile: p.Name}
 		var names []string
 		models := map[string]bool{}
-		for _, u := range p.uses() {
-			name := u.name()
+		for _, u := range p.Uses() {
+			name := u.String()
 			if !slices.Contains(names, name) {
 				names = append(names, name)
 			}
-			if u.behavior != nil && u.behavior.Criteria != nil && u.behavior.Criteria.MLDetectionConfig != nil {
+			if u.Behavior != nil && u.Behavior.Criteria != nil && u.Behavior.Criteria.MLDetectionConfig != nil {
 				models[name], modelled[name] = true, true
 			}
 		}

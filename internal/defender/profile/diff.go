@@ -147,18 +147,6 @@ func normal(p *Profile) map[string]any {
 	return members
 }
 
-// RetainedMetrics returns the metrics of both retain lists, those of the
-// deprecated one last and only where the other doesn't have them.
-func RetainedMetrics(p *Profile) []MetricToRetain {
-	retained := slices.Clone(p.AdditionalMetricsToRetainV2)
-	for _, metric := range p.AdditionalMetricsToRetain {
-		if !slices.ContainsFunc(retained, func(r MetricToRetain) bool { return r.Metric == metric && r.MetricDimension == nil }) {
-			retained = append(retained, MetricToRetain{Metric: metric})
-		}
-	}
-	return retained
-}
-
 func normalDimension(d *MetricDimension) *MetricDimension {
 	if d != nil && d.Operator == "" {
 		return &MetricDimension{DimensionName: d.DimensionName, Operator: "IN"}

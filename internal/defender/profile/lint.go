@@ -130,15 +130,12 @@ func (b subject) value(kind Kind) string { return b.path + ".criteria.value." + 
 
 // threshold returns the fixed number that the metric is compared with.
 func (b subject) threshold() (n float64, path string, ok bool) {
-	switch v := b.criteria.Value; {
-	case v == nil:
+	v := b.criteria.Value
+	if v == nil {
 		return 0, "", false
-	case v.Count != nil:
-		return float64(*v.Count), b.value(Count), true
-	case v.Number != nil:
-		return *v.Number, b.value(Number), true
 	}
-	return 0, "", false
+	n, ok = v.Scalar()
+	return n, b.value(v.Kind()), ok
 }
 
 // percent returns the percentage of a statistical threshold.

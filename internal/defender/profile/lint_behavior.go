@@ -9,12 +9,6 @@ import (
 	"time"
 )
 
-// wantOperator turns a comparison around.
-var wantOperator = map[Operator]Operator{
-	LessThan: GreaterThanEquals, LessThanEquals: GreaterThan,
-	GreaterThan: LessThanEquals, GreaterThanEquals: LessThan,
-}
-
 // The percentiles at which an operator is taken to be inverted: beyond them
 // what would be normal is what few measurements are.
 const (
@@ -24,12 +18,12 @@ const (
 
 func invertedOperator(l *linter, b subject) {
 	op := b.criteria.ComparisonOperator
-	above := op == GreaterThan || op == GreaterThanEquals
-	below := op == LessThan || op == LessThanEquals
-	if !above && !below {
+	comparison, ok := op.Comparison()
+	if !ok {
 		return
 	}
-	turned := wantOperator[op]
+	above, below := !comparison.Less, comparison.Less
+	turned := op.Opposite()
 	if percent, ok := b.percent(); ok {
 		if above && percent >= highPercent || below && percent <= lowPercent {
 			l.warn(b.operator(), fmt.Sprintf("%q says that it is normal to have %s: nearly every measurement is an alarm",
@@ -98,8 +92,8 @@ func alwaysMet(l *linter, b subject) {
 			l.warn(b.value(CIDRs), "the list has all addresses of IPv4 and IPv6: there is never an alarm", "the ranges that are normal")
 		}
 	case NotInCIDRSet, NotInPortSet, NotInSet:
-		if kinds := v.kinds(); len(kinds) == 1 && v.elements() == 0 {
-			l.warn(b.value(kinds[0]), "the list is empty: there is never an alarm", "what must not occur")
+		if kind := v.Kind(); kind != "" && v.Len() == 0 {
+			l.warn(b.value(kind), "the list is empty: there is never an alarm", "what must not occur")
 		}
 	}
 }
@@ -115,17 +109,29 @@ func families(v4, v6 bool) string {
 }
 
 // coversAll reports whether the ranges together are all of IPv4 and all of
-// IPv6. Only one that is all by itself, or two halves, are looked for.
+// IPv6.
 func coversAll(cidrs []string) (v4, v6 bool) {
-	half := map[netip.Prefix]bool{}
-	for _, p := range prefixes(cidrs) {
-		if p.Bits() == 0 {
-			v4, v6 = v4 || p.Addr().Is4(), v6 || p.Addr().Is6()
-		}
-		half[p] = true
+	set := NewAddressSet(ranges(cidrs)...)
+	return set.Contains(addresses("0.0.0.0/0")), set.Contains(addresses("::/0"))
+}
+
+// addresses returns a range that is known to be one.
+func addresses(text string) AddressRange {
+	r, err := ParseAddressRange(text)
+	if err != nil {
+		panic(err)
 	}
-	both := func(a, b string) bool { return half[netip.MustParsePrefix(a)] && half[netip.MustParsePrefix(b)] }
-	return v4 || both("0.0.0.0/1", "128.0.0.0/1"), v6 || both("::/1", "8000::/1")
+	return r
+}
+
+// ranges reads ranges of addresses. Those that cannot be read are left out.
+func ranges(cidrs []string) (list []AddressRange) {
+	for _, text := range cidrs {
+		if r, err := ParseAddressRange(text); err == nil {
+			list = append(list, r)
+		}
+	}
+	return list
 }
 
 // enoughThings returns how many measurements it takes for the percentile to be
@@ -173,7 +179,7 @@ func singleDatapoint(l *linter, b subject) {
 	if !ok || percent < 99 || percent == 100 || !b.metric.Delta || b.metric.Side != DeviceSide {
 		return
 	}
-	if n := b.criteria.ConsecutiveDatapointsToAlarm; n != nil && *n > 1 {
+	if toAlarm, _ := b.criteria.Datapoints(); toAlarm > 1 {
 		return
 	}
 	l.warn(b.path+".criteria.consecutiveDatapointsToAlarm",
@@ -219,11 +225,8 @@ func localAddresses(l *linter, b subject) {
 	if b.Metric != destinations || b.criteria.ComparisonOperator != InCIDRSet || v == nil || len(v.CIDRs) == 0 {
 		return
 	}
-	allowed := prefixes(v.CIDRs)
-	overlaps := func(text string) bool {
-		p := netip.MustParsePrefix(text)
-		return slices.ContainsFunc(allowed, p.Overlaps)
-	}
+	allowed := NewAddressSet(ranges(v.CIDRs)...)
+	overlaps := func(text string) bool { return allowed.Overlaps(addresses(text)) }
 	var missing []string
 	for _, text := range loopbacks {
 		if !overlaps(text) {
@@ -254,48 +257,45 @@ func hostBits(l *linter, b subject) {
 
 func redundantElement(l *linter, b subject) {
 	v := b.criteria.Value
-	if v == nil || v.elements() > MaxValueElements { // which is an error, and too many to compare each with each
+	if v == nil || v.Len() > MaxValueElements { // which is an error, and too many to compare each with each
 		return
 	}
-	repeated(l, b.value(Ports), v.Ports)
-	repeated(l, b.value(Numbers), v.Numbers)
-	repeated(l, b.value(Strings), v.Strings)
-	ranges := make([]netip.Prefix, len(v.CIDRs))
-	for i, text := range v.CIDRs {
-		if p := prefixes([]string{text}); len(p) == 1 {
-			ranges[i] = p[0]
-		}
+	kind := v.Kind()
+	if !kind.List() {
+		return
 	}
-	for i, p := range ranges {
-		for j, other := range ranges {
-			// Of two that are the same, the later one is too many.
-			if i == j || !p.IsValid() || !inside(p, other) || p == other && i < j {
-				continue
-			}
-			message := fmt.Sprintf("%s is inside %s", v.CIDRs[i], v.CIDRs[j])
-			if p == other {
-				message = v.CIDRs[i] + " is there twice"
-			}
-			l.warn(at(b.value(CIDRs), i), message, "each address once")
-			break
+	elements := v.Elements()
+	for i, text := range elements {
+		message := ""
+		if slices.Contains(elements[:i], text) {
+			message = text + " is there twice"
+		} else if kind == CIDRs {
+			message = within(elements, i)
+		}
+		if message != "" {
+			l.warn(at(b.value(kind), i), message, "each element once")
 		}
 	}
 }
 
-// inside reports whether all of p is in the other range.
-func inside(p, other netip.Prefix) bool {
-	return other.IsValid() && other.Bits() <= p.Bits() && other.Contains(p.Addr())
-}
-
-// repeated warns of elements that are there before.
-func repeated[T comparable](l *linter, path string, list []T) {
-	seen := map[T]bool{}
-	for i, e := range list {
-		if seen[e] {
-			l.warn(at(path, i), fmt.Sprintf("%v is there twice", e), "each element once")
-		}
-		seen[e] = true
+// within says which other range the i-th one lies in, "" if in none.
+func within(cidrs []string, i int) string {
+	r, err := ParseAddressRange(cidrs[i])
+	if err != nil {
+		return ""
 	}
+	for j, text := range cidrs {
+		other, err := ParseAddressRange(text)
+		// Of two that are the same, the later one is too many.
+		switch {
+		case err != nil || i == j || !other.Contains(r) || r == other && i < j:
+		case r == other:
+			return cidrs[i] + " is there twice"
+		default:
+			return cidrs[i] + " is inside " + text
+		}
+	}
+	return ""
 }
 
 // What a model of ML Detect is trained on.
@@ -322,7 +322,7 @@ func mlFewDatapoints(l *linter, b subject) {
 }
 
 func suppressed(l *linter, b subject) {
-	if b.SuppressAlerts != nil && *b.SuppressAlerts {
+	if b.Suppressed() {
 		l.warn(b.path+".suppressAlerts", "the behavior's alarms are listed by the API and the console, and sent to nobody", "")
 	}
 }

@@ -3,7 +3,6 @@ package profile
 import (
 	"fmt"
 	"maps"
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,83 +30,46 @@ var countOf = map[string]string{
 	"aws:listening-udp-ports": "aws:num-listening-udp-ports",
 }
 
-// use is a metric in a profile and where it's named.
-type use struct {
-	metric    string
-	dimension *MetricDimension
-	path      string
-	behavior  *Behavior // nil when the metric is retained only
-}
-
-// uses returns the metrics that the profile keeps, in the order of the
-// document.
-func (p *Profile) uses() []use {
-	var list []use
-	for i := range p.Behaviors {
-		b := &p.Behaviors[i]
-		list = append(list, use{b.Metric, b.MetricDimension, at("behaviors", i) + ".metric", b})
-	}
-	for i, name := range p.AdditionalMetricsToRetain {
-		list = append(list, use{name, nil, at("additionalMetricsToRetain", i), nil})
-	}
-	for i, m := range p.AdditionalMetricsToRetainV2 {
-		list = append(list, use{m.Metric, m.MetricDimension, at("additionalMetricsToRetainV2", i) + ".metric", nil})
-	}
-	return slices.DeleteFunc(list, func(u use) bool { return u.metric == "" })
-}
-
-// name tells metrics of different dimensions apart.
-func (u use) name() string {
-	switch d := u.dimension; {
-	case d == nil:
-		return u.metric
-	case d.Operator == "NOT_IN":
-		return u.metric + " (not in " + d.DimensionName + ")"
-	default:
-		return u.metric + " (" + d.DimensionName + ")"
-	}
-}
-
 // within sets the behavior that the problems to come are of.
-func (l *linter) within(u use) {
-	if l.behavior = ""; u.behavior != nil {
-		l.behavior = u.behavior.Name
+func (l *linter) within(u Use) {
+	if l.behavior = ""; u.Behavior != nil {
+		l.behavior = u.Behavior.Name
 	}
 }
 
 func setWithoutCount(l *linter, p *Profile) {
 	limited := map[string]bool{}
 	for _, b := range p.Behaviors {
-		c := b.Criteria
-		if c != nil && (c.ComparisonOperator == LessThan || c.ComparisonOperator == LessThanEquals) {
-			limited[b.Metric] = true
+		if c := b.Criteria; c != nil {
+			comparison, _ := c.ComparisonOperator.Comparison()
+			limited[b.Metric] = limited[b.Metric] || comparison.Less
 		}
 	}
-	for _, u := range p.uses() {
-		count := countOf[u.metric]
-		if u.behavior == nil || u.behavior.Criteria == nil || count == "" || limited[count] {
+	for _, u := range p.Uses() {
+		count := countOf[u.Name]
+		if u.Behavior == nil || u.Behavior.Criteria == nil || count == "" || limited[count] {
 			continue
 		}
 		limited[count] = true // said once
 		l.within(u)
-		l.warn(u.path, fmt.Sprintf("a long list of %s is cut, and no behavior limits %s", u.metric, count),
+		l.warn(u.Path, fmt.Sprintf("a long list of %s is cut, and no behavior limits %s", u.Name, count),
 			fmt.Sprintf("a behavior on %s, less-than-equals 250 or fewer", count))
 	}
 }
 
 func missingContext(l *linter, p *Profile) {
 	kept := map[string]bool{}
-	for _, u := range p.uses() {
-		kept[u.metric] = true
+	for _, u := range p.Uses() {
+		kept[u.Name] = true
 	}
-	for _, u := range p.uses() {
-		missing := contextOf[u.metric]
-		if u.behavior == nil || missing == "" || kept[missing] {
+	for _, u := range p.Uses() {
+		missing := contextOf[u.Name]
+		if u.Behavior == nil || missing == "" || kept[missing] {
 			continue
 		}
 		kept[missing] = true // said once
 		l.within(u)
-		l.warn(u.path, fmt.Sprintf("when %s alarms, %s would tell more, and is not kept", u.metric, missing),
+		l.warn(u.Path, fmt.Sprintf("when %s alarms, %s would tell more, and is not kept", u.Name, missing),
 			fmt.Sprintf("{\"metric\": %q} in additionalMetricsToRetainV2", missing))
 	}
 }
@@ -124,34 +86,35 @@ func deprecatedRetainList(l *linter, p *Profile) {
 }
 
 func retainedTwice(l *linter, p *Profile) {
-	seen := map[string]bool{}
-	for _, u := range p.uses() {
-		if u.behavior != nil {
+	seen := map[MetricRef]bool{}
+	for _, u := range p.Uses() {
+		if u.Behavior != nil {
 			continue
 		}
-		if seen[u.name()] {
-			l.warn(u.path, u.metric+" is retained already", "each metric once")
+		if seen[u.MetricRef] {
+			l.warn(u.Path, u.Name+" is retained already", "each metric once")
 		}
-		seen[u.name()] = true
+		seen[u.MetricRef] = true
 	}
 }
 
 func sameBehavior(l *linter, p *Profile) {
-	if len(p.Behaviors) > MaxBehaviors { // which is an error, and too many to compare each with each
-		return
-	}
+	first := map[string]string{} // names by what the behaviors say
 	for i := range p.Behaviors {
-		for j := range i {
-			a, b := p.Behaviors[j], p.Behaviors[i]
-			if a.Name == b.Name || a.Criteria == nil || a.Metric == "" {
-				continue
-			}
-			a.Name, b.Name = "", ""
-			if reflect.DeepEqual(a, b) {
-				l.behavior = p.Behaviors[i].Name
-				l.warn(at("behaviors", i), fmt.Sprintf("behavior %s says the same as %s", p.Behaviors[i].Name, p.Behaviors[j].Name), "one of them")
-				break
-			}
+		b := l.subject(p, i)
+		if b.Criteria == nil || b.Metric == "" {
+			continue
+		}
+		says := b.Ref().String() + encodeLine(b.Criteria)
+		if compiled, err := b.Compile(b.metric.Kind); err == nil {
+			says = compiled.String()
+		}
+		says += fmt.Sprint(b.Suppressed(), onlyTrue(b.ExportMetric) != nil)
+		if other, found := first[says]; !found {
+			first[says] = b.Name
+		} else if other != b.Name {
+			l.behavior = b.Name
+			l.warn(b.path, fmt.Sprintf("behavior %s says the same as %s", b.Name, other), "one of them")
 		}
 	}
 }
@@ -163,22 +126,22 @@ func misspeltMetric(l *linter, p *Profile) {
 	}
 	custom := slices.Sorted(maps.Keys(l.registry.CustomMetrics))
 	dimensions := slices.Sorted(maps.Keys(l.registry.Dimensions))
-	if len(custom) > MaxCustomMetrics || len(dimensions) > MaxDimensions || len(p.uses()) > MaxValueElements {
+	if len(custom) > MaxCustomMetrics || len(dimensions) > MaxDimensions || len(p.Uses()) > MaxValueElements {
 		return // errors or worse, and too many to compare each with each
 	}
-	for _, u := range p.uses() {
+	for _, u := range p.Uses() {
 		l.within(u)
-		if !IsAWS(u.metric) && !slices.Contains(custom, u.metric) {
-			if meant := nearest(u.metric, custom); meant != "" {
-				l.warn(u.path, fmt.Sprintf("custom metric %s is not in these files, and %s is", u.metric, meant), strconv.Quote(meant))
-			} else if slices.Contains(bare, u.metric) {
-				l.warn(u.path, fmt.Sprintf("custom metric %s has the name of an AWS metric", u.metric), strconv.Quote("aws:"+u.metric))
+		if !IsAWS(u.Name) && !slices.Contains(custom, u.Name) {
+			if meant := nearest(u.Name, custom); meant != "" {
+				l.warn(u.Path, fmt.Sprintf("custom metric %s is not in these files, and %s is", u.Name, meant), strconv.Quote(meant))
+			} else if slices.Contains(bare, u.Name) {
+				l.warn(u.Path, fmt.Sprintf("custom metric %s has the name of an AWS metric", u.Name), strconv.Quote("aws:"+u.Name))
 			}
 		}
-		if d := u.dimension; d != nil && !l.registry.Dimensions[d.DimensionName] {
-			if meant := nearest(d.DimensionName, dimensions); meant != "" {
-				l.warn(strings.TrimSuffix(u.path, ".metric")+".metricDimension.dimensionName",
-					fmt.Sprintf("dimension %s is not in these files, and %s is", d.DimensionName, meant), strconv.Quote(meant))
+		if u.Dimension != "" && !l.registry.Dimensions[u.Dimension] {
+			if meant := nearest(u.Dimension, dimensions); meant != "" {
+				l.warn(strings.TrimSuffix(u.Path, ".metric")+".metricDimension.dimensionName",
+					fmt.Sprintf("dimension %s is not in these files, and %s is", u.Dimension, meant), strconv.Quote(meant))
 			}
 		}
 	}
@@ -209,7 +172,7 @@ func unusedExport(l *linter, p *Profile) {
 }
 
 func emptyProfile(l *linter, p *Profile) {
-	if len(p.uses()) == 0 && len(p.Behaviors) == 0 {
+	if len(p.Uses()) == 0 && len(p.Behaviors) == 0 {
 		l.warn("behaviors", fmt.Sprintf("profile %s has neither behaviors nor metrics to retain: it does nothing", p.Name), "behaviors, or metrics in additionalMetricsToRetainV2")
 	}
 }

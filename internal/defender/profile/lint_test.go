@@ -235,6 +235,11 @@ behaviors: [{name: B, metric: aws:disconnect-duration, criteria: {comparisonOper
 		"aws:listening-udp-ports comparisonOperator: in-port-set, value: {ports: [22]}",
 		"aws:listening-tcp-ports comparisonOperator: in-port-set, value: {ports: [22]}",
 	), LintContext{}, []string{"same-behavior behaviors[2]"}},
+	{"a copy in other words", behaving(
+		"aws:listening-tcp-ports comparisonOperator: in-port-set, value: {ports: [22, 443]}",
+		"aws:listening-tcp-ports comparisonOperator: in-port-set, value: {ports: [443, 22]}, consecutiveDatapointsToAlarm: 1",
+		"aws:listening-tcp-ports comparisonOperator: in-port-set, value: {ports: [443, 22]}, consecutiveDatapointsToAlarm: 2",
+	), LintContext{}, []string{"same-behavior behaviors[1]"}},
 	{"misspelt", "metricName: cpu_usage\nmetricType: number\n---\nname: telemetry\ntype: TOPIC_FILTER\nstringValues: [telemetry/#]\n---\n" + sound + `behaviors:
 - {name: B, metric: cpu-usgae, criteria: {comparisonOperator: less-than, value: {number: 90}}}
 - {name: C, metric: listening-tcp-ports, criteria: {comparisonOperator: in-cidr-set, value: {cidrs: [10.0.0.0/8]}}}

@@ -11,36 +11,6 @@ const (
 	Custom                     // reported by the agent, registered by the user
 )
 
-// Kind is the type of a metric's value, named as the member of Value that
-// holds it.
-type Kind string
-
-const (
-	Count   Kind = "count"
-	CIDRs   Kind = "cidrs"
-	Ports   Kind = "ports"
-	Number  Kind = "number"
-	Numbers Kind = "numbers"
-	Strings Kind = "strings"
-)
-
-// Operator compares a measurement with the threshold. The behavior is met,
-// and the device in conformity, when the comparison is true.
-type Operator string
-
-const (
-	LessThan          Operator = "less-than"
-	LessThanEquals    Operator = "less-than-equals"
-	GreaterThan       Operator = "greater-than"
-	GreaterThanEquals Operator = "greater-than-equals"
-	InCIDRSet         Operator = "in-cidr-set"
-	NotInCIDRSet      Operator = "not-in-cidr-set"
-	InPortSet         Operator = "in-port-set"
-	NotInPortSet      Operator = "not-in-port-set"
-	InSet             Operator = "in-set"
-	NotInSet          Operator = "not-in-set"
-)
-
 // Metric is what AWS documents of one metric.
 type Metric struct {
 	Name      string

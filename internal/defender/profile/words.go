@@ -1,8 +1,8 @@
 package profile
 
 import (
+	"cmp"
 	"fmt"
-	"strconv"
 	"strings"
 )
 
@@ -45,14 +45,7 @@ func Expectation(b Behavior, m Metric) string {
 	if c.DurationSeconds != nil {
 		text += " in " + durationWords(*c.DurationSeconds)
 	}
-	if d := b.MetricDimension; d != nil {
-		if d.Operator == "NOT_IN" {
-			text += " on topics outside dimension " + d.DimensionName
-		} else {
-			text += " on topics of dimension " + d.DimensionName
-		}
-	}
-	return text
+	return text + b.Ref().Topics()
 }
 
 func comparison(op Operator, m Metric) string {
@@ -122,23 +115,13 @@ var unitWords = map[string][2]string{
 // "5,412 packets" or "443, 8883". An empty list is "none", no value at all
 // is "".
 func FormatValue(v Value, m Metric) string {
-	switch {
-	case v.Count != nil:
-		return withUnit(group(strconv.FormatInt(*v.Count, 10)), *v.Count == 1, m)
-	case v.Number != nil:
-		return withUnit(group(strconv.FormatFloat(*v.Number, 'f', -1, 64)), *v.Number == 1, m)
+	if n, ok := v.Scalar(); ok {
+		return withUnit(group(v.String()), n == 1, m)
 	}
-	if members := v.Members(); members != nil {
-		return orNone(members)
+	if v.Elements() != nil {
+		return cmp.Or(v.String(), "none")
 	}
 	return ""
-}
-
-func orNone(words []string) string {
-	if len(words) == 0 {
-		return "none"
-	}
-	return strings.Join(words, ", ")
 }
 
 func withUnit(number string, one bool, m Metric) string {
@@ -156,6 +139,9 @@ func withUnit(number string, one bool, m Metric) string {
 
 // group puts a comma between every three digits before the decimal point.
 func group(number string) string {
+	if strings.Contains(number, "e") {
+		return number
+	}
 	whole, fraction, point := strings.Cut(number, ".")
 	digits := strings.TrimPrefix(whole, "-")
 	var b strings.Builder
