@@ -13,6 +13,7 @@ import (
 
 	"github.com/device-defender/device-defender/internal/defender/backtest"
 	"github.com/device-defender/device-defender/internal/defender/profile"
+	"github.com/device-defender/device-defender/internal/defender/profile/profilefile"
 	"github.com/device-defender/device-defender/internal/render"
 )
 
@@ -104,7 +105,7 @@ func (o *backtestOptions) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return usageError{err}
 	}
-	set, problems, err := profile.Load(profiles, cmd.InOrStdin())
+	set, problems, err := profilefile.Load(profiles, cmd.InOrStdin())
 	if err != nil {
 		return err
 	}
@@ -128,7 +129,7 @@ func (o *backtestOptions) run(cmd *cobra.Command, args []string) error {
 		}
 		progress.update(what, done, lines)
 	}
-	result, err := backtest.Run(ctx, set, recording, o.options)
+	result, err := backtest.Run(ctx, set.Profiles, set.Registry(), recording, o.options)
 	if err != nil {
 		return err
 	}

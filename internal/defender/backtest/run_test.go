@@ -176,7 +176,7 @@ behaviors: [{name: Out, metric: aws:all-packets-out, criteria: {comparisonOperat
 		{Options{Groups: map[string][]string{"cars": {"car", "truck"}, "bikes": {"boat"}}}, 2, []string{}},
 		{Options{AllThings: true}, 2, []string{}},
 	} {
-		r, err := Run(t.Context(), s, rec, c.options)
+		r, err := Run(t.Context(), s.Profiles, s.Registry(), rec, c.options)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -188,7 +188,7 @@ behaviors: [{name: Out, metric: aws:all-packets-out, criteria: {comparisonOperat
 			t.Error(d)
 		}
 	}
-	r, err := Run(t.Context(), s, rec, Options{Groups: map[string][]string{"cars": {"truck"}}})
+	r, err := Run(t.Context(), s.Profiles, s.Registry(), rec, Options{Groups: map[string][]string{"cars": {"truck"}}})
 	if err != nil || len(r.NotEvaluated) != 1 || r.NotEvaluated[0].Reason != "none of the things that it is for is in the recording" {
 		t.Errorf("%+v, %v", r, err)
 	}

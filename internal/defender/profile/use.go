@@ -91,13 +91,13 @@ func (p *Profile) Uses() []Use {
 	var list []Use
 	for i := range p.Behaviors {
 		b := &p.Behaviors[i]
-		list = append(list, Use{b.Ref(), at("behaviors", i) + ".metric", b})
+		list = append(list, Use{b.Ref(), IndexPath("behaviors", i) + ".metric", b})
 	}
 	for i, name := range p.AdditionalMetricsToRetain {
-		list = append(list, Use{MetricRef{Name: name}, at("additionalMetricsToRetain", i), nil})
+		list = append(list, Use{MetricRef{Name: name}, IndexPath("additionalMetricsToRetain", i), nil})
 	}
 	for i, m := range p.AdditionalMetricsToRetainV2 {
-		list = append(list, Use{m.Ref(), at("additionalMetricsToRetainV2", i) + ".metric", nil})
+		list = append(list, Use{m.Ref(), IndexPath("additionalMetricsToRetainV2", i) + ".metric", nil})
 	}
 	return slices.DeleteFunc(list, func(u Use) bool { return u.Name == "" })
 }

@@ -150,7 +150,7 @@ type Cut struct {
 // String writes both numbers, as in "250 of 1,240".
 func (c Cut) String() string {
 	if c.Total == 0 {
-		return group(fmt.Sprint(c.Listed)) + " of more"
+		return GroupDigits(fmt.Sprint(c.Listed)) + " of more"
 	}
-	return group(fmt.Sprint(c.Listed)) + " of " + group(fmt.Sprint(c.Total))
+	return GroupDigits(fmt.Sprint(c.Listed)) + " of " + GroupDigits(fmt.Sprint(c.Total))
 }

@@ -32,18 +32,18 @@ func Expectation(b Behavior, m Metric) string {
 	}
 	switch {
 	case c.MLDetectionConfig != nil:
-		text = fmt.Sprintf("%s as AWS's model of the last 14 days expects (%s confidence)", noun(m), strings.ToLower(c.MLDetectionConfig.ConfidenceLevel))
+		text = fmt.Sprintf("%s as AWS's model of the last 14 days expects (%s confidence)", Noun(m), strings.ToLower(c.MLDetectionConfig.ConfidenceLevel))
 	case c.StatisticalThreshold != nil:
-		text = fmt.Sprintf("%s %s of all things' %s", comparison(c.ComparisonOperator, m), c.StatisticalThreshold.Statistic, noun(m))
+		text = fmt.Sprintf("%s %s of all things' %s", comparison(c.ComparisonOperator, m), c.StatisticalThreshold.Statistic, Noun(m))
 	case c.Value == nil:
 		text = "anything of " + m.Title
 	case setWords[c.ComparisonOperator] != "":
 		text = m.Title + ": " + setExpectation(c.ComparisonOperator, *c.Value, m)
 	default:
-		text = comparison(c.ComparisonOperator, m) + " " + quantity(*c.Value, m)
+		text = comparison(c.ComparisonOperator, m) + " " + Quantity(*c.Value, m)
 	}
 	if c.DurationSeconds != nil {
-		text += " in " + durationWords(*c.DurationSeconds)
+		text += " in " + DurationWords(*c.DurationSeconds)
 	}
 	return text + b.Ref().Topics()
 }
@@ -58,8 +58,8 @@ func comparison(op Operator, m Metric) string {
 	return string(op)
 }
 
-// noun returns what the metric measures, in the plural where it's counted.
-func noun(m Metric) string {
+// Noun returns what the metric measures, in the plural where it's counted.
+func Noun(m Metric) string {
 	if words, ok := unitWords[m.Name]; ok {
 		return words[1]
 	}
@@ -78,8 +78,8 @@ func setExpectation(op Operator, v Value, m Metric) string {
 	return words + " " + values
 }
 
-// quantity returns a number with its unit and what it is of.
-func quantity(v Value, m Metric) string {
+// Quantity returns a number with its unit and what it is of.
+func Quantity(v Value, m Metric) string {
 	return strings.TrimSpace(FormatValue(v, m) + " " + measuredOf(m))
 }
 
@@ -116,7 +116,7 @@ var unitWords = map[string][2]string{
 // is "".
 func FormatValue(v Value, m Metric) string {
 	if n, ok := v.Scalar(); ok {
-		return withUnit(group(v.String()), n == 1, m)
+		return withUnit(GroupDigits(v.String()), n == 1, m)
 	}
 	if v.Elements() != nil {
 		return cmp.Or(v.String(), "none")
@@ -137,8 +137,8 @@ func withUnit(number string, one bool, m Metric) string {
 	return strings.TrimSpace(number + " " + unit)
 }
 
-// group puts a comma between every three digits before the decimal point.
-func group(number string) string {
+// GroupDigits puts a comma between every three digits before the decimal point.
+func GroupDigits(number string) string {
 	if strings.Contains(number, "e") {
 		return number
 	}
@@ -158,8 +158,8 @@ func group(number string) string {
 	return b.String()
 }
 
-// durationWords returns a duration of a behavior in its largest unit.
-func durationWords(seconds int32) string {
+// DurationWords returns a duration of a behavior in its largest unit.
+func DurationWords(seconds int32) string {
 	switch {
 	case seconds == 3600:
 		return "an hour"

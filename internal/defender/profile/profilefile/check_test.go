@@ -1,4 +1,4 @@
-package profile
+package profilefile
 
 import (
 	"fmt"
@@ -9,10 +9,12 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/device-defender/device-defender/internal/defender/profile"
 )
 
 // brief returns the problems as "path rule want".
-func brief(problems []Problem) []string {
+func brief(problems []profile.Problem) []string {
 	var lines []string
 	for _, p := range problems {
 		lines = append(lines, strings.TrimSpace(p.Path+" "+p.Rule+" "+p.Want))
@@ -21,7 +23,7 @@ func brief(problems []Problem) []string {
 }
 
 // validate parses and validates a document, and returns what is wrong.
-func validate(text string) []Problem {
+func validate(text string) []profile.Problem {
 	set, problems := Parse("test", []byte(text))
 	return append(problems, set.Validate()...)
 }
@@ -30,6 +32,8 @@ const (
 	wantComparison = "less-than, less-than-equals, greater-than or greater-than-equals"
 	wantDuration   = "300, 600, 900, 1800 or 3600"
 	wantStatistic  = "p0, p0.1, p0.01, p1, p10, p50, p90, p99, p99.9, p99.99 or p100"
+	wantName       = "1 to 128 letters, digits, '_', '-' or ':'"
+	wantTarget     = "all/things, all/registered-things, all/unregistered-things, thinggroup/NAME or the ARN of one"
 	wantRole       = "arn:aws:iam::ACCOUNT:role/NAME"
 	wantTopic      = "arn:aws:sns:REGION:ACCOUNT:TOPIC"
 	role           = "arn:aws:iam::123456789012:role/DetectAlerts"
@@ -163,10 +167,10 @@ func TestBehaviors(t *testing.T) {
 			want = append(want, "behaviors[0]"+line)
 		}
 		p := set.Profiles[0]
-		if diff := cmp.Diff(want, brief(p.Check(Registry{}))); diff != "" {
+		if diff := cmp.Diff(want, brief(p.Check(profile.Registry{}))); diff != "" {
 			t.Errorf("%s: Check (-want +got)\n%s", test.behavior, diff)
 		}
-		if diff := cmp.Diff(want, brief(CheckBehaviors(p.Behaviors, Registry{}))); diff != "" {
+		if diff := cmp.Diff(want, brief(profile.CheckBehaviors(p.Behaviors, profile.Registry{}))); diff != "" {
 			t.Errorf("%s: CheckBehaviors (-want +got)\n%s", test.behavior, diff)
 		}
 		got := brief(set.Validate())
@@ -178,21 +182,9 @@ func TestBehaviors(t *testing.T) {
 	}
 }
 
-// TestOnlyKnownMessage holds the one validation message of AWS that is public
-// (aws-cli, validate-security-profile-behaviors).
-func TestOnlyKnownMessage(t *testing.T) {
-	problems := CheckBehaviors([]Behavior{{
-		Name: "Authorization", Metric: "aws:num-authorization-failures",
-		Criteria: &Criteria{ComparisonOperator: GreaterThan, Value: &Value{Count: new(int64(10))}, DurationSeconds: new(int32(300)), ConsecutiveDatapointsToAlarm: new(int32(100000))},
-	}}, Registry{})
-	if want := "consecutiveDatapointsToAlarm 100000 should be in range[1,10]"; len(problems) != 1 || problems[0].Message != want {
-		t.Errorf("problems %v, want %q", problems, want)
-	}
-}
-
 func TestRegistryDecides(t *testing.T) {
-	registry := Registry{
-		CustomMetrics: map[string]string{"level": NumberType, "names": StringList, "peers": IPAddressList, "codes": NumberList},
+	registry := profile.Registry{
+		CustomMetrics: map[string]string{"level": profile.NumberType, "names": profile.StringList, "peers": profile.IPAddressList, "codes": profile.NumberList},
 		Dimensions:    map[string]bool{"AuthTopics": true},
 	}
 	tests := []struct {
@@ -334,16 +326,16 @@ func TestChecksAreListed(t *testing.T) {
 	for _, test := range documentTests {
 		for _, p := range validate(test.document) {
 			found[p.Rule] = true
-			if p.Severity != Error || p.Message == "" || p.Line == 0 || p.Column == 0 {
+			if p.Severity != profile.Error || p.Message == "" || p.Line == 0 || p.Column == 0 {
 				t.Errorf("%s: incomplete problem %+v", test.name, p)
 			}
 		}
 	}
-	for _, check := range checks {
-		if !found[check.name] {
-			t.Errorf("no test finds %s", check.name)
+	for _, check := range profile.Checks {
+		if !found[check.Name] {
+			t.Errorf("no test finds %s", check.Name)
 		}
-		delete(found, check.name)
+		delete(found, check.Name)
 	}
 	for rule := range found {
 		t.Errorf("%s is not listed", rule)
@@ -396,7 +388,7 @@ func TestQuotas(t *testing.T) {
 // TestShippedProfiles holds the profiles that come with the component, and the
 // tutorial's own, to the grammar: what is wrong with the latter is no error.
 func TestShippedProfiles(t *testing.T) {
-	files, err := filepath.Glob("../../../artifacts/profiles/*.json")
+	files, err := filepath.Glob("../../../../artifacts/profiles/*.json")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("files %v, error %v", files, err)
 	}
@@ -415,43 +407,8 @@ func TestShippedProfiles(t *testing.T) {
 	}
 }
 
-func TestCheckName(t *testing.T) {
-	for _, name := range []string{"a", "A:b_c-9", strings.Repeat("x", 128)} {
-		if err := CheckName(name); err != nil {
-			t.Errorf("%q: %v", name, err)
-		}
-	}
-	for _, name := range []string{"", "a b", "a/b", "a\n", "é", strings.Repeat("x", 129)} {
-		if CheckName(name) == nil {
-			t.Errorf("%q is taken", name)
-		}
-	}
-}
-
-func TestCheckTags(t *testing.T) {
-	if problems := CheckTags([]Tag{{Key: "a", Value: "b"}}); problems != nil {
-		t.Error(problems)
-	}
-	if got, want := brief(CheckTags([]Tag{{Key: strings.Repeat("k", 129)}})), []string{"tags[0].Key tags 128 at most"}; !slices.Equal(got, want) {
-		t.Errorf("problems %q, want %q", got, want)
-	}
-}
-
-func TestStatisticPercent(t *testing.T) {
-	for statistic, want := range map[string]float64{"p0": 0, "p0.01": 0.01, "p50": 50, "p99.99": 99.99, "p100": 100} {
-		if got, ok := StatisticPercent(statistic); !ok || got != want {
-			t.Errorf("%s: %v, %v", statistic, got, ok)
-		}
-	}
-	for _, statistic := range []string{"", "p", "p95", "99", "P99", "Average"} {
-		if _, ok := StatisticPercent(statistic); ok {
-			t.Errorf("%q is a statistic", statistic)
-		}
-	}
-}
-
 func TestSetWithoutFiles(t *testing.T) {
-	set := Set{Profiles: []Profile{{Name: "P", Targets: []string{"all"}}, {Name: "P"}}, Dimensions: []Dimension{{Name: "d", Type: "TOPIC_FILTER"}}}
+	set := Set{Profiles: []profile.Profile{{Name: "P", Targets: []string{"all"}}, {Name: "P"}}, Dimensions: []profile.Dimension{{Name: "d", Type: "TOPIC_FILTER"}}}
 	want := []string{"securityProfileName duplicate-name a name of its own", "stringValues required 1 to 100 topic filters"}
 	if diff := cmp.Diff(want, brief(set.Validate())); diff != "" {
 		t.Error(diff)

@@ -1,4 +1,4 @@
-package profile
+package profilefile
 
 import (
 	"bytes"
@@ -9,6 +9,9 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/device-defender/device-defender/internal/defender/profile"
+	"github.com/device-defender/device-defender/internal/spelling"
 )
 
 // Parse reads the documents of a file: one object or a list of them in JSON,
@@ -16,7 +19,7 @@ import (
 // which; otherwise text that begins with a bracket is JSON. The set holds all
 // that could be read, and the problems are what could not: wrong syntax,
 // unknown keys, wrong types. Whether it's valid, Validate says.
-func Parse(file string, data []byte) (*Set, []Problem) {
+func Parse(file string, data []byte) (*Set, []profile.Problem) {
 	d := &decoder{file: file}
 	set := &Set{files: []string{file}}
 	for _, n := range d.read(data) {
@@ -111,13 +114,13 @@ func (d *decoder) document(set *Set, n *node) {
 	d.broken = map[string]bool{}
 	switch kind {
 	case ProfileDocument:
-		set.Profiles = append(set.Profiles, decodeAs[Profile](d, n))
+		set.Profiles = append(set.Profiles, decodeAs[profile.Profile](d, n))
 	case CustomMetricDocument:
-		set.CustomMetrics = append(set.CustomMetrics, decodeAs[CustomMetric](d, n))
+		set.CustomMetrics = append(set.CustomMetrics, decodeAs[profile.CustomMetric](d, n))
 	case DimensionDocument:
-		set.Dimensions = append(set.Dimensions, decodeAs[Dimension](d, n))
+		set.Dimensions = append(set.Dimensions, decodeAs[profile.Dimension](d, n))
 	case MitigationActionDocument:
-		set.MitigationActions = append(set.MitigationActions, decodeAs[MitigationAction](d, n))
+		set.MitigationActions = append(set.MitigationActions, decodeAs[profile.MitigationAction](d, n))
 	}
 	set.sources[kind] = append(set.sources[kind], source{d.file, n, d.broken})
 }
@@ -143,14 +146,14 @@ func kindOf(n *node) (DocumentKind, bool) {
 	}
 	best, most := ProfileDocument, 0
 	for kind, t := range []reflect.Type{
-		ProfileDocument:          reflect.TypeFor[Profile](),
-		CustomMetricDocument:     reflect.TypeFor[CustomMetric](),
-		DimensionDocument:        reflect.TypeFor[Dimension](),
-		MitigationActionDocument: reflect.TypeFor[MitigationAction](),
+		ProfileDocument:          reflect.TypeFor[profile.Profile](),
+		CustomMetricDocument:     reflect.TypeFor[profile.CustomMetric](),
+		DimensionDocument:        reflect.TypeFor[profile.Dimension](),
+		MitigationActionDocument: reflect.TypeFor[profile.MitigationAction](),
 	} {
 		score := 0
 		for _, key := range keysOf(t) {
-			if key != "tags" && slices.ContainsFunc(n.fields, func(f field) bool { return nearest(f.key, []string{key}) != "" }) {
+			if key != "tags" && slices.ContainsFunc(n.fields, func(f field) bool { return spelling.Nearest(f.key, []string{key}) != "" }) {
 				score++
 			}
 		}

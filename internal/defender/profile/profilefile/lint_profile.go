@@ -1,4 +1,4 @@
-package profile
+package profilefile
 
 import (
 	"fmt"
@@ -6,6 +6,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/device-defender/device-defender/internal/defender/profile"
+	"github.com/device-defender/device-defender/internal/spelling"
 )
 
 // contextOf is, for a metric that says how much, the one that says who or
@@ -31,13 +34,13 @@ var countOf = map[string]string{
 }
 
 // within sets the behavior that the problems to come are of.
-func (l *linter) within(u Use) {
+func (l *linter) within(u profile.Use) {
 	if l.behavior = ""; u.Behavior != nil {
 		l.behavior = u.Behavior.Name
 	}
 }
 
-func setWithoutCount(l *linter, p *Profile) {
+func setWithoutCount(l *linter, p *profile.Profile) {
 	limited := map[string]bool{}
 	for _, b := range p.Behaviors {
 		if c := b.Criteria; c != nil {
@@ -57,7 +60,7 @@ func setWithoutCount(l *linter, p *Profile) {
 	}
 }
 
-func missingContext(l *linter, p *Profile) {
+func missingContext(l *linter, p *profile.Profile) {
 	kept := map[string]bool{}
 	for _, u := range p.Uses() {
 		kept[u.Name] = true
@@ -74,7 +77,7 @@ func missingContext(l *linter, p *Profile) {
 	}
 }
 
-func deprecatedRetainList(l *linter, p *Profile) {
+func deprecatedRetainList(l *linter, p *profile.Profile) {
 	if p.AdditionalMetricsToRetain == nil {
 		return
 	}
@@ -85,8 +88,8 @@ func deprecatedRetainList(l *linter, p *Profile) {
 	l.warn("additionalMetricsToRetain", "additionalMetricsToRetain is deprecated", want)
 }
 
-func retainedTwice(l *linter, p *Profile) {
-	seen := map[MetricRef]bool{}
+func retainedTwice(l *linter, p *profile.Profile) {
+	seen := map[profile.MetricRef]bool{}
 	for _, u := range p.Uses() {
 		if u.Behavior != nil {
 			continue
@@ -98,7 +101,7 @@ func retainedTwice(l *linter, p *Profile) {
 	}
 }
 
-func sameBehavior(l *linter, p *Profile) {
+func sameBehavior(l *linter, p *profile.Profile) {
 	first := map[string]string{} // names by what the behaviors say
 	for i := range p.Behaviors {
 		b := l.subject(p, i)
@@ -119,27 +122,27 @@ func sameBehavior(l *linter, p *Profile) {
 	}
 }
 
-func misspeltMetric(l *linter, p *Profile) {
+func misspeltMetric(l *linter, p *profile.Profile) {
 	var bare []string // AWS's names without their aws:
-	for _, m := range Metrics {
+	for _, m := range profile.Metrics {
 		bare = append(bare, strings.TrimPrefix(m.Name, "aws:"))
 	}
 	custom := slices.Sorted(maps.Keys(l.registry.CustomMetrics))
 	dimensions := slices.Sorted(maps.Keys(l.registry.Dimensions))
-	if len(custom) > MaxCustomMetrics || len(dimensions) > MaxDimensions || len(p.Uses()) > MaxValueElements {
+	if len(custom) > profile.MaxCustomMetrics || len(dimensions) > profile.MaxDimensions || len(p.Uses()) > profile.MaxValueElements {
 		return // errors or worse, and too many to compare each with each
 	}
 	for _, u := range p.Uses() {
 		l.within(u)
-		if !IsAWS(u.Name) && !slices.Contains(custom, u.Name) {
-			if meant := nearest(u.Name, custom); meant != "" {
+		if !profile.IsAWS(u.Name) && !slices.Contains(custom, u.Name) {
+			if meant := spelling.Nearest(u.Name, custom); meant != "" {
 				l.warn(u.Path, fmt.Sprintf("custom metric %s is not in these files, and %s is", u.Name, meant), strconv.Quote(meant))
 			} else if slices.Contains(bare, u.Name) {
 				l.warn(u.Path, fmt.Sprintf("custom metric %s has the name of an AWS metric", u.Name), strconv.Quote("aws:"+u.Name))
 			}
 		}
 		if u.Dimension != "" && !l.registry.Dimensions[u.Dimension] {
-			if meant := nearest(u.Dimension, dimensions); meant != "" {
+			if meant := spelling.Nearest(u.Dimension, dimensions); meant != "" {
 				l.warn(strings.TrimSuffix(u.Path, ".metric")+".metricDimension.dimensionName",
 					fmt.Sprintf("dimension %s is not in these files, and %s is", u.Dimension, meant), strconv.Quote(meant))
 			}
@@ -147,7 +150,7 @@ func misspeltMetric(l *linter, p *Profile) {
 	}
 }
 
-func noAlertTarget(l *linter, p *Profile) {
+func noAlertTarget(l *linter, p *profile.Profile) {
 	if len(p.AlertTargets) > 0 {
 		return
 	}
@@ -160,25 +163,25 @@ func noAlertTarget(l *linter, p *Profile) {
 	}
 }
 
-func unusedExport(l *linter, p *Profile) {
+func unusedExport(l *linter, p *profile.Profile) {
 	if p.MetricsExportConfig == nil {
 		return
 	}
 	exported := func(flag *bool) bool { return flag != nil && *flag }
-	if !slices.ContainsFunc(p.Behaviors, func(b Behavior) bool { return exported(b.ExportMetric) }) &&
-		!slices.ContainsFunc(p.AdditionalMetricsToRetainV2, func(m MetricToRetain) bool { return exported(m.ExportMetric) }) {
+	if !slices.ContainsFunc(p.Behaviors, func(b profile.Behavior) bool { return exported(b.ExportMetric) }) &&
+		!slices.ContainsFunc(p.AdditionalMetricsToRetainV2, func(m profile.MetricToRetain) bool { return exported(m.ExportMetric) }) {
 		l.warn("metricsExportConfig", "no metric is exported", "exportMetric true on a behavior or a retained metric")
 	}
 }
 
-func emptyProfile(l *linter, p *Profile) {
+func emptyProfile(l *linter, p *profile.Profile) {
 	if len(p.Uses()) == 0 && len(p.Behaviors) == 0 {
 		l.warn("behaviors", fmt.Sprintf("profile %s has neither behaviors nor metrics to retain: it does nothing", p.Name), "behaviors, or metrics in additionalMetricsToRetainV2")
 	}
 }
 
-func notForDetect(l *linter, a *MitigationAction) {
-	if a.Params != (ActionParams{}) && a.Params.AddThingsToThingGroup == nil {
+func notForDetect(l *linter, a *profile.MitigationAction) {
+	if a.Params != (profile.ActionParams{}) && a.Params.AddThingsToThingGroup == nil {
 		l.warn("actionParams", fmt.Sprintf("mitigation action %s is for Audit only", a.Name),
 			"addThingsToThingGroupParams, the one type that Detect takes")
 	}

@@ -1,17 +1,19 @@
-package profile
+package profilefile
 
 import (
 	"os"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/device-defender/device-defender/internal/defender/profile"
 )
 
 func TestEncodeJSON(t *testing.T) {
-	p := Profile{
+	p := profile.Profile{
 		Name: "P", Description: "<&>",
-		Behaviors: []Behavior{{Name: "B", Metric: "m", Criteria: &Criteria{ComparisonOperator: InSet, Value: &Value{Numbers: []float64{}}}}},
-		Tags:      []Tag{{Key: "k"}},
+		Behaviors: []profile.Behavior{{Name: "B", Metric: "m", Criteria: &profile.Criteria{ComparisonOperator: profile.InSet, Value: &profile.Value{Numbers: []float64{}}}}},
+		Tags:      []profile.Tag{{Key: "k"}},
 		Targets:   []string{},
 	}
 	const want = `{
@@ -43,10 +45,10 @@ func TestEncodeJSON(t *testing.T) {
 }
 
 func TestEncodeYAML(t *testing.T) {
-	p := Profile{
+	p := profile.Profile{
 		Name: "no", Description: "a: b #c",
-		Behaviors: []Behavior{{Name: "300", Metric: "aws:listening-tcp-ports", Criteria: &Criteria{ComparisonOperator: InPortSet, Value: &Value{Ports: []int32{443, 80}}}}},
-		Tags:      []Tag{{Key: "t", Value: "1:30"}, {Key: "true", Value: "2026-11-23"}},
+		Behaviors: []profile.Behavior{{Name: "300", Metric: "aws:listening-tcp-ports", Criteria: &profile.Criteria{ComparisonOperator: profile.InPortSet, Value: &profile.Value{Ports: []int32{443, 80}}}}},
+		Tags:      []profile.Tag{{Key: "t", Value: "1:30"}, {Key: "true", Value: "2026-11-23"}},
 	}
 	const want = `securityProfileName: "no"
 securityProfileDescription: 'a: b #c'

@@ -1,10 +1,13 @@
-package profile
+package profilefile
 
 import (
 	"fmt"
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/device-defender/device-defender/internal/defender/profile"
+	"github.com/device-defender/device-defender/internal/spelling"
 )
 
 // LintContext is what is known of the things that profiles are for. The more
@@ -18,8 +21,8 @@ type LintContext struct {
 
 // Sample is what one report says.
 type Sample struct {
-	Name   string           // for messages, as the file that it's from
-	Values map[string]Value // by the name of the metric
+	Name   string                   // for messages, as the file that it's from
+	Values map[string]profile.Value // by the name of the metric
 }
 
 // Fact is a part of LintContext.
@@ -35,18 +38,18 @@ const (
 // Rule is what documents are held to.
 type Rule struct {
 	Name        string
-	Severity    Severity // errors cannot be silenced
-	Summary     string   // one sentence
-	Explanation string   // a paragraph
-	Needs       Fact     // what the rule cannot do without
+	Severity    profile.Severity // errors cannot be silenced
+	Summary     string           // one sentence
+	Explanation string           // a paragraph
+	Needs       Fact             // what the rule cannot do without
 }
 
 // Rules returns all rules: first the errors, which Parse, Validate and Check
 // find, then the warnings of Lint.
 func Rules() []Rule {
 	var rules []Rule
-	for _, c := range checks {
-		rules = append(rules, Rule{Name: c.name, Severity: Error, Summary: c.summary, Explanation: checkExplanations[c.name]})
+	for _, c := range profile.Checks {
+		rules = append(rules, Rule{Name: c.Name, Severity: profile.Error, Summary: c.Summary, Explanation: checkExplanations[c.Name]})
 	}
 	for _, r := range lintRules {
 		rules = append(rules, r.Rule)
@@ -72,7 +75,7 @@ func nearestRule(name string) string {
 	for _, r := range Rules() {
 		names = append(names, r.Name)
 	}
-	return nearest(name, names)
+	return spelling.Nearest(name, names)
 }
 
 // Lint returns what is allowed in the set but probably not meant, in the order
@@ -80,14 +83,14 @@ func nearestRule(name string) string {
 //
 // A profile's own lint.ignore silences rules. One that names no rule is an
 // error, one that silences nothing a warning.
-func Lint(s *Set, o LintContext) []Problem {
+func Lint(s *Set, o LintContext) []profile.Problem {
 	l := linter{set: s, context: o, registry: s.Registry()}
 	for i := range lintRules {
 		l.apply(&lintRules[i])
 	}
 	kept := l.silence()
 	slices.SortStableFunc(kept, func(a, b finding) int { return a.index - b.index })
-	var problems []Problem
+	var problems []profile.Problem
 	for _, f := range kept {
 		if !slices.Contains(o.Ignore, f.Rule) && !s.unread(f.kind, f.index, f.Path, true) {
 			problems = append(problems, s.located(f.kind, f.index, f.Problem))
@@ -98,7 +101,7 @@ func Lint(s *Set, o LintContext) []Problem {
 }
 
 // Merge returns all problems in the order of the set's files.
-func (s *Set) Merge(problems ...[]Problem) []Problem {
+func (s *Set) Merge(problems ...[]profile.Problem) []profile.Problem {
 	all := slices.Concat(problems...)
 	s.sort(all)
 	return all
@@ -108,25 +111,25 @@ func (s *Set) Merge(problems ...[]Problem) []Problem {
 // in one behavior.
 type lintRule struct {
 	Rule
-	profile  func(*linter, *Profile)
+	profile  func(*linter, *profile.Profile)
 	behavior func(*linter, subject)
-	action   func(*linter, *MitigationAction)
+	action   func(*linter, *profile.MitigationAction)
 }
 
 // subject is a behavior that rules are applied to.
 type subject struct {
-	*Behavior
+	*profile.Behavior
 	path     string
-	criteria *Criteria // never nil
-	metric   Metric    // without what is not known of it
-	known    bool      // the metric's model
+	criteria *profile.Criteria // never nil
+	metric   profile.Metric    // without what is not known of it
+	known    bool              // the metric's model
 }
 
 // operator returns the path of the comparison operator.
 func (b subject) operator() string { return b.path + ".criteria.comparisonOperator" }
 
 // value returns the path of a member of the value.
-func (b subject) value(kind Kind) string { return b.path + ".criteria.value." + string(kind) }
+func (b subject) value(kind profile.Kind) string { return b.path + ".criteria.value." + string(kind) }
 
 // threshold returns the fixed number that the metric is compared with.
 func (b subject) threshold() (n float64, path string, ok bool) {
@@ -143,14 +146,14 @@ func (b subject) percent() (percent float64, ok bool) {
 	if b.criteria.StatisticalThreshold == nil {
 		return 0, false
 	}
-	return StatisticPercent(b.criteria.StatisticalThreshold.Statistic)
+	return profile.StatisticPercent(b.criteria.StatisticalThreshold.Statistic)
 }
 
 // linter collects what the rules find.
 type linter struct {
 	set      *Set
 	context  LintContext
-	registry Registry
+	registry profile.Registry
 
 	// What is being looked at.
 	rule     *lintRule
@@ -163,7 +166,7 @@ type linter struct {
 
 // finding is a problem that has not been located yet.
 type finding struct {
-	Problem
+	profile.Problem
 	kind     DocumentKind
 	index    int    // of the document
 	behavior string // "" is the whole profile
@@ -171,7 +174,7 @@ type finding struct {
 
 func (l *linter) warn(path, message, want string) {
 	l.found = append(l.found, finding{
-		Problem{Path: path, Severity: l.rule.Severity, Rule: l.rule.Name, Message: cut(message), Want: cut(want)},
+		profile.NewProblem(l.rule.Severity, path, l.rule.Name, message, want),
 		l.kind, l.index, l.behavior,
 	})
 }
@@ -216,15 +219,15 @@ func (l *linter) apply(r *lintRule) {
 	}
 }
 
-func (l *linter) subject(p *Profile, index int) subject {
-	b := subject{Behavior: &p.Behaviors[index], path: at("behaviors", index)}
+func (l *linter) subject(p *profile.Profile, index int) subject {
+	b := subject{Behavior: &p.Behaviors[index], path: profile.IndexPath("behaviors", index)}
 	if b.criteria = b.Criteria; b.criteria == nil {
-		b.criteria = &Criteria{}
+		b.criteria = &profile.Criteria{}
 	}
-	if b.metric, b.known = MetricOf(b.Metric, l.registry); !b.known {
-		b.metric = Metric{Name: b.Metric, Title: b.Metric}
-		if !IsAWS(b.Metric) {
-			b.metric.Side = Custom
+	if b.metric, b.known = profile.MetricOf(b.Metric, l.registry); !b.known {
+		b.metric = profile.Metric{Name: b.Metric, Title: b.Metric}
+		if !profile.IsAWS(b.Metric) {
+			b.metric.Side = profile.Custom
 		}
 	}
 	return b
@@ -243,7 +246,7 @@ func (l *linter) silence() []finding {
 		l.kind, l.index, l.behavior = ProfileDocument, i, ""
 		before := len(l.found)
 		for j, ignore := range p.Lint.Ignore {
-			l.ignore(p, at("lint.ignore", j), ignore, silenced)
+			l.ignore(p, profile.IndexPath("lint.ignore", j), ignore, silenced)
 		}
 		own = append(own, l.found[before:]...)
 		l.found = l.found[:before]
@@ -258,7 +261,7 @@ func (l *linter) silence() []finding {
 }
 
 // ignore marks the findings that one entry of lint.ignore is for.
-func (l *linter) ignore(p *Profile, path string, ignore LintIgnore, silenced []bool) {
+func (l *linter) ignore(p *profile.Profile, path string, ignore profile.LintIgnore, silenced []bool) {
 	rule, err := FindRule(ignore.Rule)
 	l.rule = findLintRule("lint-ignore")
 	switch {
@@ -272,16 +275,16 @@ func (l *linter) ignore(p *Profile, path string, ignore LintIgnore, silenced []b
 		}
 		l.warn(path+".rule", fmt.Sprintf("there is no rule %q", ignore.Rule), want)
 		return
-	case rule.Severity == Error:
+	case rule.Severity == profile.Error:
 		l.warn(path+".rule", fmt.Sprintf("rule %s cannot be ignored: AWS refuses what breaks it, or it does nothing", rule.Name), "the document mended")
 		return
 	}
-	if ignore.Behavior != "" && !slices.ContainsFunc(p.Behaviors, func(b Behavior) bool { return b.Name == ignore.Behavior }) {
+	if ignore.Behavior != "" && !slices.ContainsFunc(p.Behaviors, func(b profile.Behavior) bool { return b.Name == ignore.Behavior }) {
 		names := make([]string, len(p.Behaviors))
 		for i, b := range p.Behaviors {
 			names[i] = b.Name
 		}
-		l.warn(path+".behavior", fmt.Sprintf("the profile has no behavior %q", ignore.Behavior), suggest(ignore.Behavior, names))
+		l.warn(path+".behavior", fmt.Sprintf("the profile has no behavior %q", ignore.Behavior), spelling.Suggest(ignore.Behavior, names))
 		return
 	}
 	used := false

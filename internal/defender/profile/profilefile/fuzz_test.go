@@ -1,11 +1,11 @@
-package profile
+package profilefile
 
 import (
 	"os"
 	"regexp"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	"github.com/device-defender/device-defender/internal/defender/profile"
 )
 
 // lineBreak is what YAML takes for one.
@@ -64,32 +64,8 @@ func FuzzParse(f *testing.F) {
 				t.Errorf("changes %+v", changes)
 			}
 			for _, b := range p.Behaviors {
-				m, _ := MetricOf(b.Metric, set.Registry())
-				Expectation(b, m)
-			}
-		}
-	})
-}
-
-// FuzzParseTarget holds targets to what they are written as.
-func FuzzParseTarget(f *testing.F) {
-	for _, seed := range []string{"all/things", "g", "thinggroup/g", "arn:aws:iot:us-east-1:123456789012:thinggroup/a:b", "arn:aws-cn:iot:cn-north-1:123456789012:all/things", "arn:::::", "/"} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		target, err := ParseTarget(text)
-		if err != nil {
-			return
-		}
-		for _, spelling := range []string{target.ARN("eu-west-1", "123456789012"), target.Short()} {
-			again, err := ParseTarget(spelling)
-			if err != nil || again.Short() != target.Short() {
-				t.Errorf("%q: %+v, then %q: %+v, %v", text, target, spelling, again, err)
-			}
-		}
-		if target.Region != "" {
-			if diff := cmp.Diff(text, target.ARN("", "")); diff != "" {
-				t.Error(diff)
+				m, _ := profile.MetricOf(b.Metric, set.Registry())
+				profile.Expectation(b, m)
 			}
 		}
 	})

@@ -1,4 +1,4 @@
-package profile
+package profilefile
 
 import (
 	"fmt"
@@ -9,21 +9,23 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/device-defender/device-defender/internal/defender/profile"
 )
 
 // tutorial is testdata/data-exfiltration-check.json.
-var tutorial = Profile{
+var tutorial = profile.Profile{
 	Name:        "DataExfiltrationCheck",
 	Description: "Alerts on a possible data exfiltration attempt on devices",
-	Behaviors: []Behavior{{
+	Behaviors: []profile.Behavior{{
 		Name:   "PacketExfiltration",
 		Metric: "aws:all-packets-out",
-		Criteria: &Criteria{
-			ComparisonOperator:           GreaterThan,
+		Criteria: &profile.Criteria{
+			ComparisonOperator:           profile.GreaterThan,
 			DurationSeconds:              new(int32(300)),
 			ConsecutiveDatapointsToAlarm: new(int32(1)),
 			ConsecutiveDatapointsToClear: new(int32(1)),
-			StatisticalThreshold:         &StatisticalThreshold{Statistic: "p99.99"},
+			StatisticalThreshold:         &profile.StatisticalThreshold{Statistic: "p99.99"},
 		},
 	}},
 	AdditionalMetricsToRetain: []string{
@@ -37,7 +39,7 @@ func TestTutorialsProfile(t *testing.T) {
 	if err != nil || problems != nil {
 		t.Fatal(err, problems)
 	}
-	if diff := cmp.Diff([]Profile{tutorial}, set.Profiles); diff != "" {
+	if diff := cmp.Diff([]profile.Profile{tutorial}, set.Profiles); diff != "" {
 		t.Error(diff)
 	}
 	if problems := set.Validate(); problems != nil {
@@ -60,12 +62,12 @@ behaviors:
     statisticalThreshold: {statistic: p99.99}
 additionalMetricsToRetain: [aws:num-connection-attempts, aws:destination-ip-addresses,
   aws:all-packets-out, "aws:all-packets-in", 'aws:source-ip-address', aws:num-messages-sent]
-`, string(EncodeYAML(tutorial)), string(EncodeYAML([]Profile{tutorial})), string(EncodeJSON([]Profile{tutorial}))} {
+`, string(EncodeYAML(tutorial)), string(EncodeYAML([]profile.Profile{tutorial})), string(EncodeJSON([]profile.Profile{tutorial}))} {
 		set, problems := Parse("-", []byte(document))
 		if problems != nil {
 			t.Errorf("%v in\n%s", problems, document)
 		}
-		if diff := cmp.Diff([]Profile{tutorial}, set.Profiles); diff != "" {
+		if diff := cmp.Diff([]profile.Profile{tutorial}, set.Profiles); diff != "" {
 			t.Errorf("%s\nof\n%s", diff, document)
 		}
 	}
@@ -85,18 +87,18 @@ targets: []
 	if problems != nil {
 		t.Fatal(problems)
 	}
-	metric := func(name string, v Value) Behavior {
-		return Behavior{Name: name, Metric: "m", Criteria: &Criteria{ComparisonOperator: LessThan, Value: &v}}
+	metric := func(name string, v profile.Value) profile.Behavior {
+		return profile.Behavior{Name: name, Metric: "m", Criteria: &profile.Criteria{ComparisonOperator: profile.LessThan, Value: &v}}
 	}
-	want := Profile{
+	want := profile.Profile{
 		Name: "No", Description: "2026-11-23",
-		Behaviors: []Behavior{
-			metric("off", Value{Number: new(31.0)}),
-			metric("300", Value{Number: new(-1500.0)}),
-			metric("300", Value{Numbers: []float64{5, 1000, 0.5, 12345678901234567}}),
-			metric("n", Value{Count: new(int64(9007199254740993))}), // not a float64
+		Behaviors: []profile.Behavior{
+			metric("off", profile.Value{Number: new(31.0)}),
+			metric("300", profile.Value{Number: new(-1500.0)}),
+			metric("300", profile.Value{Numbers: []float64{5, 1000, 0.5, 12345678901234567}}),
+			metric("n", profile.Value{Count: new(int64(9007199254740993))}), // not a float64
 		},
-		Tags: []Tag{}, Targets: []string{},
+		Tags: []profile.Tag{}, Targets: []string{},
 	}
 	want.Behaviors[0].SuppressAlerts, want.Behaviors[1].ExportMetric = new(true), new(false)
 	if diff := cmp.Diff(want, set.Profiles[0]); diff != "" {
@@ -117,7 +119,7 @@ behaviors:
 	if problems != nil {
 		t.Fatal(problems)
 	}
-	want := &Criteria{ComparisonOperator: LessThan, DurationSeconds: new(int32(600)), Value: &Value{Count: new(int64(5))}}
+	want := &profile.Criteria{ComparisonOperator: profile.LessThan, DurationSeconds: new(int32(600)), Value: &profile.Value{Count: new(int64(5))}}
 	if diff := cmp.Diff(want, set.Profiles[0].Behaviors[1].Criteria); diff != "" {
 		t.Error(diff)
 	}
@@ -294,7 +296,7 @@ func TestManyFaults(t *testing.T) {
 // TestRestIsRead checks that a fault keeps nothing else from being read.
 func TestRestIsRead(t *testing.T) {
 	set, problems := Parse("a.yaml", []byte("metricName: m\nmetricType: 5\n---\nmetricName: n\nmetricType: number\n---\nmetricName: {\n"))
-	want := []CustomMetric{{Name: "m"}, {Name: "n", Type: "number"}}
+	want := []profile.CustomMetric{{Name: "m"}, {Name: "n", Type: "number"}}
 	if diff := cmp.Diff(want, set.CustomMetrics); diff != "" || len(problems) != 2 {
 		t.Errorf("%s, problems %v", diff, problems)
 	}
@@ -334,8 +336,8 @@ func TestLoad(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []CustomMetric{{Name: "stdin"}, {Name: "a"}, {Name: "b"}, {Name: "c"}}
-	if diff := cmp.Diff(want, set.CustomMetrics, cmpopts.IgnoreFields(CustomMetric{}, "Type")); diff != "" {
+	want := []profile.CustomMetric{{Name: "stdin"}, {Name: "a"}, {Name: "b"}, {Name: "c"}}
+	if diff := cmp.Diff(want, set.CustomMetrics, cmpopts.IgnoreFields(profile.CustomMetric{}, "Type")); diff != "" {
 		t.Error(diff)
 	}
 	if len(problems) != 1 || problems[0].File != filepath.Join(folder, "d.json") {

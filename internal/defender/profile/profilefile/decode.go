@@ -1,4 +1,4 @@
-package profile
+package profilefile
 
 import (
 	"fmt"
@@ -6,23 +6,25 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/device-defender/device-defender/internal/defender/profile"
+	"github.com/device-defender/device-defender/internal/spelling"
 )
 
 // decoder fills a document from nodes. It reports everything that does not
 // fit, and reads all that does.
 type decoder struct {
 	file     string
-	problems []Problem
+	problems []profile.Problem
 	unread   int             // how much did not fit
 	broken   map[string]bool // where, as in source
 }
 
 // report notes a problem at a place of the file.
 func (d *decoder) report(line, column int, path, rule, message, want string) {
-	d.problems = append(d.problems, Problem{
-		File: d.file, Line: line, Column: column, Path: path,
-		Severity: Error, Rule: rule, Message: cut(message), Want: cut(want),
-	})
+	p := profile.NewProblem(profile.Error, path, rule, message, want)
+	p.File, p.Line, p.Column = d.file, line, column
+	d.problems = append(d.problems, p)
 }
 
 // unfit reports a value of the wrong type.
@@ -38,7 +40,7 @@ func (d *decoder) unfit(n *node, path, want string) {
 	case textNode:
 		what = strconv.Quote(n.text) + " is text"
 	default:
-		what = lastKey(path) + " is " + what
+		what = profile.LastKey(path) + " is " + what
 	}
 	d.report(n.line, n.column, path, "wrong-type", what, want)
 }
@@ -49,11 +51,6 @@ func (d *decoder) breaks(path string) {
 	for around := range enclosing(path) {
 		d.broken[around] = d.broken[around] || around == path
 	}
-}
-
-// lastKey returns the last key of a path.
-func lastKey(path string) string {
-	return path[strings.LastIndexByte(path, '.')+1:]
 }
 
 // decode fills the value from the node.
@@ -85,7 +82,7 @@ func (d *decoder) decode(n *node, path string, v reflect.Value) {
 		}
 		list := reflect.MakeSlice(v.Type(), len(n.items), len(n.items))
 		for i, item := range n.items {
-			d.decode(item, at(path, i), list.Index(i))
+			d.decode(item, profile.IndexPath(path, i), list.Index(i))
 		}
 		v.Set(list)
 	case reflect.Map:
@@ -96,7 +93,7 @@ func (d *decoder) decode(n *node, path string, v reflect.Value) {
 		m := reflect.MakeMapWithSize(v.Type(), len(n.fields))
 		for _, f := range n.fields {
 			value := reflect.New(v.Type().Elem()).Elem()
-			d.decode(f.value, join(path, f.key), value)
+			d.decode(f.value, profile.JoinPath(path, f.key), value)
 			m.SetMapIndex(reflect.ValueOf(f.key), value)
 		}
 		v.Set(m)
@@ -181,25 +178,25 @@ func (d *decoder) object(n *node, path string, v reflect.Value) {
 	for _, f := range n.fields {
 		i := slices.Index(known, f.key)
 		if i >= 0 {
-			d.decode(f.value, join(path, f.key), v.Field(i))
+			d.decode(f.value, profile.JoinPath(path, f.key), v.Field(i))
 			continue
 		}
-		if path == "" && f.key == "clientRequestToken" && v.Type() != reflect.TypeFor[Profile]() {
+		if path == "" && f.key == "clientRequestToken" && v.Type() != reflect.TypeFor[profile.Profile]() {
 			continue // the AWS CLI's skeletons have it
 		}
 		message := fmt.Sprintf("unknown key %q", f.key)
 		want := ""
-		switch suggestion := nearest(f.key, known); {
+		switch suggestion := spelling.Nearest(f.key, known); {
 		case path == "" && slices.Contains(outputOnly, f.key):
 			want = "no such key: AWS answers it, and does not take it"
 		case suggestion != "":
 			want = strconv.Quote(suggestion)
 			// What is said of the misspelt key is enough.
-			d.breaks(join(path, suggestion))
+			d.breaks(profile.JoinPath(path, suggestion))
 		default:
 			want = "one of " + strings.Join(known, ", ")
 		}
-		d.report(f.line, f.column, join(path, f.key), "unknown-key", message, want)
+		d.report(f.line, f.column, profile.JoinPath(path, f.key), "unknown-key", message, want)
 	}
 }
 

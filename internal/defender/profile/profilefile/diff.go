@@ -1,4 +1,4 @@
-package profile
+package profilefile
 
 import (
 	"encoding/json"
@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
+
+	"github.com/device-defender/device-defender/internal/defender/profile"
 )
 
 // ChangeKind says what happened to a value.
@@ -41,7 +43,7 @@ type Change struct {
 // metrics, tags and targets. The order of behaviors is a difference only when
 // it's the only one. A new profile whose Tags or Targets are nil says nothing
 // about them, and they are not compared.
-func Diff(old, new *Profile) []Change {
+func Diff(old, new *profile.Profile) []Change {
 	ignored := map[string]bool{"lint": true}
 	if new != nil {
 		ignored["tags"] = new.Tags == nil
@@ -49,7 +51,7 @@ func Diff(old, new *Profile) []Change {
 	}
 	before, after := normal(old), normal(new)
 	var d differ
-	for _, key := range keysOf(reflect.TypeFor[Profile]()) {
+	for _, key := range keysOf(reflect.TypeFor[profile.Profile]()) {
 		if !ignored[key] {
 			d.compare(key, before[key], after[key])
 		}
@@ -62,7 +64,7 @@ func Diff(old, new *Profile) []Change {
 	return d.changes
 }
 
-func behaviorNames(p *Profile) []string {
+func behaviorNames(p *profile.Profile) []string {
 	names := make([]string, len(p.Behaviors))
 	for i, b := range p.Behaviors {
 		names[i] = b.Name
@@ -96,7 +98,7 @@ type object struct {
 
 // normal returns the profile's members by key in the one spelling that is
 // compared: scalars, []any for sets, *object and *named.
-func normal(p *Profile) map[string]any {
+func normal(p *profile.Profile) map[string]any {
 	if p == nil {
 		return nil
 	}
@@ -121,7 +123,7 @@ func normal(p *Profile) map[string]any {
 		}
 		behaviors.add(b.Name, generic(reflect.ValueOf(b)))
 	}
-	for _, r := range RetainedMetrics(p) {
+	for _, r := range profile.RetainedMetrics(p) {
 		name := r.Metric
 		if d := normalDimension(r.MetricDimension); d != nil {
 			name += " " + d.Operator + " " + d.DimensionName
@@ -134,7 +136,7 @@ func normal(p *Profile) map[string]any {
 		tags.add(tag.Key, tag.Value)
 	}
 	for _, text := range p.Targets {
-		if target, err := ParseTarget(text); err == nil {
+		if target, err := profile.ParseTarget(text); err == nil {
 			text = target.Short()
 		}
 		targets.add(text, text)
@@ -147,9 +149,9 @@ func normal(p *Profile) map[string]any {
 	return members
 }
 
-func normalDimension(d *MetricDimension) *MetricDimension {
+func normalDimension(d *profile.MetricDimension) *profile.MetricDimension {
 	if d != nil && d.Operator == "" {
-		return &MetricDimension{DimensionName: d.DimensionName, Operator: "IN"}
+		return &profile.MetricDimension{DimensionName: d.DimensionName, Operator: "IN"}
 	}
 	return d
 }
@@ -283,7 +285,7 @@ func (d *differ) compare(path string, old, new any) {
 			}
 		}
 		for _, key := range keys {
-			d.compare(join(path, key), a.values[key], b.values[key])
+			d.compare(profile.JoinPath(path, key), a.values[key], b.values[key])
 		}
 		return
 	}

@@ -1,4 +1,4 @@
-package profile
+package profilefile
 
 import (
 	"fmt"
@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/device-defender/device-defender/internal/defender/profile"
 )
 
 // sound is all that a profile needs for no rule to say anything of it but of
@@ -56,7 +58,7 @@ func lint(t *testing.T, documents string, o LintContext) []string {
 	return briefly(Lint(set, o))
 }
 
-func briefly(problems []Problem) []string {
+func briefly(problems []profile.Problem) []string {
 	var brief []string
 	for _, p := range problems {
 		brief = append(brief, p.Rule+" "+strings.TrimPrefix(p.Path, "behaviors[0].criteria."))
@@ -281,7 +283,7 @@ func TestLintProfiles(t *testing.T) {
 
 // gateway is a report of a core: it listens for MQTT and SSH, and talks to AWS
 // and to itself.
-var gateway = Sample{Name: "gateway.json", Values: map[string]Value{
+var gateway = Sample{Name: "gateway.json", Values: map[string]profile.Value{
 	"aws:listening-tcp-ports":             {Ports: []int32{22, 8883}},
 	"aws:listening-udp-ports":             {Ports: []int32{}},
 	"aws:num-listening-tcp-ports":         {Count: new(int64(2))},
@@ -342,7 +344,7 @@ func TestLintTutorial(t *testing.T) {
 		t.Fatal(err, problems)
 	}
 	const file = "testdata/data-exfiltration-check.json"
-	want := []Problem{
+	want := []profile.Problem{
 		{File: file, Line: 1, Column: 1, Path: "alertTargets", Rule: "no-alert-target"},
 		{File: file, Line: 9, Column: 39, Path: "behaviors[0].criteria.comparisonOperator", Rule: "inverted-operator"},
 		{File: file, Line: 11, Column: 49, Path: "behaviors[0].criteria.consecutiveDatapointsToAlarm", Rule: "single-datapoint"},
@@ -351,7 +353,7 @@ func TestLintTutorial(t *testing.T) {
 	}
 	got := Lint(set, LintContext{Things: 1, Interval: 5 * time.Minute})
 	for i := range got {
-		if got[i].Severity != Warning || got[i].Want == "" {
+		if got[i].Severity != profile.Warning || got[i].Want == "" {
 			t.Errorf("%+v", got[i])
 		}
 		got[i].Severity, got[i].Message, got[i].Want = 0, "", ""
@@ -364,7 +366,7 @@ func TestLintTutorial(t *testing.T) {
 // The profiles that are shipped are clean, but for what cannot be said for
 // every account, and for the tutorial's own one datapoint.
 func TestLintShippedProfiles(t *testing.T) {
-	set, problems, err := Load([]string{"../../../artifacts/profiles"}, nil)
+	set, problems, err := Load([]string{"../../../../artifacts/profiles"}, nil)
 	if err != nil || problems != nil {
 		t.Fatal(err, problems)
 	}
@@ -397,7 +399,7 @@ func TestLintRules(t *testing.T) {
 		if r.Summary == "" || len(r.Explanation) < len(r.Summary)/2 || !strings.HasSuffix(r.Explanation, ".") {
 			t.Errorf("rule %s is not explained", r.Name)
 		}
-		if r.Severity == Warning && !found[r.Name] {
+		if r.Severity == profile.Warning && !found[r.Name] {
 			t.Errorf("no test breaks rule %s", r.Name)
 		}
 		if got, err := FindRule(r.Name); err != nil || got != r {
@@ -417,11 +419,11 @@ func TestLintRules(t *testing.T) {
 // A set that is not from files is linted too, and what is not valid is passed
 // over.
 func TestLintWithoutFiles(t *testing.T) {
-	empty := Profile{Name: "P", Behaviors: []Behavior{
-		{}, {Criteria: &Criteria{}}, {Metric: "aws:listening-tcp-ports", Criteria: &Criteria{ComparisonOperator: InPortSet, Value: &Value{}}},
-		{Metric: "aws:all-bytes-out", Criteria: &Criteria{StatisticalThreshold: &StatisticalThreshold{Statistic: "Average"}}},
+	empty := profile.Profile{Name: "P", Behaviors: []profile.Behavior{
+		{}, {Criteria: &profile.Criteria{}}, {Metric: "aws:listening-tcp-ports", Criteria: &profile.Criteria{ComparisonOperator: profile.InPortSet, Value: &profile.Value{}}},
+		{Metric: "aws:all-bytes-out", Criteria: &profile.Criteria{StatisticalThreshold: &profile.StatisticalThreshold{Statistic: "Average"}}},
 	}}
-	set := &Set{Profiles: []Profile{tutorial, empty}}
+	set := &Set{Profiles: []profile.Profile{tutorial, empty}}
 	got := Lint(set, LintContext{Things: 1, Interval: time.Minute, Samples: []Sample{gateway}, Ignore: []string{"unreported-metric"}})
 	want := []string{
 		"inverted-operator comparisonOperator", "percentile-few-things statisticalThreshold", "single-datapoint consecutiveDatapointsToAlarm",
@@ -450,10 +452,10 @@ func FuzzLint(f *testing.F) {
 			t.Fatal(diff)
 		}
 		for i := range set.Profiles {
-			set.Profiles[i].Lint = &LintOptions{}
+			set.Profiles[i].Lint = &profile.LintOptions{}
 			for _, r := range Rules() {
-				if r.Severity == Warning {
-					set.Profiles[i].Lint.Ignore = append(set.Profiles[i].Lint.Ignore, LintIgnore{Rule: r.Name})
+				if r.Severity == profile.Warning {
+					set.Profiles[i].Lint.Ignore = append(set.Profiles[i].Lint.Ignore, profile.LintIgnore{Rule: r.Name})
 				}
 			}
 		}

@@ -1,4 +1,4 @@
-package profile
+package profilefile
 
 import (
 	"bytes"
@@ -26,7 +26,7 @@ func encode(value any, indent string) []byte {
 	encoder.SetEscapeHTML(false)
 	encoder.SetIndent("", indent)
 	if err := encoder.Encode(value); err != nil {
-		panic(fmt.Sprintf("profile: encoding %T: %v", value, err))
+		panic(fmt.Sprintf("profilefile: encoding %T: %v", value, err))
 	}
 	return b.Bytes()
 }
@@ -36,13 +36,13 @@ func encode(value any, indent string) []byte {
 func EncodeYAML(document any) []byte {
 	n, err := new(builder).readJSON(EncodeJSON(document))
 	if err != nil {
-		panic(fmt.Sprintf("profile: encoding %T: %v", document, err))
+		panic(fmt.Sprintf("profilefile: encoding %T: %v", document, err))
 	}
 	var b bytes.Buffer
 	encoder := yaml.NewEncoder(&b)
 	encoder.SetIndent(2)
 	if err := encoder.Encode(n.yaml()); err != nil {
-		panic(fmt.Sprintf("profile: encoding %T: %v", document, err))
+		panic(fmt.Sprintf("profilefile: encoding %T: %v", document, err))
 	}
 	encoder.Close()
 	return b.Bytes()

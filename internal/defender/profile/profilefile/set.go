@@ -1,8 +1,10 @@
-package profile
+package profilefile
 
 import (
 	"iter"
 	"strings"
+
+	"github.com/device-defender/device-defender/internal/defender/profile"
 )
 
 // DocumentKind is one of the four kinds of documents.
@@ -35,10 +37,10 @@ func (k DocumentKind) String() string {
 // Set is what a number of files hold. A Set that was not read from files may
 // be made as a literal; its problems are then not located.
 type Set struct {
-	Profiles          []Profile
-	CustomMetrics     []CustomMetric
-	Dimensions        []Dimension
-	MitigationActions []MitigationAction
+	Profiles          []profile.Profile
+	CustomMetrics     []profile.CustomMetric
+	Dimensions        []profile.Dimension
+	MitigationActions []profile.MitigationAction
 
 	// sources says where the documents are from, by kind and in the order of
 	// the list of that kind.
@@ -93,7 +95,7 @@ func enclosing(path string) iter.Seq[string] {
 }
 
 // located fills in where the problem's path is in the files.
-func (s *Set) located(kind DocumentKind, index int, p Problem) Problem {
+func (s *Set) located(kind DocumentKind, index int, p profile.Problem) profile.Problem {
 	p.File, p.Line, p.Column = s.Locate(kind, index, p.Path)
 	return p
 }
@@ -111,8 +113,8 @@ func (s *Set) add(other *Set) {
 }
 
 // Registry returns the custom metrics and dimensions that the set defines.
-func (s *Set) Registry() Registry {
-	r := Registry{CustomMetrics: map[string]string{}, Dimensions: map[string]bool{}}
+func (s *Set) Registry() profile.Registry {
+	r := profile.Registry{CustomMetrics: map[string]string{}, Dimensions: map[string]bool{}}
 	for _, m := range s.CustomMetrics {
 		r.CustomMetrics[m.Name] = m.Type
 	}
@@ -120,23 +122,4 @@ func (s *Set) Registry() Registry {
 		r.Dimensions[d.Name] = true
 	}
 	return r
-}
-
-// Registry is what is registered in an account beside its profiles. A nil map
-// says that it's not known, and references are not checked.
-type Registry struct {
-	CustomMetrics map[string]string // name -> type
-	Dimensions    map[string]bool
-
-	// open says that there may be more than is listed.
-	open bool
-}
-
-// MetricOf returns the model of an aws: metric or of a registered custom
-// metric.
-func MetricOf(name string, r Registry) (Metric, bool) {
-	if metricType, ok := r.CustomMetrics[name]; ok && !IsAWS(name) {
-		return CustomMetricOf(name, metricType)
-	}
-	return FindMetric(name)
 }

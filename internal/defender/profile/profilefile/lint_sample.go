@@ -1,7 +1,9 @@
-package profile
+package profilefile
 
 import (
 	"fmt"
+
+	"github.com/device-defender/device-defender/internal/defender/profile"
 )
 
 func sampleViolates(l *linter, b subject) {
@@ -10,7 +12,7 @@ func sampleViolates(l *linter, b subject) {
 		if !ok || b.MetricDimension != nil {
 			continue
 		}
-		norm, err := NewNorm(b.criteria, b.metric.Kind)
+		norm, err := profile.NewNorm(b.criteria, b.metric.Kind)
 		if err != nil || b.metric.Delta {
 			continue
 		}
@@ -20,14 +22,14 @@ func sampleViolates(l *linter, b subject) {
 			offending := norm.Offending(v)
 			l.warn(b.value(norm.Kind()), fmt.Sprintf("%s: %s", sample.Name, offence(b, offending)), remedy(b, offending))
 		default:
-			l.warn(b.value(norm.Kind()), fmt.Sprintf("%s: %s, and normal is %s", sample.Name, quantity(v, b.metric), Expectation(*b.Behavior, b.metric)),
+			l.warn(b.value(norm.Kind()), fmt.Sprintf("%s: %s, and normal is %s", sample.Name, profile.Quantity(v, b.metric), profile.Expectation(*b.Behavior, b.metric)),
 				"a threshold that this thing keeps")
 		}
 	}
 }
 
 // offence says what of a sample is not normal.
-func offence(b subject, offending Value) string {
+func offence(b subject, offending profile.Value) string {
 	what := b.metric.Title + " has"
 	switch b.Metric {
 	case destinations:
@@ -41,7 +43,7 @@ func offence(b subject, offending Value) string {
 }
 
 // remedy says how the behavior would allow it.
-func remedy(b subject, offending Value) string {
+func remedy(b subject, offending profile.Value) string {
 	if b.criteria.ComparisonOperator.Excludes() {
 		return few(offending, b.metric) + " not in the list, or not on the host"
 	}
@@ -49,22 +51,22 @@ func remedy(b subject, offending Value) string {
 }
 
 // few returns the first elements of a list.
-func few(v Value, m Metric) string {
+func few(v profile.Value, m profile.Metric) string {
 	const most = 8
 	rest := v.Len() - most
 	v.CIDRs, v.Ports = v.CIDRs[:min(most, len(v.CIDRs))], v.Ports[:min(most, len(v.Ports))]
 	v.Numbers, v.Strings = v.Numbers[:min(most, len(v.Numbers))], v.Strings[:min(most, len(v.Strings))]
-	text := FormatValue(v, m)
+	text := profile.FormatValue(v, m)
 	if rest > 0 {
 		text += fmt.Sprintf(" and %d more", rest)
 	}
 	return text
 }
 
-func unreportedMetric(l *linter, p *Profile) {
+func unreportedMetric(l *linter, p *profile.Profile) {
 	for _, u := range p.Uses() {
-		metric, known := MetricOf(u.Name, l.registry)
-		if known && metric.Side == CloudSide || !known && IsAWS(u.Name) {
+		metric, known := profile.MetricOf(u.Name, l.registry)
+		if known && metric.Side == profile.CloudSide || !known && profile.IsAWS(u.Name) {
 			continue
 		}
 		l.within(u)

@@ -1,4 +1,4 @@
-package profile
+package profilefile
 
 import (
 	"fmt"
@@ -7,6 +7,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/device-defender/device-defender/internal/defender/profile"
 )
 
 // approximately ignores what binary fractions do to money.
@@ -25,11 +27,11 @@ func TestCostExamples(t *testing.T) {
 		{100, 4, 30 * time.Minute, 576_000, 0.144},
 		{1, 10, 5 * time.Minute, 86_400, 0.0216},
 	} {
-		var p Profile
+		var p profile.Profile
 		for i := range test.metrics {
-			p.AdditionalMetricsToRetainV2 = append(p.AdditionalMetricsToRetainV2, MetricToRetain{Metric: fmt.Sprint("metric", i)})
+			p.AdditionalMetricsToRetainV2 = append(p.AdditionalMetricsToRetainV2, profile.MetricToRetain{Metric: fmt.Sprint("metric", i)})
 		}
-		e := Cost(&Set{Profiles: []Profile{p}}, Fleet{Things: test.things, Interval: test.interval})
+		e := Cost(&Set{Profiles: []profile.Profile{p}}, Fleet{Things: test.things, Interval: test.interval})
 		if e.RuleDatapoints != test.datapoints || !cmp.Equal(e.USD, test.usd, approximately) {
 			t.Errorf("%d things: %+v", test.things, e)
 		}

@@ -1,13 +1,15 @@
-package profile
+package profilefile
 
 import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/device-defender/device-defender/internal/defender/profile"
 )
 
 // parseOne returns the one profile of a text.
-func parseOne(t *testing.T, text string) *Profile {
+func parseOne(t *testing.T, text string) *profile.Profile {
 	t.Helper()
 	if text == "" {
 		return nil
@@ -114,8 +116,8 @@ func TestDiffLeavesItsInput(t *testing.T) {
 func TestRetainedMetrics(t *testing.T) {
 	p := parseOne(t, `{"securityProfileName": "P", "additionalMetricsToRetain": ["a", "b", "a"],
 		"additionalMetricsToRetainV2": [{"metric": "b"}, {"metric": "a", "metricDimension": {"dimensionName": "d"}}]}`)
-	want := []MetricToRetain{{Metric: "b"}, {Metric: "a", MetricDimension: &MetricDimension{DimensionName: "d"}}, {Metric: "a"}}
-	if diff := cmp.Diff(want, RetainedMetrics(p)); diff != "" {
+	want := []profile.MetricToRetain{{Metric: "b"}, {Metric: "a", MetricDimension: &profile.MetricDimension{DimensionName: "d"}}, {Metric: "a"}}
+	if diff := cmp.Diff(want, profile.RetainedMetrics(p)); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -1,4 +1,4 @@
-package profile
+package profilefile
 
 import (
 	"strconv"
@@ -75,17 +75,4 @@ func (n *node) find(path string) *node {
 		n = next
 	}
 	return n
-}
-
-// join returns the path of a key of the value at path.
-func join(path, key string) string {
-	if path == "" {
-		return key
-	}
-	return path + "." + key
-}
-
-// at returns the path of an element of the list at path.
-func at(path string, index int) string {
-	return path + "[" + strconv.Itoa(index) + "]"
 }

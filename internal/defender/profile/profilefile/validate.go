@@ -1,8 +1,10 @@
-package profile
+package profilefile
 
 import (
 	"fmt"
 	"slices"
+
+	"github.com/device-defender/device-defender/internal/defender/profile"
 )
 
 // Validate returns everything in the set that AWS would refuse or that would
@@ -10,15 +12,15 @@ import (
 // what only the set shows, as a name that two documents have. References to
 // custom metrics and dimensions that are not in the set are taken to be
 // registered already. What Parse has reported is not reported again.
-func (s *Set) Validate() []Problem {
+func (s *Set) Validate() []profile.Problem {
 	v := validation{set: s}
 	registry := s.Registry()
-	registry.open = true
+	registry.Open = true
 	// name, problems and the most there may be of each kind
-	validateAll(&v, ProfileDocument, s.Profiles, 0, func(p *Profile) (string, []Problem) { return p.Name, p.Check(registry) })
-	validateAll(&v, CustomMetricDocument, s.CustomMetrics, MaxCustomMetrics, func(m *CustomMetric) (string, []Problem) { return m.Name, m.Check() })
-	validateAll(&v, DimensionDocument, s.Dimensions, MaxDimensions, func(d *Dimension) (string, []Problem) { return d.Name, d.Check() })
-	validateAll(&v, MitigationActionDocument, s.MitigationActions, MaxMitigationActions, func(a *MitigationAction) (string, []Problem) { return a.Name, a.Check() })
+	validateAll(&v, ProfileDocument, s.Profiles, 0, func(p *profile.Profile) (string, []profile.Problem) { return p.Name, p.Check(registry) })
+	validateAll(&v, CustomMetricDocument, s.CustomMetrics, profile.MaxCustomMetrics, func(m *profile.CustomMetric) (string, []profile.Problem) { return m.Name, m.Check() })
+	validateAll(&v, DimensionDocument, s.Dimensions, profile.MaxDimensions, func(d *profile.Dimension) (string, []profile.Problem) { return d.Name, d.Check() })
+	validateAll(&v, MitigationActionDocument, s.MitigationActions, profile.MaxMitigationActions, func(a *profile.MitigationAction) (string, []profile.Problem) { return a.Name, a.Check() })
 	v.targets()
 	s.sort(v.problems)
 	return v.problems
@@ -30,11 +32,11 @@ var nameKeys = [documentKinds]string{"securityProfileName", "metricName", "name"
 // validation collects the problems of a set.
 type validation struct {
 	set      *Set
-	problems []Problem
+	problems []profile.Problem
 }
 
 // report adds a problem of a document, unless Parse has said why.
-func (v *validation) report(kind DocumentKind, index int, p Problem) {
+func (v *validation) report(kind DocumentKind, index int, p profile.Problem) {
 	missing := p.Rule == "required" || p.Rule == "threshold"
 	if !v.set.unread(kind, index, p.Path, missing) {
 		v.problems = append(v.problems, v.set.located(kind, index, p))
@@ -42,7 +44,7 @@ func (v *validation) report(kind DocumentKind, index int, p Problem) {
 }
 
 // validateAll checks the documents of one kind; most is 0 for no limit.
-func validateAll[T any](v *validation, kind DocumentKind, documents []T, most int, check func(*T) (string, []Problem)) {
+func validateAll[T any](v *validation, kind DocumentKind, documents []T, most int, check func(*T) (string, []profile.Problem)) {
 	first := map[string]int{}
 	for i := range documents {
 		name, problems := check(&documents[i])
@@ -57,14 +59,14 @@ func validateAll[T any](v *validation, kind DocumentKind, documents []T, most in
 			if file, line, _ := v.set.Locate(kind, other, nameKeys[kind]); line > 0 {
 				message += fmt.Sprintf(", the other at %s:%d", file, line)
 			}
-			v.report(kind, i, Problem{Path: nameKeys[kind], Severity: Error, Rule: "duplicate-name", Message: message, Want: "a name of its own"})
+			v.report(kind, i, profile.Problem{Path: nameKeys[kind], Severity: profile.Error, Rule: "duplicate-name", Message: message, Want: "a name of its own"})
 			continue
 		}
 		first[name] = i
 	}
 	if most > 0 && len(first) > most {
-		v.report(kind, len(documents)-1, Problem{
-			Severity: Error, Rule: "quota",
+		v.report(kind, len(documents)-1, profile.Problem{
+			Severity: profile.Error, Rule: "quota",
 			Message: fmt.Sprintf("the set has %d %ss", len(first), kind), Want: fmt.Sprintf("%d at most in an account", most),
 		})
 	}
@@ -75,15 +77,15 @@ func (v *validation) targets() {
 	profiles := map[string]int{}
 	for i, p := range v.set.Profiles {
 		for j, text := range p.Targets {
-			target, err := ParseTarget(text)
+			target, err := profile.ParseTarget(text)
 			if err != nil {
 				continue
 			}
-			if profiles[target.Short()]++; profiles[target.Short()] == MaxProfilesPerTarget+1 {
-				v.report(ProfileDocument, i, Problem{
-					Path: at("targets", j), Severity: Error, Rule: "quota",
-					Message: fmt.Sprintf("%s is the target of more than %d profiles", target.Short(), MaxProfilesPerTarget),
-					Want:    fmt.Sprintf("%d profiles at most per target", MaxProfilesPerTarget),
+			if profiles[target.Short()]++; profiles[target.Short()] == profile.MaxProfilesPerTarget+1 {
+				v.report(ProfileDocument, i, profile.Problem{
+					Path: profile.IndexPath("targets", j), Severity: profile.Error, Rule: "quota",
+					Message: fmt.Sprintf("%s is the target of more than %d profiles", target.Short(), profile.MaxProfilesPerTarget),
+					Want:    fmt.Sprintf("%d profiles at most per target", profile.MaxProfilesPerTarget),
 				})
 			}
 		}
@@ -91,12 +93,12 @@ func (v *validation) targets() {
 }
 
 // sort puts the problems in the order of the files.
-func (s *Set) sort(problems []Problem) {
+func (s *Set) sort(problems []profile.Problem) {
 	order := make(map[string]int, len(s.files))
 	for i, file := range s.files {
 		order[file] = i
 	}
-	slices.SortStableFunc(problems, func(a, b Problem) int {
+	slices.SortStableFunc(problems, func(a, b profile.Problem) int {
 		if a.File != b.File {
 			return order[a.File] - order[b.File]
 		}

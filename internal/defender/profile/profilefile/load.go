@@ -1,4 +1,4 @@
-package profile
+package profilefile
 
 import (
 	"fmt"
@@ -7,15 +7,17 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/device-defender/device-defender/internal/defender/profile"
 )
 
 // Load reads files, folders and, for "-", the standard input as one set. Of a
 // folder and the folders in it, files that end in .json, .yaml or .yml are
 // read in the order of their names, those whose names begin with a dot are
 // not. The error says what could not be read at all; problems are as Parse's.
-func Load(paths []string, stdin io.Reader) (*Set, []Problem, error) {
+func Load(paths []string, stdin io.Reader) (*Set, []profile.Problem, error) {
 	set := &Set{}
-	var problems []Problem
+	var problems []profile.Problem
 	add := func(file string, from io.Reader) error {
 		// One byte more than allowed, for Parse to notice.
 		data, err := io.ReadAll(io.LimitReader(from, maxSize+1))
