@@ -163,3 +163,23 @@ func TestNothingToExport(t *testing.T) {
 		t.Errorf("%v", files)
 	}
 }
+
+// TestExportIsNoDocument: what is written for other tools is called that when
+// it is read for a document.
+func TestExportIsNoDocument(t *testing.T) {
+	for file, want := range map[string]string{
+		"everything.template.json": "the file is a CloudFormation template: CustomMetricbatteryPercentage is AWS::IoT::CustomMetric",
+		"everything.tf":            "the file is a Terraform configuration",
+	} {
+		text, err := os.ReadFile("testdata/" + file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{file, "-"} {
+			set, problems := profilefile.Parse(name, text)
+			if len(problems) != 1 || problems[0].Message != want || len(set.Profiles) > 0 {
+				t.Errorf("%s as %s: %v, want %q", file, name, problems, want)
+			}
+		}
+	}
+}

@@ -54,17 +54,9 @@ func (c *checker) metric(path, name string) (m Metric, known bool) {
 		return m, true
 	}
 	unknown := fmt.Sprintf("metric %q is unknown", name)
-	names := make([]string, 0, len(Metrics))
-	for _, m := range Metrics {
-		names = append(names, m.Name)
-	}
 	switch {
 	case IsAWS(name):
-		want := "one of AWS's metrics"
-		if meant := spelling.Nearest(name, names); meant != "" {
-			want = strconv.Quote(meant)
-		}
-		c.fail(path, "unknown-metric", unknown, want)
+		c.fail(path, "unknown-metric", unknown, spelling.Suggest(name, MetricNames()))
 		return m, false
 	case !namePattern.MatchString(name):
 		c.fail(path, "name", fmt.Sprintf("metric %q is not the name of a metric", name), wantName)
@@ -73,8 +65,7 @@ func (c *checker) metric(path, name string) (m Metric, known bool) {
 		if _, registered := c.registry.CustomMetrics[name]; registered {
 			break // of a type that is not known
 		}
-		names = slices.AppendSeq(names, maps.Keys(c.registry.CustomMetrics))
-		slices.Sort(names)
+		names := slices.Sorted(slices.Values(slices.AppendSeq(MetricNames(), maps.Keys(c.registry.CustomMetrics))))
 		want := "a registered custom metric, or one of AWS's, which begin with aws:"
 		if slices.Contains(names, "aws:"+name) {
 			want = strconv.Quote("aws:" + name)

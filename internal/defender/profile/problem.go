@@ -82,7 +82,7 @@ func (p Problem) String() string {
 
 // maxMessage is how many bytes a message has at most. It quotes the document,
 // and is an errorMessage of ValidateSecurityProfileBehaviors, which has 2048.
-const maxMessage = 500
+const maxMessage = 600
 
 // cut shortens a message that quotes too much.
 func cut(message string) string {

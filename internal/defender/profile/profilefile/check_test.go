@@ -30,6 +30,7 @@ const (
 	wantComparison = "less-than, less-than-equals, greater-than or greater-than-equals"
 	wantDuration   = "300, 600, 900, 1800 or 3600"
 	wantStatistic  = "p0, p0.1, p0.01, p1, p10, p50, p90, p99, p99.9, p99.99 or p100"
+	wantMetric     = "aws:all-bytes-out, aws:all-bytes-in, aws:all-packets-out, aws:all-packets-in, aws:num-listening-tcp-ports, aws:num-listening-udp-ports, aws:num-established-tcp-connections, aws:destination-ip-addresses, aws:listening-tcp-ports, aws:listening-udp-ports, aws:message-byte-size, aws:num-messages-sent, aws:num-messages-received, aws:num-authorization-failures, aws:num-connection-attempts, aws:num-disconnects, aws:source-ip-address or aws:disconnect-duration"
 	wantName       = "1 to 128 letters, digits, '_', '-' or ':'"
 	wantTarget     = "all/things, all/registered-things, all/unregistered-things, thinggroup/NAME or the ARN of one"
 	wantRole       = "arn:aws:iam::ACCOUNT:role/NAME"
@@ -70,7 +71,7 @@ var behaviorTests = []struct {
 	{`{"name":"B","metric":"aws:destination-ip-address","criteria":{"comparisonOperator":"in-cidr-set","value":{"cidrs":["12.8.0.0/16"]}}}`,
 		[]string{`.metric unknown-metric "aws:destination-ip-addresses"`}},
 	{`{"name":"B","metric":"aws:cpu","criteria":{"comparisonOperator":"less-than","value":{"count":1}}}`,
-		[]string{`.metric unknown-metric one of AWS's metrics`}},
+		[]string{`.metric unknown-metric ` + wantMetric}},
 	{`{"name":"B","metric":"battery percentage","criteria":{"comparisonOperator":"less-than","value":{"number":1}}}`,
 		[]string{`.metric name 1 to 128 letters, digits, '_', '-' or ':'`}},
 
@@ -240,7 +241,7 @@ var documentTests = []struct {
 	{"kind of alert target", `{"securityProfileName":"P","alertTargets":{"SQS":{"alertTargetArn":"arn:aws:sqs:us-east-1:123456789012:q","roleArn":"admin"}}}`,
 		[]string{`alertTargets.SQS alert-target SNS`, `alertTargets.SQS.alertTargetArn arn ` + wantTopic, `alertTargets.SQS.roleArn arn ` + wantRole}},
 	{"retained", `{"securityProfileName":"P","additionalMetricsToRetain":["aws:cpu"],"additionalMetricsToRetainV2":[{},{"metric":"aws:all-bytes-in","metricDimension":{"dimensionName":"d"}}]}`,
-		[]string{`additionalMetricsToRetain[0] unknown-metric one of AWS's metrics`, `additionalMetricsToRetainV2[0].metric required a metric, such as aws:all-bytes-out`, `additionalMetricsToRetainV2[1].metricDimension dimension no metricDimension`}},
+		[]string{`additionalMetricsToRetain[0] unknown-metric ` + wantMetric, `additionalMetricsToRetainV2[0].metric required a metric, such as aws:all-bytes-out`, `additionalMetricsToRetainV2[1].metricDimension dimension no metricDimension`}},
 	{"export without target", `{"securityProfileName":"P","behaviors":[{"name":"B","metric":"aws:all-bytes-in","exportMetric":true,"criteria":{"comparisonOperator":"less-than","value":{"count":1},"durationSeconds":300}}],"additionalMetricsToRetainV2":[{"metric":"aws:all-bytes-in","exportMetric":true},{"metric":"aws:all-bytes-in","exportMetric":false}]}`,
 		[]string{`behaviors[0].exportMetric export metricsExportConfig with mqttTopic and roleArn`, `additionalMetricsToRetainV2[0].exportMetric export metricsExportConfig with mqttTopic and roleArn`}},
 	{"export to a filter", `{"securityProfileName":"P","metricsExportConfig":{"mqttTopic":"metrics/#"}}`, []string{`metricsExportConfig.roleArn required ` + wantRole, `metricsExportConfig.mqttTopic export a topic without + and #`}},

@@ -26,6 +26,7 @@ func FuzzParse(f *testing.F) {
 	for _, seed := range []string{
 		"securityProfileName: P\nbehaviors:\n- &a {name: B, criteria: {value: {ports: [1, 0x2, 0o7]}}}\n- <<: *a\n  name: C\n",
 		"metricName: m\n--- \n...\n---\n- metricName: !!str 5\n  tags: [{Key: |\n    x\n}]\n",
+		`[{"name":"A","metric":"m","criteria":{}},{"criteria":[]}]`, "Resources:\n  P: {Type: AWS::IoT::SecurityProfile}\n", `{"resource":{"awscc_iot_dimension":{"a":1}}}`, "resource \"a\" \"b\" {\n",
 		"? [a]\n: b\n", "a: &a [*a]", "\ufeff{}", "%YAML 1.1\n---\nname: 012\nstringValues: [~, .nan, 1_0, 2001-01-01]\n", "name: \"\\ud800\"", "\x00", "[", "- - - -", "{\"name\":1e400}",
 	} {
 		f.Add("-", []byte(seed))

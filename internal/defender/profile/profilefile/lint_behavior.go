@@ -191,10 +191,15 @@ func singleDatapoint(l *linter, b subject) {
 }
 
 func noDuration(l *linter, b subject) {
-	if n, path, ok := b.threshold(); ok && b.metric.Delta && b.criteria.DurationSeconds == nil {
-		l.warn(path, fmt.Sprintf("%s are compared with %s without a durationSeconds: the threshold is for whatever time is between two reports",
-			profile.Noun(b.metric), profile.GroupDigits(fmt.Sprint(int64(n)))), "durationSeconds of "+spelling.Alternatives(profile.Durations))
+	n, path, ok := b.threshold()
+	if !ok || b.criteria.DurationSeconds != nil || b.metric.Kind != profile.Count || !b.metric.Duration || b.metric.Momentary {
+		return
 	}
+	message := fmt.Sprintf("%s are compared with %s without a durationSeconds, which AWS may refuse", profile.Noun(b.metric), profile.GroupDigits(fmt.Sprint(int64(n))))
+	if b.metric.Delta {
+		message += ": the threshold is for whatever time is between two reports"
+	}
+	l.warn(path, message, "durationSeconds of "+spelling.Alternatives(profile.Durations))
 }
 
 func durationBelowInterval(l *linter, b subject) {

@@ -52,7 +52,8 @@ holds when consecutiveDatapointsToAlarm is absent.`,
 		Name: "no-duration", Severity: profile.Warning,
 		Summary: "A count is compared without saying of how much time.",
 		Explanation: `Bytes, packets, messages, failures and the like are counted over time. Without durationSeconds the threshold is for whatever
-time passes between two reports, and changes its meaning with the agent's interval.`,
+time passes between two reports, and changes its meaning with the agent's interval. AWS documents these metrics, and the numbers of listening
+ports, with a durationSeconds only, and may refuse a behavior without. Connections and message sizes need none.`,
 	}, behavior: noDuration},
 	{Rule: Rule{
 		Name: "duration-below-interval", Severity: profile.Warning, Needs: IntervalFact,
@@ -189,7 +190,9 @@ var checkExplanations = map[string]string{
 	"syntax": `The file cannot be read as JSON, or as YAML when its name ends in .yaml or .yml. A key that is there twice is an error too: which
 of the two holds depends on the reader. Files have 1 MB at most.`,
 	"unknown-document": `Which kind of document it is, its keys tell: securityProfileName, metricName of a custom metric, name with stringValues of
-a dimension, actionName of a mitigation action. A file may hold a list of documents, a YAML file several with --- between.`,
+a dimension, actionName of a mitigation action. A file may hold a list of documents, a YAML file several with --- between. A list of
+behaviors, as --behaviors of the AWS CLI takes it, needs the profile around it. Templates of CloudFormation and configurations of Terraform are
+no documents: their keys are spelt otherwise, and they may refer to what is not in them.`,
 	"unknown-key": `AWS refuses a key that it doesn't know, or ignores it, and then a behavior silently lacks what the key was for. Case counts.
 The developer guide's own example has "dimensionName:" with a stray colon.`,
 	"wrong-type": `A value is not of the type that AWS's API has for the key, such as text "300" where a number belongs. In YAML, quotes make text of

@@ -41,7 +41,7 @@ func counting(text string) string {
 		{"aws:listening-udp-ports", "aws:num-listening-udp-ports"},
 	} {
 		if strings.Contains(text, ", metric: "+c.list) && !strings.Contains(text, ", metric: "+c.count) {
-			counts += fmt.Sprintf("- {name: %s, metric: %s, criteria: {comparisonOperator: less-than-equals, value: {count: 250}}}\n", c.count[4:], c.count)
+			counts += fmt.Sprintf("- {name: %s, metric: %s, criteria: {comparisonOperator: less-than-equals, value: {count: 250}, durationSeconds: 300}}\n", c.count[4:], c.count)
 		}
 	}
 	return counts
@@ -143,6 +143,8 @@ var lintBehaviorTests = []struct {
 	{"aws:num-listening-tcp-ports comparisonOperator: less-than-equals, statisticalThreshold: {statistic: p99.9}, durationSeconds: 300", LintContext{}, ""},
 
 	{"aws:all-bytes-out comparisonOperator: less-than-equals, value: {count: 1000}", LintContext{}, "no-duration value.count"},
+	{"aws:num-listening-udp-ports comparisonOperator: less-than-equals, value: {count: 5}", LintContext{}, "no-duration value.count"},
+	{"aws:num-established-tcp-connections comparisonOperator: less-than-equals, value: {count: 5}", LintContext{}, ""},
 	{"aws:num-established-tcp-connections comparisonOperator: less-than-equals, value: {count: 1000}", LintContext{}, ""},
 
 	{"aws:all-bytes-out comparisonOperator: less-than-equals, value: {count: 1000}, durationSeconds: 300", LintContext{Interval: 10 * time.Minute}, "duration-below-interval durationSeconds"},
@@ -190,7 +192,7 @@ var lintProfileTests = []struct {
 		[]string{"percentile-negative statisticalThreshold"}},
 	{"suppressed", sound + `behaviors:
 - {name: B, metric: aws:listening-tcp-ports, criteria: {comparisonOperator: in-port-set, value: {ports: [22]}}, suppressAlerts: true}
-- {name: C, metric: aws:num-listening-tcp-ports, criteria: {comparisonOperator: less-than, value: {count: 9}}, suppressAlerts: false}
+- {name: C, metric: aws:num-listening-tcp-ports, criteria: {comparisonOperator: less-than, value: {count: 9}, durationSeconds: 300}, suppressAlerts: false}
 `, LintContext{}, []string{"suppressed behaviors[0].suppressAlerts"}},
 	{"nothing but what to retain", "securityProfileName: P\nadditionalMetricsToRetainV2: [{metric: aws:all-bytes-out}]", LintContext{}, nil},
 	{"nothing at all", "securityProfileName: P", LintContext{}, []string{"empty-profile behaviors"}},
@@ -206,8 +208,8 @@ behaviors: [{name: B, metric: aws:disconnect-duration, criteria: {comparisonOper
 	{"no context", strings.Replace(behaving(
 		"aws:all-bytes-out comparisonOperator: less-than-equals, value: {count: 1000}, durationSeconds: 300",
 		"aws:all-bytes-in comparisonOperator: less-than-equals, value: {count: 1000}, durationSeconds: 300",
-		"aws:num-listening-tcp-ports comparisonOperator: less-than-equals, value: {count: 5}",
-		"aws:num-listening-udp-ports comparisonOperator: less-than-equals, value: {count: 5}",
+		"aws:num-listening-tcp-ports comparisonOperator: less-than-equals, value: {count: 5}, durationSeconds: 300",
+		"aws:num-listening-udp-ports comparisonOperator: less-than-equals, value: {count: 5}, durationSeconds: 300",
 		"aws:listening-tcp-ports comparisonOperator: not-in-port-set, value: {ports: [23]}",
 		"aws:num-authorization-failures comparisonOperator: less-than-equals, value: {count: 5}, durationSeconds: 300",
 	), "additionalMetricsToRetainV2", "#", 1), LintContext{},
@@ -224,11 +226,11 @@ behaviors: [{name: B, metric: aws:disconnect-duration, criteria: {comparisonOper
 - {name: B, metric: aws:destination-ip-addresses, criteria: {comparisonOperator: not-in-cidr-set, value: {cidrs: [192.0.2.0/24]}}}
 - {name: C, metric: aws:listening-tcp-ports, criteria: {comparisonOperator: in-port-set, value: {ports: [22]}}}
 - {name: D, metric: aws:num-established-tcp-connections, criteria: {comparisonOperator: less-than-equals, statisticalThreshold: {statistic: p90}, durationSeconds: 300}}
-- {name: E, metric: aws:num-listening-tcp-ports, criteria: {comparisonOperator: less-than, value: {count: 251}}}
+- {name: E, metric: aws:num-listening-tcp-ports, criteria: {comparisonOperator: less-than, value: {count: 251}, durationSeconds: 300}}
 `, LintContext{}, nil},
 	{"a count that sets no upper limit", sound + `behaviors:
 - {name: B, metric: aws:listening-udp-ports, criteria: {comparisonOperator: in-port-set, value: {ports: [53]}}}
-- {name: C, metric: aws:num-listening-udp-ports, criteria: {comparisonOperator: greater-than-equals, value: {count: 2}}}
+- {name: C, metric: aws:num-listening-udp-ports, criteria: {comparisonOperator: greater-than-equals, value: {count: 2}, durationSeconds: 300}}
 `, LintContext{Ignore: []string{"inverted-operator"}}, []string{"set-without-count behaviors[0].metric"}},
 	{"a list that is kept and not compared", "securityProfileName: P\nadditionalMetricsToRetainV2: [{metric: aws:listening-tcp-ports}]", LintContext{}, nil},
 	{"a copy", behaving(
@@ -304,8 +306,8 @@ func TestLintWithSamples(t *testing.T) {
 		{"aws:listening-udp-ports comparisonOperator: in-port-set, value: {ports: []}", "", ""},
 		{"aws:destination-ip-addresses comparisonOperator: in-cidr-set, value: {cidrs: [127.0.0.0/8, '::1', 10.0.0.0/8, 52.94.0.0/16]}", "sample-violates", "gateway.json: there are connections to 2600:1f18::1, which the behavior forbids"},
 		{"aws:destination-ip-addresses comparisonOperator: in-cidr-set, value: {cidrs: ['::ffff:127.0.0.0/104', '::1', '2600::/16', 10.0.0.0/8, '::ffff:52.94.0.0/112']}", "", ""},
-		{"aws:num-listening-tcp-ports comparisonOperator: less-than, value: {count: 2}", "sample-violates", "gateway.json: 2 listening TCP ports, and normal is fewer than 2 listening TCP ports"},
-		{"aws:num-listening-tcp-ports comparisonOperator: less-than-equals, value: {count: 2}", "", ""},
+		{"aws:num-listening-tcp-ports comparisonOperator: less-than, value: {count: 2}, durationSeconds: 300", "sample-violates", "gateway.json: 2 listening TCP ports, and normal is fewer than 2 listening TCP ports in 5 minutes"},
+		{"aws:num-listening-tcp-ports comparisonOperator: less-than-equals, value: {count: 2}, durationSeconds: 300", "", ""},
 		// The time that the sample's bytes are of is not known.
 		{"aws:all-bytes-out comparisonOperator: less-than-equals, value: {count: 2}, durationSeconds: 300", "", ""},
 		{"cpu_usage comparisonOperator: less-than, value: {number: 50}", "sample-violates", "gateway.json: 60 of cpu_usage, and normal is less than 50 of cpu_usage"},

@@ -25,7 +25,10 @@ func Parse(file string, data []byte) (*Set, []profile.Problem) {
 	for _, n := range d.read(data) {
 		documents := []*node{n}
 		if n.kind == listNode {
-			documents = n.items
+			if documents = n.items; len(documents) > 0 && !slices.ContainsFunc(documents, func(n *node) bool { return !isBehavior(n) }) {
+				d.behaviors(set, n)
+				continue
+			}
 		}
 		for _, n := range documents {
 			d.document(set, n)
@@ -51,6 +54,10 @@ func (d *decoder) read(data []byte) (values []*node) {
 		d.report(1, 1, "", "syntax", "the file is empty", "a document")
 		return nil
 	}
+	if isHCL(d.file, trimmed) {
+		d.report(1, 1, "", "unknown-document", "the file is "+terraform, wantDeployed)
+		return nil
+	}
 	var b builder
 	var err error
 	if isJSON(d.file, trimmed) {
@@ -60,6 +67,12 @@ func (d *decoder) read(data []byte) (values []*node) {
 		}
 	} else if values, err = b.readYAML(data); err == nil && len(values) == 0 {
 		d.report(1, 1, "", "syntax", "the file holds no document", "a document")
+	}
+	for _, n := range values {
+		if f := foreignTo(n); f != nil {
+			d.report(f.at.line, f.at.column, "", "unknown-document", "the file is "+f.what, wantDeployed)
+			return nil
+		}
 	}
 	for _, f := range b.faults {
 		d.report(f.line, f.column, "", "syntax", f.message, f.want)
@@ -105,6 +118,10 @@ func (d *decoder) document(set *Set, n *node) {
 		}
 		return
 	}
+	if isBehavior(n) {
+		d.behaviors(set, &node{kind: listNode, line: n.line, column: n.column, items: []*node{n}})
+		return
+	}
 	kind, ok := kindOf(n)
 	if !ok {
 		d.report(n.line, n.column, "", "unknown-document", "none of the keys tells what the document is",
@@ -112,6 +129,11 @@ func (d *decoder) document(set *Set, n *node) {
 		return
 	}
 	d.broken = map[string]bool{}
+	d.add(set, kind, n)
+}
+
+// add decodes a document of the kind.
+func (d *decoder) add(set *Set, kind DocumentKind, n *node) {
 	switch kind {
 	case ProfileDocument:
 		set.Profiles = append(set.Profiles, decodeAs[profile.Profile](d, n))
