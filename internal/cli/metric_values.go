@@ -47,7 +47,7 @@ and for 14 days.`,
 			if len(args) != 1 {
 				return nil, cobra.ShellCompDirectiveNoFileComp
 			}
-			return mapped(profile.Metrics, func(m profile.Metric) string { return m.Name }), cobra.ShellCompDirectiveNoFileComp
+			return profile.MetricNames(), cobra.ShellCompDirectiveNoFileComp
 		},
 	}
 	o.aws, o.output = awsFlags(cmd), outputFlags(cmd)
@@ -87,8 +87,7 @@ func (o *metricValuesOptions) run(cmd *cobra.Command, thing, name string) error 
 	}
 	if profile.IsAWS(name) {
 		if _, ok := profile.FindMetric(name); !ok {
-			return usageError{fmt.Errorf("no metric is called %s; they are %s", name,
-				strings.Join(mapped(profile.Metrics, func(m profile.Metric) string { return m.Name }), ", "))}
+			return usageError{&cloud.UnknownMetricError{Name: name}}
 		}
 	}
 	client, err := o.aws.connect(ctx)
