@@ -137,26 +137,25 @@ var (
 
 // role checks the ARN of an IAM role.
 func (c *checker) role(path, value string) {
-	const want = "arn:aws:iam::ACCOUNT:role/NAME"
-	switch {
-	case value == "":
-		c.required(path, want)
-	case !rolePattern.MatchString(value):
-		c.fail(path, "arn", fmt.Sprintf("%s %q is not the ARN of an IAM role", LastKey(path), value), want)
-	case len(value) < 20 || len(value) > 2048:
+	if c.arn(path, value, rolePattern, "an IAM role", "arn:aws:iam::ACCOUNT:role/NAME") && (len(value) < 20 || len(value) > 2048) {
 		c.fail(path, "arn", fmt.Sprintf("%s has %d characters", LastKey(path), len(value)), "20 to 2048")
 	}
 }
 
 // topic checks the ARN of an SNS topic.
 func (c *checker) topic(path, value string) {
-	const want = "arn:aws:sns:REGION:ACCOUNT:TOPIC"
-	switch {
-	case value == "":
+	c.arn(path, value, topicPattern, "an SNS topic", "arn:aws:sns:REGION:ACCOUNT:TOPIC")
+}
+
+func (c *checker) arn(path, value string, pattern *regexp.Regexp, of, want string) bool {
+	if value == "" {
 		c.required(path, want)
-	case !topicPattern.MatchString(value):
-		c.fail(path, "arn", fmt.Sprintf("%s %q is not the ARN of an SNS topic", LastKey(path), value), want)
+	} else if !pattern.MatchString(value) {
+		c.fail(path, "arn", fmt.Sprintf("%s %q is not the ARN of %s", LastKey(path), value, of), want)
+	} else {
+		return true
 	}
+	return false
 }
 
 // tagKey is AWS's ^([\p{L}\p{Z}\p{N}_.:/=+\-@]*)$.

@@ -53,8 +53,18 @@ func (d *decoder) breaks(path string) {
 	}
 }
 
+// nodeKinds are the kinds of nodes that values are read from.
+var nodeKinds = map[reflect.Kind]nodeKind{
+	reflect.Struct: objectNode, reflect.Map: objectNode, reflect.Slice: listNode, reflect.String: textNode,
+	reflect.Bool: booleanNode, reflect.Int32: numberNode, reflect.Int64: numberNode, reflect.Float64: numberNode,
+}
+
 // decode fills the value from the node.
 func (d *decoder) decode(n *node, path string, v reflect.Value) {
+	if kind, ok := nodeKinds[v.Kind()]; ok && n.kind != kind {
+		d.wrongKind(n, path, v.Type())
+		return
+	}
 	switch v.Kind() {
 	case reflect.Pointer:
 		if n.kind == nullNode || n.kind == badNode {
@@ -70,26 +80,14 @@ func (d *decoder) decode(n *node, path string, v reflect.Value) {
 			v.Set(into)
 		}
 	case reflect.Struct:
-		if n.kind != objectNode {
-			d.wrongKind(n, path, v.Type())
-			return
-		}
 		d.object(n, path, v)
 	case reflect.Slice:
-		if n.kind != listNode {
-			d.wrongKind(n, path, v.Type())
-			return
-		}
 		list := reflect.MakeSlice(v.Type(), len(n.items), len(n.items))
 		for i, item := range n.items {
 			d.decode(item, profile.IndexPath(path, i), list.Index(i))
 		}
 		v.Set(list)
 	case reflect.Map:
-		if n.kind != objectNode {
-			d.wrongKind(n, path, v.Type())
-			return
-		}
 		m := reflect.MakeMapWithSize(v.Type(), len(n.fields))
 		for _, f := range n.fields {
 			value := reflect.New(v.Type().Elem()).Elem()
@@ -98,22 +96,10 @@ func (d *decoder) decode(n *node, path string, v reflect.Value) {
 		}
 		v.Set(m)
 	case reflect.String:
-		if n.kind != textNode {
-			d.wrongKind(n, path, v.Type())
-			return
-		}
 		v.SetString(n.text)
 	case reflect.Bool:
-		if n.kind != booleanNode {
-			d.wrongKind(n, path, v.Type())
-			return
-		}
 		v.SetBool(n.text == "true")
 	case reflect.Int32, reflect.Int64:
-		if n.kind != numberNode {
-			d.wrongKind(n, path, v.Type())
-			return
-		}
 		i, err := strconv.ParseInt(n.text, 10, v.Type().Bits())
 		if err != nil {
 			d.unfit(n, path, fmt.Sprintf("a whole number of %d bits", v.Type().Bits()))
@@ -121,10 +107,6 @@ func (d *decoder) decode(n *node, path string, v reflect.Value) {
 		}
 		v.SetInt(i)
 	case reflect.Float64:
-		if n.kind != numberNode {
-			d.wrongKind(n, path, v.Type())
-			return
-		}
 		f, err := strconv.ParseFloat(n.text, 64)
 		if err != nil {
 			d.unfit(n, path, "a number of 64 bits")

@@ -114,7 +114,7 @@ func normal(p *profile.Profile) map[string]any {
 	}
 	var behaviors, retained, tags, targets named
 	for _, b := range p.Behaviors {
-		b.MetricDimension, b.SuppressAlerts, b.ExportMetric = normalDimension(b.MetricDimension), onlyTrue(b.SuppressAlerts), onlyTrue(b.ExportMetric)
+		b.MetricDimension, b.SuppressAlerts, b.ExportMetric = b.Ref().MetricDimension(), onlyTrue(b.SuppressAlerts), onlyTrue(b.ExportMetric)
 		if b.Criteria != nil {
 			criteria := *b.Criteria
 			criteria.ConsecutiveDatapointsToAlarm = orOne(criteria.ConsecutiveDatapointsToAlarm)
@@ -125,7 +125,7 @@ func normal(p *profile.Profile) map[string]any {
 	}
 	for _, r := range profile.RetainedMetrics(p) {
 		name := r.Metric
-		if d := normalDimension(r.MetricDimension); d != nil {
+		if d := r.Ref().MetricDimension(); d != nil {
 			name += " " + d.Operator + " " + d.DimensionName
 			r.MetricDimension = d
 		}
@@ -147,13 +147,6 @@ func normal(p *profile.Profile) map[string]any {
 		}
 	}
 	return members
-}
-
-func normalDimension(d *profile.MetricDimension) *profile.MetricDimension {
-	if d != nil && d.Operator == "" {
-		return &profile.MetricDimension{DimensionName: d.DimensionName, Operator: "IN"}
-	}
-	return d
 }
 
 func onlyTrue(b *bool) *bool {
