@@ -67,6 +67,7 @@ func (b *Behavior) Compile(kind Kind) (Compiled, error) {
 
 // String is the same for behaviors that are evaluated alike: they may differ in
 // their names, in the order of a set and in defaults that are written out.
+// States are stored under a hash of it: if it changes, stored alarms end.
 func (c Compiled) String() string {
 	return fmt.Sprintf("%v, %v, in %v, %d to alarm, %d to clear", c.Ref, c.Norm, c.Duration, c.ToAlarm, c.ToClear)
 }

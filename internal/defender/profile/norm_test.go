@@ -204,6 +204,41 @@ func TestCompiledEquals(t *testing.T) {
 	}
 }
 
+// TestCompiledString holds the form whose hash is stored.
+func TestCompiledString(t *testing.T) {
+	for _, test := range []struct {
+		b    Behavior
+		want string
+	}{
+		{
+			Behavior{Metric: "aws:num-messages-sent", MetricDimension: &MetricDimension{DimensionName: "d", Operator: "NOT_IN"}, Criteria: &Criteria{
+				ComparisonOperator: LessThan, Value: &Value{Count: new(int64(1_000_000))}, DurationSeconds: new(int32(300)), ConsecutiveDatapointsToAlarm: new(int32(3)),
+			}},
+			"aws:num-messages-sent (not in d), count {Less:true Equals:false} 1000000, in 5m0s, 3 to alarm, 1 to clear",
+		},
+		{Behavior{Metric: "level", Criteria: static(GreaterThanEquals, number(1e6))}, "level, number {Less:false Equals:true} 1000000, in 0s, 1 to alarm, 1 to clear"},
+		{
+			Behavior{Metric: "level", Criteria: &Criteria{ComparisonOperator: LessThanEquals, StatisticalThreshold: &StatisticalThreshold{Statistic: "p99.9"}}},
+			"level,  {Less:true Equals:true} p99.9, in 0s, 1 to alarm, 1 to clear",
+		},
+		{Behavior{Metric: "p", Criteria: static(InPortSet, ports(443, 22))}, "p, ports in true [][22 443][][], in 0s, 1 to alarm, 1 to clear"},
+		{
+			Behavior{Metric: "a", Criteria: static(NotInCIDRSet, cidrs("192.0.2.0/31", "::1"))},
+			"a, cidrs in false [{192.0.2.0 192.0.2.1} {::1 ::1}][][][], in 0s, 1 to alarm, 1 to clear",
+		},
+		{Behavior{Metric: "n", Criteria: static(InSet, numbers(2.5, 1))}, "n, numbers in true [][][1 2.5][], in 0s, 1 to alarm, 1 to clear"},
+		{Behavior{Metric: "w", Criteria: static(InSet, words("b", "a, c"))}, `w, strings in true [][][]["a, c" "b"], in 0s, 1 to alarm, 1 to clear`},
+	} {
+		compiled, err := test.b.Compile("")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := compiled.String(); got != test.want {
+			t.Errorf("%s\nwant\n%s", got, test.want)
+		}
+	}
+}
+
 func addresses(t *testing.T, texts ...string) (list []AddressRange) {
 	t.Helper()
 	for _, text := range texts {
