@@ -5,13 +5,13 @@ import (
 	"strings"
 	"testing"
 
-	document "github.com/device-defender/device-defender/internal/defender/profile"
+	"github.com/device-defender/device-defender/internal/defender/profile"
 	"github.com/device-defender/device-defender/internal/defender/report"
 )
 
 func TestQuarantineAction(t *testing.T) {
 	const file = "mitigation/quarantine-action.json"
-	var action document.MitigationAction
+	var action profile.MitigationAction
 	if err := decode(read(t, file), &action); err != nil {
 		t.Fatal(err)
 	}

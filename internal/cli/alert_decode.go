@@ -18,8 +18,8 @@ func newAlertDecode() *cobra.Command {
 		Use:   "decode",
 		Short: "Say in words what an alert on standard input says",
 		Long: `Read alerts of Detect from standard input and say in words what they say: as
-Detect writes them, or as they come through SNS (HTTP, e-mail of JSON), a Lambda
-function's event, or an SQS queue. There may be several, one after another.
+Detect writes them, or as they come through SNS (HTTP, an e-mail's text with its
+footer), a Lambda function's event, or an SQS queue. There may be several, one after another.
 
 The time is in milliseconds in an alert, though in seconds in the API.`,
 		Example: `  defenderctl alert decode < alert.json

@@ -13,6 +13,7 @@ import (
 
 	"github.com/device-defender/device-defender/internal/defender/backtest"
 	"github.com/device-defender/device-defender/internal/defender/profile"
+	"github.com/device-defender/device-defender/internal/defender/profile/profilefile"
 	"github.com/device-defender/device-defender/internal/render"
 )
 
@@ -104,7 +105,7 @@ func (o *backtestOptions) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return usageError{err}
 	}
-	set, problems, err := profile.Load(profiles, cmd.InOrStdin())
+	set, problems, err := profilefile.Load(profiles, cmd.InOrStdin())
 	if err != nil {
 		return err
 	}
@@ -128,7 +129,7 @@ func (o *backtestOptions) run(cmd *cobra.Command, args []string) error {
 		}
 		progress.update(what, done, lines)
 	}
-	result, err := backtest.Run(ctx, set, recording, o.options)
+	result, err := backtest.Run(ctx, set.Profiles, set.Registry(), recording, o.options)
 	if err != nil {
 		return err
 	}
@@ -274,7 +275,7 @@ func suggestionTable(r *backtest.Result) table {
 				what, to = "comparisonOperator", fmt.Sprintf("%s: %s", s.Criteria.ComparisonOperator, to)
 			case "elements":
 				what, to = "value, by adding", strings.Join(s.Elements, ", ")
-				if strings.HasPrefix(string(s.Criteria.ComparisonOperator), "not-in-") {
+				if s.Criteria.ComparisonOperator.Excludes() {
 					what = "value, without"
 				}
 			}
@@ -310,10 +311,7 @@ func (o *backtestOptions) eventTable(r *backtest.Result) table {
 
 // measurement is a number with its unit.
 func measurement(n float64, m profile.Metric) string {
-	if m.Kind == profile.Number {
-		return profile.FormatValue(profile.Value{Number: &n}, m)
-	}
-	return profile.FormatValue(profile.Value{Count: new(int64(n))}, m)
+	return profile.FormatValue(profile.NumberValue(m.Kind, n), m)
 }
 
 // shortNumber has two digits, or no fraction. Nothing is a dash.

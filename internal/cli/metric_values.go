@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -48,7 +47,7 @@ and for 14 days.`,
 			if len(args) != 1 {
 				return nil, cobra.ShellCompDirectiveNoFileComp
 			}
-			return mapped(profile.Metrics, func(m profile.Metric) string { return m.Name }), cobra.ShellCompDirectiveNoFileComp
+			return profile.MetricNames(), cobra.ShellCompDirectiveNoFileComp
 		},
 	}
 	o.aws, o.output = awsFlags(cmd), outputFlags(cmd)
@@ -76,13 +75,8 @@ func (o *metricValuesOptions) run(cmd *cobra.Command, thing, name string) error 
 	if !slices.Contains([]string{"plot", "table", "csv"}, o.as) {
 		return usageError{fmt.Errorf("--as %q, want plot, table or csv", o.as)}
 	}
-	var dimension *profile.MetricDimension
-	if o.dimension != "" {
-		dimension = &profile.MetricDimension{DimensionName: o.dimension, Operator: "IN"}
-		if o.outside {
-			dimension.Operator = "NOT_IN"
-		}
-	} else if o.outside {
+	ref := profile.MetricRef{Name: name, Dimension: o.dimension, NotIn: o.outside}
+	if o.outside && o.dimension == "" {
 		return usageError{errors.New("--outside needs --dimension")}
 	}
 	ctx := cmd.Context()
@@ -93,8 +87,7 @@ func (o *metricValuesOptions) run(cmd *cobra.Command, thing, name string) error 
 	}
 	if profile.IsAWS(name) {
 		if _, ok := profile.FindMetric(name); !ok {
-			return usageError{fmt.Errorf("no metric is called %s; they are %s", name,
-				strings.Join(mapped(profile.Metrics, func(m profile.Metric) string { return m.Name }), ", "))}
+			return usageError{&cloud.UnknownMetricError{Name: name}}
 		}
 	}
 	client, err := o.aws.connect(ctx)
@@ -105,7 +98,7 @@ func (o *metricValuesOptions) run(cmd *cobra.Command, thing, name string) error 
 	if err != nil {
 		return err
 	}
-	values, err := client.MetricValues(ctx, thing, metric, dimension, from, to)
+	values, err := client.MetricValues(ctx, thing, metric, ref.MetricDimension(), from, to)
 	if err != nil {
 		return err
 	}
@@ -143,11 +136,9 @@ func writeCSV(w io.Writer, values []cloud.TimedValue) error {
 	out := csv.NewWriter(w)
 	out.Write([]string{"time", "value"})
 	for _, v := range values {
-		text := ""
-		if n, ok := v.Value.Scalar(); ok {
-			text = strconv.FormatFloat(n, 'f', -1, 64)
-		} else {
-			text = strings.Join(mapped(v.Value.Members(), plainField), " ")
+		text := v.Value.String()
+		if v.Value.Kind().List() {
+			text = strings.Join(mapped(v.Value.Elements(), plainField), " ")
 		}
 		out.Write([]string{v.Time.UTC().Format(time.RFC3339), text})
 	}

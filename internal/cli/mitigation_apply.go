@@ -8,6 +8,7 @@ import (
 
 	"github.com/device-defender/device-defender/internal/cloud"
 	"github.com/device-defender/device-defender/internal/defender/profile"
+	"github.com/device-defender/device-defender/internal/defender/profile/profilefile"
 )
 
 func newMitigationApply() *cobra.Command {
@@ -30,7 +31,7 @@ warned of. FILES may be folders; "-" is standard input.`,
 	cmd.Flags().BoolVar(&yes, "yes", false, "do it without asking")
 	a := awsFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		set, problems, err := profile.Load(args, cmd.InOrStdin())
+		set, problems, err := profilefile.Load(args, cmd.InOrStdin())
 		if err != nil {
 			return err
 		}
@@ -71,7 +72,7 @@ func isOrAre(n int) string {
 }
 
 // lintActions warns of actions that Detect does not take.
-func lintActions(set *profile.Set) []profile.Problem {
+func lintActions(set *profilefile.Set) []profile.Problem {
 	var problems []profile.Problem
 	for i, action := range set.MitigationActions {
 		if cloud.ForDetect(action) {
@@ -82,7 +83,7 @@ func lintActions(set *profile.Set) []profile.Problem {
 			Message: fmt.Sprintf("mitigation action %s is for Audit only", action.Name),
 			Want:    "addThingsToThingGroupParams, the one type that Detect takes",
 		}
-		p.File, p.Line, p.Column = set.Locate(profile.MitigationActionDocument, i, p.Path)
+		p.File, p.Line, p.Column = set.Locate(profilefile.MitigationActionDocument, i, p.Path)
 		problems = append(problems, p)
 	}
 	return problems

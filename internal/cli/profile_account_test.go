@@ -17,7 +17,7 @@ import (
 
 	"github.com/device-defender/device-defender/internal/cloud"
 	"github.com/device-defender/device-defender/internal/cloud/cloudtest"
-	"github.com/device-defender/device-defender/internal/defender/profile"
+	"github.com/device-defender/device-defender/internal/defender/profile/profilefile"
 )
 
 // account is a world without anything, and a folder of files to work in.
@@ -134,7 +134,7 @@ done: attach security profile Limits to all/things
 // Color repeats what the signs say.
 func TestPlanInColor(t *testing.T) {
 	plan := &cloud.Plan{Steps: []cloud.Step{
-		{Action: cloud.Update, Name: "P", Changes: []profile.Change{{Path: "a", Old: "1", New: "2", Kind: profile.Changed}, {Path: "b", Old: `"\u001b[2J"`, Kind: profile.Removed}}},
+		{Action: cloud.Update, Name: "P", Changes: []profilefile.Change{{Path: "a", Old: "1", New: "2", Kind: profilefile.Changed}, {Path: "b", Old: `"\u001b[2J"`, Kind: profilefile.Removed}}},
 		{Action: cloud.Detach, Name: "P", Target: "all/things"},
 	}}
 	var colored, plain bytes.Buffer
@@ -274,7 +274,7 @@ func TestProfileExport(t *testing.T) {
 		if again := succeed(t, w, "profile", "export", "--format", format); again != document {
 			t.Errorf("%s: not the same twice", format)
 		}
-		set, problems := profile.Parse("-", []byte(document))
+		set, problems := profilefile.Parse("-", []byte(document))
 		if problems = append(problems, set.Validate()...); len(problems) > 0 || len(set.Profiles) != 2 || len(set.CustomMetrics) != 1 {
 			t.Fatalf("%v\n%s", problems, document)
 		}

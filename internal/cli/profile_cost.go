@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/device-defender/device-defender/internal/defender/profile"
+	"github.com/device-defender/device-defender/internal/defender/profile/profilefile"
 )
 
 // mostThings keeps the number of a month's datapoints within 64 bits.
@@ -27,7 +27,7 @@ one thing. Metrics that behaviors use and metrics that are retained count, each
 once for every interval of 30 days; those that AWS IoT measures itself are taken
 to come as often as the things report. Messaging and alerts are not in it.
 
-It's an estimate with the prices of ` + profile.PricesOf + `, in US dollars. FILES may be
+It's an estimate with the prices of ` + profilefile.PricesOf + `, in US dollars. FILES may be
 folders; "-" is standard input. With 'defenderctl serve' in place of AWS there is
 no charge.`,
 		Example: `  defenderctl profile cost profiles/ --things 1000 --interval 5m
@@ -44,14 +44,14 @@ no charge.`,
 		case interval < time.Second:
 			return usageError{fmt.Errorf("--interval %v, want a second or more", interval)}
 		}
-		set, problems, err := profile.Load(args, cmd.InOrStdin())
+		set, problems, err := profilefile.Load(args, cmd.InOrStdin())
 		if err != nil {
 			return err
 		}
 		if err := showProblems(cmd, append(problems, set.Validate()...)); err != nil {
 			return err
 		}
-		estimate := profile.Cost(set, profile.Fleet{Things: things, Interval: interval})
+		estimate := profilefile.Cost(set, profilefile.Fleet{Things: things, Interval: interval})
 		if err := output.write(cmd, costRowOf(estimate, things, interval), costTable(estimate)); err != nil || !output.text() {
 			return err
 		}
@@ -83,9 +83,9 @@ type profileCostRow struct {
 	USD            float64  `json:"usdPerMonth"`
 }
 
-func costRowOf(e profile.CostEstimate, things int, interval time.Duration) costRow {
+func costRowOf(e profilefile.CostEstimate, things int, interval time.Duration) costRow {
 	row := costRow{
-		Things: things, IntervalSeconds: interval.Seconds(), PricesOf: profile.PricesOf, Profiles: []profileCostRow{},
+		Things: things, IntervalSeconds: interval.Seconds(), PricesOf: profilefile.PricesOf, Profiles: []profileCostRow{},
 		RuleDatapoints: e.RuleDatapoints, MLDatapoints: e.ModelDatapoints, USD: rounded(e.USD), SharedMetrics: e.Shared, OnceUSD: rounded(e.OnceUSD),
 	}
 	for _, p := range e.Profiles {
@@ -99,7 +99,7 @@ func costRowOf(e profile.CostEstimate, things int, interval time.Duration) costR
 // rounded is a sum of money without the noise of binary fractions.
 func rounded(usd float64) float64 { return math.Round(usd*1e6) / 1e6 }
 
-func costTable(e profile.CostEstimate) table {
+func costTable(e profilefile.CostEstimate) table {
 	t := table{
 		header: []string{"PROFILE", "METRICS", "DATAPOINTS", "ML DATAPOINTS", "USD A MONTH"},
 		right:  []int{1, 2, 3, 4}, empty: "no profiles",
@@ -117,9 +117,9 @@ func costTable(e profile.CostEstimate) table {
 }
 
 // costNotes say what the estimate rests on.
-func costNotes(e profile.CostEstimate, things int, interval time.Duration) string {
+func costNotes(e profilefile.CostEstimate, things int, interval time.Duration) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "An estimate with AWS's prices of %s for 100,000 datapoints: $0.025 for rules; $2.00 for ML, $0.75 above 300,000.\n", profile.PricesOf)
+	fmt.Fprintf(&b, "An estimate with AWS's prices of %s for 100,000 datapoints: $0.025 for rules; $2.00 for ML, $0.75 above 300,000.\n", profilefile.PricesOf)
 	who := "1 thing that reports"
 	if things != 1 {
 		who = grouped(int64(things)) + " things that report"

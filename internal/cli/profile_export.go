@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/device-defender/device-defender/internal/cloud"
-	"github.com/device-defender/device-defender/internal/defender/profile"
+	"github.com/device-defender/device-defender/internal/defender/profile/profilefile"
 )
 
 var exportFormats = []string{"json", "yaml", "cloudformation", "terraform"}
@@ -78,7 +78,7 @@ type exportFile struct {
 
 // exportFiles returns the set in the format: as a file for each document where
 // that is wanted and the format has documents.
-func exportFiles(cmd *cobra.Command, client *cloud.Client, set *profile.Set, format string, apart bool) ([]exportFile, error) {
+func exportFiles(cmd *cobra.Command, client *cloud.Client, set *profilefile.Set, format string, apart bool) ([]exportFile, error) {
 	if format == "cloudformation" || format == "terraform" {
 		set, err := client.TargetARNs(cmd.Context(), set)
 		if err != nil {

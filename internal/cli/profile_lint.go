@@ -14,6 +14,7 @@ import (
 
 	"github.com/device-defender/device-defender/internal/defender/detect"
 	"github.com/device-defender/device-defender/internal/defender/profile"
+	"github.com/device-defender/device-defender/internal/defender/profile/profilefile"
 )
 
 // lintOptions are the flags of profile lint.
@@ -81,7 +82,7 @@ Exit codes: 0 nothing or warnings only, 1 errors (with --strict warnings too),
 
 func completeRules(_ *cobra.Command, _ []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	var names []cobra.Completion
-	for _, r := range profile.Rules() {
+	for _, r := range profilefile.Rules() {
 		names = append(names, cobra.CompletionWithDesc(r.Name, r.Summary))
 	}
 	return names, cobra.ShellCompDirectiveNoFileComp
@@ -99,7 +100,7 @@ func (o *lintOptions) run(cmd *cobra.Command, args []string) error {
 		return o.listRules(cmd)
 	}
 	for _, name := range o.ignore {
-		rule, err := profile.FindRule(name)
+		rule, err := profilefile.FindRule(name)
 		if err != nil {
 			return usageError{fmt.Errorf("--ignore: %w", err)}
 		}
@@ -112,19 +113,19 @@ func (o *lintOptions) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	var stdin bytes.Buffer
-	set, problems, err := profile.Load(args, io.TeeReader(cmd.InOrStdin(), &stdin))
+	set, problems, err := profilefile.Load(args, io.TeeReader(cmd.InOrStdin(), &stdin))
 	if err != nil {
 		return err
 	}
-	problems = set.Merge(problems, set.Validate(), profile.Lint(set, profile.LintContext{
+	problems = set.Merge(problems, set.Validate(), profilefile.Lint(set, profilefile.LintContext{
 		Things: o.things, Interval: o.interval, Samples: samples, Ignore: o.ignore,
 	}))
 	return o.tell(cmd, set, problems, stdin.Bytes())
 }
 
 // samples reads the reports.
-func (o *lintOptions) samples(stdin io.Reader, args []string) ([]profile.Sample, error) {
-	var samples []profile.Sample
+func (o *lintOptions) samples(stdin io.Reader, args []string) ([]profilefile.Sample, error) {
+	var samples []profilefile.Sample
 	for _, name := range o.reports {
 		if name == "-" && slices.Contains(args, "-") {
 			return nil, usageError{errors.New("only one of FILES and --report can be standard input")}
@@ -135,15 +136,15 @@ func (o *lintOptions) samples(stdin io.Reader, args []string) ([]profile.Sample,
 		}
 		values := map[string]profile.Value{}
 		for _, m := range detect.FromReport(r) {
-			values[m.Metric] = m.Value
+			values[m.Metric.Name] = m.Value
 		}
-		samples = append(samples, profile.Sample{Name: name, Values: values})
+		samples = append(samples, profilefile.Sample{Name: name, Values: values})
 	}
 	return samples, nil
 }
 
 // tell writes what was found.
-func (o *lintOptions) tell(cmd *cobra.Command, set *profile.Set, problems []profile.Problem, stdin []byte) error {
+func (o *lintOptions) tell(cmd *cobra.Command, set *profilefile.Set, problems []profile.Problem, stdin []byte) error {
 	out := cmd.OutOrStdout()
 	errs, warnings := countSeverity(problems, profile.Error), countSeverity(problems, profile.Warning)
 	failed := errs > 0 || o.strict && warnings > 0
@@ -181,7 +182,7 @@ func (o *lintOptions) tell(cmd *cobra.Command, set *profile.Set, problems []prof
 }
 
 // contents says what a set holds.
-func contents(set *profile.Set) string {
+func contents(set *profilefile.Set) string {
 	var parts []string
 	for _, part := range []struct {
 		n         int
@@ -204,7 +205,7 @@ func contents(set *profile.Set) string {
 
 // hints say which rules were not applied because a flag is missing, where they might
 // find something.
-func (o *lintOptions) hints(set *profile.Set) []string {
+func (o *lintOptions) hints(set *profilefile.Set) []string {
 	var device, fleet bool
 	for _, p := range set.Profiles {
 		for _, b := range p.Behaviors {
@@ -214,9 +215,9 @@ func (o *lintOptions) hints(set *profile.Set) []string {
 		}
 	}
 	var hints []string
-	hint := func(flag string, fact profile.Fact) {
+	hint := func(flag string, fact profilefile.Fact) {
 		var names []string
-		for _, r := range profile.Rules() {
+		for _, r := range profilefile.Rules() {
 			if r.Needs == fact && !slices.Contains(o.ignore, r.Name) {
 				names = append(names, r.Name)
 			}
@@ -226,35 +227,35 @@ func (o *lintOptions) hints(set *profile.Set) []string {
 		}
 	}
 	if fleet && o.things == 0 {
-		hint("--things N", profile.ThingsFact)
+		hint("--things N", profilefile.ThingsFact)
 	}
 	if device && len(o.reports) == 0 {
-		hint("--report FILE", profile.SampleFact)
+		hint("--report FILE", profilefile.SampleFact)
 	}
 	return hints
 }
 
 // ruleRow is a rule for programs.
 type ruleRow struct {
-	Rule        string       `json:"rule"`
-	Severity    string       `json:"severity"`
-	Needs       profile.Fact `json:"needs,omitempty"`
-	Summary     string       `json:"summary"`
-	Explanation string       `json:"explanation"`
+	Rule        string           `json:"rule"`
+	Severity    string           `json:"severity"`
+	Needs       profilefile.Fact `json:"needs,omitempty"`
+	Summary     string           `json:"summary"`
+	Explanation string           `json:"explanation"`
 }
 
-func rowOfRule(r profile.Rule) ruleRow {
+func rowOfRule(r profilefile.Rule) ruleRow {
 	return ruleRow{r.Name, r.Severity.String(), r.Needs, r.Summary, strings.Join(strings.Fields(r.Explanation), " ")}
 }
 
 func (o *lintOptions) listRules(cmd *cobra.Command) error {
 	t := table{header: []string{"RULE", "SEVERITY", "SUMMARY"}}
 	var rows []ruleRow
-	for _, r := range profile.Rules() {
+	for _, r := range profilefile.Rules() {
 		row := rowOfRule(r)
 		rows = append(rows, row)
 		summary := row.Summary
-		if row.Needs != profile.NoFact {
+		if row.Needs != profilefile.NoFact {
 			summary += " (--" + string(row.Needs) + ")"
 		}
 		t.rows = append(t.rows, []string{row.Rule, row.Severity, summary})
@@ -263,7 +264,7 @@ func (o *lintOptions) listRules(cmd *cobra.Command) error {
 }
 
 func (o *lintOptions) explainRule(cmd *cobra.Command) error {
-	rule, err := profile.FindRule(o.explain)
+	rule, err := profilefile.FindRule(o.explain)
 	if err != nil {
 		return usageError{fmt.Errorf("--explain: %w", err)}
 	}
@@ -282,7 +283,7 @@ func (o *lintOptions) explainRule(cmd *cobra.Command) error {
 		how = fmt.Sprintf("To silence it: --ignore %[1]s, or in the profile\n\n  \"lint\": {\"ignore\": [{\"rule\": %[1]q, \"reason\": \"...\"}]}", rule.Name)
 	}
 	needs := ""
-	if rule.Needs != profile.NoFact {
+	if rule.Needs != profilefile.NoFact {
 		needs = fmt.Sprintf("\nIt is applied with --%s.\n", rule.Needs)
 	}
 	c := colors(options.Color)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/device-defender/device-defender/internal/cloud"
 	"github.com/device-defender/device-defender/internal/defender/profile"
+	"github.com/device-defender/device-defender/internal/defender/profile/profilefile"
 	"github.com/device-defender/device-defender/internal/explore"
 	"github.com/device-defender/device-defender/internal/render"
 )
@@ -64,7 +65,7 @@ Exit codes: 0 done, whether or not something would change (with --exit-code
 
 // planFiles plans what the files say.
 func planFiles(cmd *cobra.Command, a *awsOptions, files []string) (*cloud.Client, *cloud.Plan, error) {
-	set, problems, err := profile.Load(files, cmd.InOrStdin())
+	set, problems, err := profilefile.Load(files, cmd.InOrStdin())
 	if err != nil {
 		return nil, nil, err
 	}
@@ -135,7 +136,7 @@ var actionMarks = map[cloud.Action]mark{
 	cloud.Detach: markRemove, cloud.Delete: markRemove,
 }
 
-var changeMarks = map[profile.ChangeKind]mark{profile.Added: markAdd, profile.Changed: markChange, profile.Removed: markRemove}
+var changeMarks = map[profilefile.ChangeKind]mark{profilefile.Added: markAdd, profilefile.Changed: markChange, profilefile.Removed: markRemove}
 
 // showPlan writes a plan for people to standard output.
 func showPlan(cmd *cobra.Command, plan *cloud.Plan) error {
@@ -173,12 +174,12 @@ func planStepText(s cloud.Step) string { return render.Clean(s.String(), 500) }
 // profile, and a list of ports that somebody may yet read.
 const mostOfValue = 1500
 
-func writeChange(w io.Writer, change profile.Change, c colors) {
+func writeChange(w io.Writer, change profilefile.Change, c colors) {
 	m := changeMarks[change.Kind]
 	line := fmt.Sprintf("%s %s", c.paint(m.color, m.sign), render.Clean(change.Path, 500))
 	value := func(text string) string { return render.Clean(text, mostOfValue) }
 	switch {
-	case change.Kind == profile.Changed:
+	case change.Kind == profilefile.Changed:
 		fmt.Fprintf(w, "    %s: %s -> %s\n", line, c.paint(red, value(change.Old)), c.paint(green, value(change.New)))
 		return
 	case isBehavior(change.Path):

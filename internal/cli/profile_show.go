@@ -76,7 +76,7 @@ func showProfile(cmd *cobra.Command, client *cloud.Client, p *cloud.AccountProfi
 			line("alerts", t.AlertTargetARN+" as "+t.RoleARN)
 		}
 	}
-	line("retained", strings.Join(mapped(profile.RetainedMetrics(&p.Profile), retainedText), ", "))
+	line("retained", strings.Join(mapped(profile.RetainedMetrics(&p.Profile), func(m profile.MetricToRetain) string { return m.Ref().String() }), ", "))
 	if e := p.MetricsExportConfig; e != nil {
 		line("exported", "to "+e.MQTTTopic+" as "+e.RoleARN)
 	}
@@ -84,18 +84,6 @@ func showProfile(cmd *cobra.Command, client *cloud.Client, p *cloud.AccountProfi
 	line("version", fmt.Sprintf("%d of %s, created %s", p.Version, shownTime(p.Modified, time.Local), shownTime(p.Created, time.Local)))
 	_, err = fmt.Fprint(out, "\n"+behaviors.render(c))
 	return err
-}
-
-func retainedText(m profile.MetricToRetain) string {
-	text := m.Metric
-	if d := m.MetricDimension; d != nil {
-		word := " on "
-		if d.Operator == "NOT_IN" {
-			word = " outside "
-		}
-		text += word + d.DimensionName
-	}
-	return text
 }
 
 // behaviorTable says what the behaviors hold for normal.
@@ -110,22 +98,13 @@ func behaviorTable(ctx context.Context, client *cloud.Client, behaviors []profil
 		if err != nil {
 			return t, err
 		}
-		datapoints := func(n *int32) string {
-			if n == nil {
-				return "1"
-			}
-			return fmt.Sprint(*n)
-		}
-		criteria := b.Criteria
-		if criteria == nil {
-			criteria = &profile.Criteria{}
-		}
+		toAlarm, toClear := b.Criteria.Datapoints()
 		alerts := "sent"
-		if b.SuppressAlerts != nil && *b.SuppressAlerts {
+		if b.Suppressed() {
 			alerts = "suppressed"
 		}
 		t.rows = append(t.rows, []string{
-			b.Name, profile.Expectation(b, metric), datapoints(criteria.ConsecutiveDatapointsToAlarm), datapoints(criteria.ConsecutiveDatapointsToClear), alerts,
+			b.Name, profile.Expectation(b, metric), fmt.Sprint(toAlarm), fmt.Sprint(toClear), alerts,
 		})
 	}
 	return t, nil

@@ -1,12 +1,10 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"time"
 
@@ -23,12 +21,6 @@ import (
 // values, what a page has room for. What is kept of all things of a slice is
 // held in memory to be written in order of time.
 const sliceOfValues = 20 * time.Hour
-
-// retained is a metric whose values are kept.
-type retained struct {
-	metric    string
-	dimension *profile.MetricDimension
-}
 
 // recordValues writes the values that are kept.
 func (o *recordOptions) recordValues(cmd *cobra.Command, out io.Writer) error {
@@ -48,7 +40,7 @@ func (o *recordOptions) recordValues(cmd *cobra.Command, out io.Writer) error {
 			return err
 		}
 	}
-	var list []retained
+	var list []profile.MetricRef
 	if o.allRetained {
 		if list, err = retainedMetrics(ctx, client); err != nil {
 			return err
@@ -58,7 +50,7 @@ func (o *recordOptions) recordValues(cmd *cobra.Command, out io.Writer) error {
 		if _, err := client.Metric(ctx, name); err != nil {
 			return err
 		}
-		list = append(list, retained{metric: name})
+		list = append(list, profile.MetricRef{Name: name})
 	}
 	if kept := now.Add(-cloud.ValueRetention); from.Before(kept) {
 		from = kept
@@ -97,7 +89,7 @@ type timedLine struct {
 
 // slice returns the values from a time on, before an end and not after the
 // last, in order of time.
-func (o *recordOptions) slice(ctx context.Context, client *cloud.Client, things []string, list []retained, begin, end, last time.Time, called func()) ([]timedLine, error) {
+func (o *recordOptions) slice(ctx context.Context, client *cloud.Client, things []string, list []profile.MetricRef, begin, end, last time.Time, called func()) ([]timedLine, error) {
 	var lines []timedLine
 	until := end
 	if last.Before(until) {
@@ -107,7 +99,7 @@ func (o *recordOptions) slice(ctx context.Context, client *cloud.Client, things 
 		for _, r := range list {
 			// Whether AWS takes the start for a part of the period is not
 			// documented.
-			values, err := client.MetricValues(ctx, thing, profile.Metric{Name: r.metric}, r.dimension, begin.Add(-time.Second), until)
+			values, err := client.MetricValues(ctx, thing, profile.Metric{Name: r.Name}, r.MetricDimension(), begin.Add(-time.Second), until)
 			called()
 			if gone := (*types.ResourceNotFoundException)(nil); errors.As(err, &gone) && o.allThings {
 				continue // since it was listed
@@ -119,7 +111,7 @@ func (o *recordOptions) slice(ctx context.Context, client *cloud.Client, things 
 				if v.Time.Before(begin) || !v.Time.Before(end) {
 					continue
 				}
-				text, err := backtest.ValueLine(thing, v.Time, detect.Measurement{Metric: r.metric, Dimension: r.dimension, Value: v.Value, Cut: v.Cut})
+				text, err := backtest.ValueLine(thing, v.Time, detect.Measurement{Metric: r, Value: v.Value, Cut: v.Cut})
 				if err != nil {
 					return nil, err
 				}
@@ -148,36 +140,20 @@ func registeredThings(ctx context.Context, client *cloud.Client) ([]string, erro
 }
 
 // retainedMetrics returns what the account's profiles use or retain.
-func retainedMetrics(ctx context.Context, client *cloud.Client) ([]retained, error) {
+func retainedMetrics(ctx context.Context, client *cloud.Client) ([]profile.MetricRef, error) {
 	profiles, err := client.Profiles(ctx, nil)
 	if err != nil {
 		return nil, err
 	}
-	found := map[string]retained{}
-	add := func(metric string, d *profile.MetricDimension) {
-		if metric == "" {
-			return
-		}
-		key := metric
-		if d != nil {
-			key += " " + d.DimensionName + " " + cmp.Or(d.Operator, "IN")
-		}
-		found[key] = retained{metric, d}
-	}
+	var list []profile.MetricRef
 	for _, p := range profiles {
-		for _, b := range p.Behaviors {
-			add(b.Metric, b.MetricDimension)
-		}
-		for _, m := range profile.RetainedMetrics(&p.Profile) {
-			add(m.Metric, m.MetricDimension)
+		for _, u := range p.Uses() {
+			list = append(list, u.MetricRef)
 		}
 	}
-	if len(found) == 0 {
+	if len(list) == 0 {
 		return nil, errors.New("no security profile uses or retains a metric: no values are kept")
 	}
-	var list []retained
-	for _, key := range slices.Sorted(maps.Keys(found)) {
-		list = append(list, found[key])
-	}
-	return list, nil
+	slices.SortFunc(list, profile.MetricRef.Compare)
+	return slices.Compact(list), nil
 }

@@ -62,10 +62,11 @@ const (
 var ErrNoAlert = errors.New("not an alert of Device Defender Detect")
 
 // DecodeAlerts reads alerts: as Detect writes them, or as they come from SNS,
-// Lambda or SQS. The data are one such message or several, one after another.
+// Lambda or SQS. The data are one such message or several, one after another,
+// each with the footer that SNS puts below it in an e-mail, or without.
 func DecodeAlerts(data []byte) ([]Alert, error) {
 	var alerts []Alert
-	documents := json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(data, []byte("\ufeff"))))
+	documents := json.NewDecoder(bytes.NewReader(withoutFooters(bytes.TrimPrefix(data, []byte("\ufeff")))))
 	for n := 1; ; n++ {
 		var document json.RawMessage
 		if err := documents.Decode(&document); errors.Is(err, io.EOF) {
@@ -83,6 +84,21 @@ func DecodeAlerts(data []byte) ([]Alert, error) {
 		return nil, fmt.Errorf("%w: it is empty", ErrNoAlert)
 	}
 	return alerts, nil
+}
+
+// withoutFooters leaves out what SNS writes below the message of an e-mail: a
+// line of two dashes, and how to unsubscribe.
+func withoutFooters(data []byte) []byte {
+	kept := make([]byte, 0, len(data))
+	footer := false
+	for line := range bytes.Lines(data) {
+		text := bytes.TrimSpace(line)
+		begins := len(text) > 0 && (text[0] == '{' || text[0] == '[') // the next message
+		if footer = string(text) == "--" || footer && !begins; !footer {
+			kept = append(kept, line...)
+		}
+	}
+	return kept
 }
 
 // unwrap returns the alerts in a document, through at most so many wrappings.

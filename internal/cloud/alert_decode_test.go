@@ -1,8 +1,11 @@
 package cloud
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -87,13 +90,36 @@ func TestDecodeInvalidated(t *testing.T) {
 	}
 }
 
+// TestDecodeEmail: SNS puts a footer below each message that it sends by e-mail.
+func TestDecodeEmail(t *testing.T) {
+	email, err := os.ReadFile("testdata/alert-email.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, data := range map[string][]byte{
+		"as it is":            email,
+		"two":                 slices.Concat(email, email),
+		"line ends of a mail": bytes.ReplaceAll(email, []byte("\n"), []byte("\r\n")),
+		"as JSON":             []byte(notification(seenAlert) + "\n\n-- \nPlease do not reply.\n"),
+	} {
+		alerts, err := DecodeAlerts(data)
+		if want := max(1, bytes.Count(data, []byte("MessagesPub"))); err != nil || len(alerts) != want {
+			t.Errorf("%s: %d alerts, want %d, error %v", name, len(alerts), want, err)
+			continue
+		}
+		if a := alerts[0]; a.Behavior.Name != "MessagesPub" || *a.Value.Count != 54 {
+			t.Errorf("%s: %+v", name, a)
+		}
+	}
+}
+
 func TestDecodeWhatIsNoAlert(t *testing.T) {
 	deep := seenAlert
 	for range 10 {
 		deep = notification(deep)
 	}
 	for _, data := range []string{
-		"", " ", "null", "{}", "[]", "1", `"text"`, "{", seenAlert + "x", `{"Message":"not JSON"}`, `{"Message":null}`, `{"Records":[{}]}`,
+		"", " ", "--\nfooter", "null", "{}", "[]", "1", `"text"`, "{", seenAlert + "x", `{"Message":"not JSON"}`, `{"Message":null}`, `{"Records":[{}]}`,
 		`{"Type":"SubscriptionConfirmation","Message":"You have chosen to subscribe"}`, deep,
 		strings.Replace(seenAlert, "1573786800000", "-1", 1), strings.Replace(seenAlert, "1573786800000", "1e300", 1),
 		strings.Replace(seenAlert, `"behavior":{`, `"behaviour":{`, 1),
@@ -114,7 +140,7 @@ func TestDecodeWhatIsNoAlert(t *testing.T) {
 
 func FuzzDecodeAlerts(f *testing.F) {
 	for _, s := range []string{
-		seenAlert, notification(seenAlert), lambdaEvent(seenAlert), `{"Messages":[{"Body":"{}"}]}`, `{"Records":[{"Sns":{"Sns":{"Message":"x"}}}]}`, "[[", "null",
+		seenAlert, notification(seenAlert), lambdaEvent(seenAlert), seenAlert + "\n\n--\nunsubscribe\n" + seenAlert, `{"Messages":[{"Body":"{}"}]}`, `{"Records":[{"Sns":{"Sns":{"Message":"x"}}}]}`, "[[", "null",
 	} {
 		f.Add([]byte(s))
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iot"
 
-	"github.com/device-defender/device-defender/internal/defender/profile"
+	"github.com/device-defender/device-defender/internal/defender/profile/profilefile"
 )
 
 // Apply takes the steps in order and tells progress of each that is done. It
@@ -57,7 +57,7 @@ func (c *Client) PlanDelete(ctx context.Context, names []string) (*Plan, error) 
 			plan.Steps = append(plan.Steps, move{profile: name, arn: arn, detach: true}.step(c))
 		}
 		plan.Steps = append(plan.Steps, Step{
-			Action: Delete, Kind: profile.ProfileDocument, Name: name, Changes: profile.Diff(&there.Profile, nil),
+			Action: Delete, Kind: profilefile.ProfileDocument, Name: name, Changes: profilefile.Diff(&there.Profile, nil),
 			run: func(ctx context.Context) error {
 				_, err := c.IoT.DeleteSecurityProfile(ctx, &iot.DeleteSecurityProfileInput{SecurityProfileName: aws.String(name), ExpectedVersion: aws.Int64(there.Version)})
 				return c.planned(c.failed("delete security profile "+name, err))

@@ -6,18 +6,19 @@ import (
 	"strings"
 
 	"github.com/device-defender/device-defender/internal/defender/profile"
+	"github.com/device-defender/device-defender/internal/defender/profile/profilefile"
 )
 
 // Export returns the security profiles of these names, or all of them when
 // there are none, with their targets and tags, and the custom metrics and
 // dimensions that they use. Applied to the account that it's from, the set
 // changes nothing.
-func (c *Client) Export(ctx context.Context, names []string) (*profile.Set, error) {
+func (c *Client) Export(ctx context.Context, names []string) (*profilefile.Set, error) {
 	profiles, err := c.Profiles(ctx, names)
 	if err != nil {
 		return nil, err
 	}
-	set := &profile.Set{Profiles: mapped(profiles, func(p AccountProfile) profile.Profile { return p.Profile })}
+	set := &profilefile.Set{Profiles: mapped(profiles, func(p AccountProfile) profile.Profile { return p.Profile })}
 	metrics, dimensions := references(set.Profiles)
 	for _, name := range metrics {
 		m, arn, err := c.customMetric(ctx, name)
@@ -43,7 +44,7 @@ func (c *Client) Export(ctx context.Context, names []string) (*profile.Set, erro
 }
 
 // TargetARNs returns the set with its targets as ARNs of the client's account.
-func (c *Client) TargetARNs(ctx context.Context, set *profile.Set) (*profile.Set, error) {
+func (c *Client) TargetARNs(ctx context.Context, set *profilefile.Set) (*profilefile.Set, error) {
 	account, err := c.AccountID(ctx)
 	if err != nil {
 		return nil, err
@@ -101,7 +102,7 @@ type File struct {
 }
 
 // Files returns the documents of a set, each with a name of its own.
-func Files(set *profile.Set) []File {
+func Files(set *profilefile.Set) []File {
 	var files []File
 	ids := identifiers{}
 	add := func(prefix, name string, document any) {

@@ -5,13 +5,13 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"github.com/device-defender/device-defender/internal/defender/profile"
+	"github.com/device-defender/device-defender/internal/defender/profile/profilefile"
 )
 
 // CloudFormation returns the set as a template in JSON. Its resources are not
 // deleted with the stack: they can be imported into one, as they are there
 // already.
-func CloudFormation(set *profile.Set) []byte {
+func CloudFormation(set *profilefile.Set) []byte {
 	ids := identifiers{}
 	var all object
 	for _, r := range resources(set, func(kind, name string) string { return ids.of(kind, name, "", isAlphanumeric) }) {
@@ -21,7 +21,7 @@ func CloudFormation(set *profile.Set) []byte {
 		}
 		all = append(all, member{r.id, append(body, member{"DeletionPolicy", "Retain"}, member{"Properties", r.properties})})
 	}
-	return profile.EncodeJSON(object{
+	return profilefile.EncodeJSON(object{
 		{"AWSTemplateFormatVersion", "2010-09-09"},
 		{"Description", "AWS IoT Device Defender Detect: security profiles, and the custom metrics and dimensions that they use"},
 		{"Resources", all},

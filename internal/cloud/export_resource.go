@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/device-defender/device-defender/internal/defender/profile"
+	"github.com/device-defender/device-defender/internal/defender/profile/profilefile"
 )
 
 // A document as CloudFormation and Terraform's awscc provider have it: they
@@ -40,7 +41,7 @@ type dictionary object
 
 // resources returns the resources of a set, those first that others need. id
 // makes up the id of one of that kind and name.
-func resources(set *profile.Set, id func(kind, name string) string) []resource {
+func resources(set *profilefile.Set, id func(kind, name string) string) []resource {
 	var out []resource
 	metrics, dimensions := map[string]string{}, map[string]string{}
 	for _, m := range set.CustomMetrics {

@@ -6,12 +6,12 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/device-defender/device-defender/internal/defender/profile"
+	"github.com/device-defender/device-defender/internal/defender/profile/profilefile"
 )
 
 // Terraform returns the set as resources of the provider awscc, formatted as
 // 'terraform fmt' does. The provider aws has no security profiles.
-func Terraform(set *profile.Set) []byte {
+func Terraform(set *profilefile.Set) []byte {
 	ids := map[string]identifiers{}
 	w := &hclWriter{}
 	w.WriteString(`terraform {

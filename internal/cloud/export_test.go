@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/device-defender/device-defender/internal/defender/profile"
+	"github.com/device-defender/device-defender/internal/defender/profile/profilefile"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -39,7 +40,7 @@ func golden(t *testing.T, file string, got []byte) {
 }
 
 // exported is the set of everything as an account would export it.
-func exported(t *testing.T) *profile.Set {
+func exported(t *testing.T) *profilefile.Set {
 	t.Helper()
 	w := newWorld(t)
 	w.groups("gateways")
@@ -90,18 +91,18 @@ func TestCloudFormation(t *testing.T) {
 // The same documents from JSON and YAML files.
 func TestFiles(t *testing.T) {
 	set := parsed(t, everything)
-	for format, encode := range map[string]func(any) []byte{"json": profile.EncodeJSON, "yaml": profile.EncodeYAML} {
+	for format, encode := range map[string]func(any) []byte{"json": profilefile.EncodeJSON, "yaml": profilefile.EncodeYAML} {
 		folder := t.TempDir()
 		for _, f := range Files(set) {
 			if err := os.WriteFile(folder+"/"+f.Name+"."+format, encode(f.Document), 0o600); err != nil {
 				t.Fatal(err)
 			}
 		}
-		got, problems, err := profile.Load([]string{folder}, nil)
+		got, problems, err := profilefile.Load([]string{folder}, nil)
 		if err != nil || len(problems) > 0 || len(got.Validate()) > 0 {
 			t.Fatal(problems, err)
 		}
-		for _, list := range []*profile.Set{set, got} {
+		for _, list := range []*profilefile.Set{set, got} {
 			slices.SortFunc(list.Profiles, func(a, b profile.Profile) int { return strings.Compare(a.Name, b.Name) })
 			slices.SortFunc(list.CustomMetrics, func(a, b profile.CustomMetric) int { return strings.Compare(a.Name, b.Name) })
 		}
@@ -113,7 +114,7 @@ func TestFiles(t *testing.T) {
 
 // Names that a form does not take are changed, and told apart all the same.
 func TestIdentifiers(t *testing.T) {
-	set := &profile.Set{}
+	set := &profilefile.Set{}
 	for _, name := range []string{"a:b", "a_b", "A_b", "a-b", "1st", "../x", "con\x00"} {
 		set.Profiles = append(set.Profiles, profile.Profile{Name: name})
 	}
@@ -155,10 +156,30 @@ func TestHCLString(t *testing.T) {
 }
 
 func TestNothingToExport(t *testing.T) {
-	if got := CloudFormation(&profile.Set{}); !bytes.Contains(got, []byte(`"Resources": {}`)) {
+	if got := CloudFormation(&profilefile.Set{}); !bytes.Contains(got, []byte(`"Resources": {}`)) {
 		t.Errorf("%s", got)
 	}
-	if files := Files(&profile.Set{}); len(files) != 0 {
+	if files := Files(&profilefile.Set{}); len(files) != 0 {
 		t.Errorf("%v", files)
+	}
+}
+
+// TestExportIsNoDocument: what is written for other tools is called that when
+// it is read for a document.
+func TestExportIsNoDocument(t *testing.T) {
+	for file, want := range map[string]string{
+		"everything.template.json": "the file is a CloudFormation template: CustomMetricbatteryPercentage is AWS::IoT::CustomMetric",
+		"everything.tf":            "the file is a Terraform configuration",
+	} {
+		text, err := os.ReadFile("testdata/" + file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{file, "-"} {
+			set, problems := profilefile.Parse(name, text)
+			if len(problems) != 1 || problems[0].Message != want || len(set.Profiles) > 0 {
+				t.Errorf("%s as %s: %v, want %q", file, name, problems, want)
+			}
+		}
 	}
 }

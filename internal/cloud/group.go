@@ -6,6 +6,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iot"
+	"github.com/aws/aws-sdk-go-v2/service/iot/types"
 )
 
 // GroupsOf returns the thing groups that a thing is in itself, sorted.
@@ -13,18 +14,11 @@ func (c *Client) GroupsOf(ctx context.Context, thing string) ([]string, error) {
 	pages := iot.NewListThingGroupsForThingPaginator(c.IoT, &iot.ListThingGroupsForThingInput{
 		ThingName: aws.String(thing), MaxResults: aws.Int32(maxResults),
 	})
-	var groups []string
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, c.failed("list the groups of thing "+thing, err)
-		}
-		for _, g := range page.ThingGroups {
-			groups = append(groups, aws.ToString(g.GroupName))
-		}
-	}
+	groups, err := listed(ctx, c, "list the groups of thing "+thing, pages, func(page *iot.ListThingGroupsForThingOutput) []string {
+		return mapped(page.ThingGroups, func(g types.GroupNameAndArn) string { return aws.ToString(g.GroupName) })
+	})
 	slices.Sort(groups)
-	return groups, nil
+	return groups, err
 }
 
 // RemoveFromGroup takes a thing out of a group.

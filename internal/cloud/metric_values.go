@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iot/types"
 
 	"github.com/device-defender/device-defender/internal/defender/profile"
+	"github.com/device-defender/device-defender/internal/spelling"
 )
 
 // MetricValues are the values of one metric of one thing.
@@ -19,6 +20,11 @@ type MetricValues struct {
 	Metric    profile.Metric
 	Dimension *profile.MetricDimension // nil is none
 	Values    []TimedValue             // in order of time
+}
+
+// Ref returns which metric they are of.
+func (v *MetricValues) Ref() profile.MetricRef {
+	return profile.RefOf(v.Metric.Name, v.Dimension)
 }
 
 // TimedValue is one value.
@@ -92,7 +98,7 @@ func (e *UnknownMetricError) Error() string {
 	case e.Type != "":
 		return "custom metric " + e.Name + " has the unknown type " + e.Type
 	case profile.IsAWS(e.Name):
-		return "no metric is called " + e.Name
+		return "no metric is called " + e.Name + "; want " + spelling.Suggest(e.Name, profile.MetricNames())
 	}
 	return "no custom metric is called " + e.Name
 }

@@ -30,22 +30,22 @@ func ForDetect(a profile.MitigationAction) bool { return a.Params.AddThingsToThi
 // MitigationActions returns the account's mitigation actions by name.
 func (c *Client) MitigationActions(ctx context.Context) ([]MitigationAction, error) {
 	pages := iot.NewListMitigationActionsPaginator(c.IoT, &iot.ListMitigationActionsInput{MaxResults: aws.Int32(maxResults)})
+	ids, err := listed(ctx, c, "list mitigation actions", pages, func(page *iot.ListMitigationActionsOutput) []types.MitigationActionIdentifier {
+		return page.ActionIdentifiers
+	})
+	if err != nil {
+		return nil, err
+	}
 	var actions []MitigationAction
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
+	for _, id := range ids {
+		a, err := c.mitigationAction(ctx, aws.ToString(id.ActionName))
+		if isNotFound(err) {
+			continue // deleted since
+		}
 		if err != nil {
-			return nil, c.failed("list mitigation actions", err)
+			return nil, err
 		}
-		for _, id := range page.ActionIdentifiers {
-			a, err := c.mitigationAction(ctx, aws.ToString(id.ActionName))
-			if isNotFound(err) {
-				continue // deleted since
-			}
-			if err != nil {
-				return nil, err
-			}
-			actions = append(actions, *a)
-		}
+		actions = append(actions, *a)
 	}
 	slices.SortFunc(actions, func(a, b MitigationAction) int { return strings.Compare(a.Name, b.Name) })
 	return actions, nil
@@ -262,18 +262,11 @@ func (c *Client) MitigationTasks(ctx context.Context, from, to time.Time) ([]Mit
 	pages := iot.NewListDetectMitigationActionsTasksPaginator(c.IoT, &iot.ListDetectMitigationActionsTasksInput{
 		StartTime: aws.Time(from), EndTime: aws.Time(to), MaxResults: aws.Int32(maxResults),
 	})
-	var tasks []MitigationTask
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, c.failed("list mitigation tasks", err)
-		}
-		for _, s := range page.Tasks {
-			tasks = append(tasks, taskOf(s))
-		}
-	}
+	tasks, err := listed(ctx, c, "list mitigation tasks", pages, func(page *iot.ListDetectMitigationActionsTasksOutput) []MitigationTask {
+		return mapped(page.Tasks, taskOf)
+	})
 	slices.SortStableFunc(tasks, func(a, b MitigationTask) int { return b.Started.Compare(a.Started) })
-	return tasks, nil
+	return tasks, err
 }
 
 // MitigationExecutions returns what a task's actions did.
@@ -281,21 +274,15 @@ func (c *Client) MitigationExecutions(ctx context.Context, task string) ([]Mitig
 	pages := iot.NewListDetectMitigationActionsExecutionsPaginator(c.IoT, &iot.ListDetectMitigationActionsExecutionsInput{
 		TaskId: aws.String(task), MaxResults: aws.Int32(maxResults),
 	})
-	var executions []MitigationExecution
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, c.failed("list what mitigation task "+task+" did", err)
-		}
-		for _, e := range page.ActionsExecutions {
-			executions = append(executions, MitigationExecution{
+	return listed(ctx, c, "list what mitigation task "+task+" did", pages, func(page *iot.ListDetectMitigationActionsExecutionsOutput) []MitigationExecution {
+		return mapped(page.ActionsExecutions, func(e types.DetectMitigationActionExecution) MitigationExecution {
+			return MitigationExecution{
 				Violation: aws.ToString(e.ViolationId), Thing: aws.ToString(e.ThingName), Action: aws.ToString(e.ActionName),
 				Status: string(e.Status), ErrorCode: aws.ToString(e.ErrorCode), Message: aws.ToString(e.Message),
 				Started: aws.ToTime(e.ExecutionStartDate), Ended: aws.ToTime(e.ExecutionEndDate),
-			})
-		}
-	}
-	return executions, nil
+			}
+		})
+	})
 }
 
 // CancelMitigation ends a task; what its actions did stays.

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iot/types"
 
 	"github.com/device-defender/device-defender/internal/defender/profile"
+	"github.com/device-defender/device-defender/internal/defender/profile/profilefile"
 )
 
 // Action is what a step does.
@@ -31,10 +32,10 @@ const (
 // Step is one call that changes the account.
 type Step struct {
 	Action  Action
-	Kind    profile.DocumentKind
+	Kind    profilefile.DocumentKind
 	Name    string
-	Target  string           // of Attach and Detach: its short name
-	Changes []profile.Change // of the document or the tags, field by field
+	Target  string               // of Attach and Detach: its short name
+	Changes []profilefile.Change // of the document or the tags, field by field
 
 	run func(context.Context) error
 }
@@ -64,7 +65,7 @@ type Plan struct {
 
 // Plan finds out what has to be done so that the account has what the set
 // says. The set's own grammar has been checked. It changes nothing.
-func (c *Client) Plan(ctx context.Context, set *profile.Set) (*Plan, error) {
+func (c *Client) Plan(ctx context.Context, set *profilefile.Set) (*Plan, error) {
 	p := &planner{
 		c: c, set: set, registry: profile.Registry{CustomMetrics: map[string]string{}, Dimensions: map[string]bool{}},
 		created: map[string]bool{},
@@ -83,7 +84,7 @@ func (c *Client) Plan(ctx context.Context, set *profile.Set) (*Plan, error) {
 // planner makes a plan.
 type planner struct {
 	c        *Client
-	set      *profile.Set
+	set      *profilefile.Set
 	registry profile.Registry // what there is to refer to, once the plan is applied
 	created  map[string]bool  // custom metrics and dimensions that are not there yet
 	account  string           // where targets are; "" when there are none
@@ -95,7 +96,7 @@ type planner struct {
 }
 
 // problem reports what stands in the way, at the path of a document.
-func (p *planner) problem(kind profile.DocumentKind, index int, problem profile.Problem) {
+func (p *planner) problem(kind profilefile.DocumentKind, index int, problem profile.Problem) {
 	problem.Severity = profile.Error
 	problem.File, problem.Line, problem.Column = p.set.Locate(kind, index, problem.Path)
 	p.problems = append(p.problems, problem)
@@ -113,7 +114,7 @@ func (p *planner) customMetrics(ctx context.Context) error {
 		case err != nil:
 			return err
 		case there.Type != m.Type:
-			p.problem(profile.CustomMetricDocument, i, profile.Problem{
+			p.problem(profilefile.CustomMetricDocument, i, profile.Problem{
 				Path: "metricType", Rule: "immutable",
 				Message: fmt.Sprintf("custom metric %s is there and of type %s, which cannot be changed to %s", m.Name, there.Type, m.Type),
 				Want:    there.Type + ", or another name; deleting the custom metric loses its values",
@@ -121,12 +122,12 @@ func (p *planner) customMetrics(ctx context.Context) error {
 			continue
 		}
 		if changes := appendChange(nil, "displayName", literal(there.DisplayName), literal(m.DisplayName)); changes != nil {
-			p.resources = append(p.resources, Step{Action: Update, Kind: profile.CustomMetricDocument, Name: m.Name, Changes: changes, run: func(ctx context.Context) error {
+			p.resources = append(p.resources, Step{Action: Update, Kind: profilefile.CustomMetricDocument, Name: m.Name, Changes: changes, run: func(ctx context.Context) error {
 				_, err := p.c.IoT.UpdateCustomMetric(ctx, &iot.UpdateCustomMetricInput{MetricName: aws.String(m.Name), DisplayName: aws.String(m.DisplayName)})
 				return p.c.failed("update custom metric "+m.Name, err)
 			}})
 		}
-		if err := p.tags(ctx, profile.CustomMetricDocument, m.Name, arn, m.Tags); err != nil {
+		if err := p.tags(ctx, profilefile.CustomMetricDocument, m.Name, arn, m.Tags); err != nil {
 			return err
 		}
 	}
@@ -137,7 +138,7 @@ func (p *planner) createCustomMetric(m profile.CustomMetric) Step {
 	changes := appendChange(nil, "metricType", "", literal(m.Type))
 	changes = appendChange(changes, "displayName", "", literal(m.DisplayName))
 	changes = append(changes, tagChanges(nil, m.Tags)...)
-	return Step{Action: Create, Kind: profile.CustomMetricDocument, Name: m.Name, Changes: changes, run: func(ctx context.Context) error {
+	return Step{Action: Create, Kind: profilefile.CustomMetricDocument, Name: m.Name, Changes: changes, run: func(ctx context.Context) error {
 		_, err := p.c.IoT.CreateCustomMetric(ctx, &iot.CreateCustomMetricInput{
 			MetricName: aws.String(m.Name), MetricType: types.CustomMetricType(m.Type), DisplayName: optional(m.DisplayName), Tags: tagsTo(m.Tags),
 		})
@@ -157,18 +158,18 @@ func (p *planner) dimensions(ctx context.Context) error {
 		case err != nil:
 			return err
 		case there.Type != d.Type:
-			p.problem(profile.DimensionDocument, i, profile.Problem{
+			p.problem(profilefile.DimensionDocument, i, profile.Problem{
 				Path: "type", Rule: "immutable", Message: fmt.Sprintf("dimension %s is there and of type %s", d.Name, there.Type), Want: there.Type,
 			})
 			continue
 		}
 		if changes := valueChanges(there.StringValues, d.StringValues); changes != nil {
-			p.resources = append(p.resources, Step{Action: Update, Kind: profile.DimensionDocument, Name: d.Name, Changes: changes, run: func(ctx context.Context) error {
+			p.resources = append(p.resources, Step{Action: Update, Kind: profilefile.DimensionDocument, Name: d.Name, Changes: changes, run: func(ctx context.Context) error {
 				_, err := p.c.IoT.UpdateDimension(ctx, &iot.UpdateDimensionInput{Name: aws.String(d.Name), StringValues: d.StringValues})
 				return p.c.failed("update dimension "+d.Name, err)
 			}})
 		}
-		if err := p.tags(ctx, profile.DimensionDocument, d.Name, arn, d.Tags); err != nil {
+		if err := p.tags(ctx, profilefile.DimensionDocument, d.Name, arn, d.Tags); err != nil {
 			return err
 		}
 	}
@@ -179,7 +180,7 @@ func (p *planner) createDimension(d profile.Dimension) Step {
 	changes := appendChange(nil, "type", "", literal(d.Type))
 	changes = append(changes, valueChanges(nil, d.StringValues)...)
 	changes = append(changes, tagChanges(nil, d.Tags)...)
-	return Step{Action: Create, Kind: profile.DimensionDocument, Name: d.Name, Changes: changes, run: func(ctx context.Context) error {
+	return Step{Action: Create, Kind: profilefile.DimensionDocument, Name: d.Name, Changes: changes, run: func(ctx context.Context) error {
 		_, err := p.c.IoT.CreateDimension(ctx, &iot.CreateDimensionInput{
 			Name: aws.String(d.Name), Type: types.DimensionType(d.Type), StringValues: d.StringValues, Tags: tagsTo(d.Tags),
 		})
@@ -215,14 +216,14 @@ func (p *planner) references(ctx context.Context) error {
 	}
 	for i := range p.set.Profiles {
 		for _, problem := range p.set.Profiles[i].Check(p.registry) {
-			p.problem(profile.ProfileDocument, i, problem)
+			p.problem(profilefile.ProfileDocument, i, problem)
 		}
 	}
 	return nil
 }
 
 // tags plans the tags of what is there. Nil says nothing about tags.
-func (p *planner) tags(ctx context.Context, kind profile.DocumentKind, name, arn string, want []profile.Tag) error {
+func (p *planner) tags(ctx context.Context, kind profilefile.DocumentKind, name, arn string, want []profile.Tag) error {
 	if want == nil {
 		return nil
 	}
@@ -233,10 +234,10 @@ func (p *planner) tags(ctx context.Context, kind profile.DocumentKind, name, arn
 	}
 	var set []types.Tag
 	var removed []string
-	var setChanges, removedChanges []profile.Change
+	var setChanges, removedChanges []profilefile.Change
 	for _, change := range tagChanges(have, want) {
 		key := change.Path[len("tags[") : len(change.Path)-1]
-		if change.Kind == profile.Removed {
+		if change.Kind == profilefile.Removed {
 			removed, removedChanges = append(removed, key), append(removedChanges, change)
 			continue
 		}
@@ -260,13 +261,13 @@ func (p *planner) tags(ctx context.Context, kind profile.DocumentKind, name, arn
 }
 
 // tagChanges is what makes one set of tags the other.
-func tagChanges(have, want []profile.Tag) []profile.Change {
-	return profile.Diff(&profile.Profile{Tags: have}, &profile.Profile{Tags: append([]profile.Tag{}, want...)})
+func tagChanges(have, want []profile.Tag) []profilefile.Change {
+	return profilefile.Diff(&profile.Profile{Tags: have}, &profile.Profile{Tags: append([]profile.Tag{}, want...)})
 }
 
 // valueChanges is what makes one set of topic filters the other.
-func valueChanges(have, want []string) []profile.Change {
-	var changes []profile.Change
+func valueChanges(have, want []string) []profilefile.Change {
+	var changes []profilefile.Change
 	for _, v := range have {
 		if !slices.Contains(want, v) {
 			changes = appendChange(changes, "stringValues", literal(v), "")
@@ -281,15 +282,15 @@ func valueChanges(have, want []string) []profile.Change {
 }
 
 // appendChange appends what happened to a value in JSON; "" is absent.
-func appendChange(changes []profile.Change, path, old, new string) []profile.Change {
-	change := profile.Change{Path: path, Old: old, New: new, Kind: profile.Changed}
+func appendChange(changes []profilefile.Change, path, old, new string) []profilefile.Change {
+	change := profilefile.Change{Path: path, Old: old, New: new, Kind: profilefile.Changed}
 	switch {
 	case old == new:
 		return changes
 	case old == "":
-		change.Kind = profile.Added
+		change.Kind = profilefile.Added
 	case new == "":
-		change.Kind = profile.Removed
+		change.Kind = profilefile.Removed
 	}
 	return append(changes, change)
 }
@@ -299,7 +300,7 @@ func literal(text string) string {
 	if text == "" {
 		return ""
 	}
-	return strings.TrimSpace(string(profile.EncodeJSON(text)))
+	return strings.TrimSpace(string(profilefile.EncodeJSON(text)))
 }
 
 // counted is a number with its noun.

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iot"
 
 	"github.com/device-defender/device-defender/internal/defender/profile"
+	"github.com/device-defender/device-defender/internal/defender/profile/profilefile"
 )
 
 // errMoved says that the account is not as it was when the plan was made.
@@ -51,18 +52,18 @@ func (p *planner) profiles(ctx context.Context) error {
 // profile plans one profile, which is not there when there is nil.
 func (p *planner) profile(ctx context.Context, index int, want *profile.Profile, there *AccountProfile) error {
 	if there == nil {
-		changes := slices.DeleteFunc(profile.Diff(nil, withoutTargets(want)), func(c profile.Change) bool { return c.Path == "securityProfileName" })
+		changes := slices.DeleteFunc(profilefile.Diff(nil, withoutTargets(want)), func(c profilefile.Change) bool { return c.Path == "securityProfileName" })
 		if len(want.Targets) == 0 {
 			p.unattached = append(p.unattached, want.Name)
 		}
-		p.documents = append(p.documents, Step{Action: Create, Kind: profile.ProfileDocument, Name: want.Name, Changes: changes, run: func(ctx context.Context) error {
+		p.documents = append(p.documents, Step{Action: Create, Kind: profilefile.ProfileDocument, Name: want.Name, Changes: changes, run: func(ctx context.Context) error {
 			return p.c.createProfile(ctx, want)
 		}})
 		p.move(index, want, nil)
 		return p.secondOpinion(ctx, index, want)
 	}
 	if changes := documentChanges(&there.Profile, want); changes != nil {
-		p.documents = append(p.documents, Step{Action: Update, Kind: profile.ProfileDocument, Name: want.Name, Changes: changes, run: func(ctx context.Context) error {
+		p.documents = append(p.documents, Step{Action: Update, Kind: profilefile.ProfileDocument, Name: want.Name, Changes: changes, run: func(ctx context.Context) error {
 			return p.c.updateProfile(ctx, there, want, changes)
 		}})
 		if changed(changes, "behaviors") {
@@ -71,7 +72,7 @@ func (p *planner) profile(ctx context.Context, index int, want *profile.Profile,
 			}
 		}
 	}
-	if err := p.tags(ctx, profile.ProfileDocument, want.Name, there.ARN, want.Tags); err != nil {
+	if err := p.tags(ctx, profilefile.ProfileDocument, want.Name, there.ARN, want.Tags); err != nil {
 		return err
 	}
 	if want.Targets == nil {
@@ -93,10 +94,10 @@ func withoutTargets(p *profile.Profile) *profile.Profile {
 }
 
 // documentChanges are those of the part that UpdateSecurityProfile takes.
-func documentChanges(have, want *profile.Profile) []profile.Change {
+func documentChanges(have, want *profile.Profile) []profilefile.Change {
 	document := withoutTargets(want)
 	document.Tags = nil
-	return profile.Diff(have, document)
+	return profilefile.Diff(have, document)
 }
 
 // secondOpinion asks the service about behaviors, which may know more than the
@@ -115,7 +116,7 @@ func (p *planner) secondOpinion(ctx context.Context, index int, want *profile.Pr
 		return p.c.failed("validate the behaviors of security profile "+want.Name, err)
 	}
 	for _, e := range out.ValidationErrors {
-		p.problem(profile.ProfileDocument, index, profile.Problem{Path: "behaviors", Rule: "second-opinion", Message: "AWS IoT: " + aws.ToString(e.ErrorMessage)})
+		p.problem(profilefile.ProfileDocument, index, profile.Problem{Path: "behaviors", Rule: "second-opinion", Message: "AWS IoT: " + aws.ToString(e.ErrorMessage)})
 	}
 	return nil
 }
@@ -151,7 +152,7 @@ func (c *Client) settled(ctx context.Context, want *profile.Profile, err error) 
 
 // updateProfile makes a profile what is wanted, unless it's no longer what it
 // was when it was read. Members that don't change are left out, and stay.
-func (c *Client) updateProfile(ctx context.Context, have *AccountProfile, want *profile.Profile, changes []profile.Change) error {
+func (c *Client) updateProfile(ctx context.Context, have *AccountProfile, want *profile.Profile, changes []profilefile.Change) error {
 	version := have.Version
 	in := &iot.UpdateSecurityProfileInput{SecurityProfileName: aws.String(want.Name)}
 	if changed(changes, "securityProfileDescription") {
@@ -209,8 +210,8 @@ func (c *Client) retainNothing(ctx context.Context, have *AccountProfile) (versi
 }
 
 // changed reports whether a member of the document is among the changes.
-func changed(changes []profile.Change, member string) bool {
-	return slices.ContainsFunc(changes, func(c profile.Change) bool {
+func changed(changes []profilefile.Change, member string) bool {
+	return slices.ContainsFunc(changes, func(c profilefile.Change) bool {
 		rest, ok := strings.CutPrefix(c.Path, member)
 		return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
 	})

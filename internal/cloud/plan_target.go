@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iot"
 
 	"github.com/device-defender/device-defender/internal/defender/profile"
+	"github.com/device-defender/device-defender/internal/defender/profile/profilefile"
 )
 
 // move is a profile to be attached to a target, or detached from one.
@@ -21,7 +22,7 @@ type move struct {
 }
 
 func (m move) step(c *Client) Step {
-	s := Step{Action: Attach, Kind: profile.ProfileDocument, Name: m.profile, Target: shortTarget(m.arn)}
+	s := Step{Action: Attach, Kind: profilefile.ProfileDocument, Name: m.profile, Target: shortTarget(m.arn)}
 	if m.detach {
 		s.Action = Detach
 	}
@@ -54,7 +55,7 @@ func (p *planner) move(index int, want *profile.Profile, have []string) {
 			continue // Check has said so
 		}
 		if target.Region != "" && (target.Region != p.c.Region || target.Account != p.account) {
-			p.problem(profile.ProfileDocument, index, profile.Problem{
+			p.problem(profilefile.ProfileDocument, index, profile.Problem{
 				Path: path, Rule: "foreign-target", Message: fmt.Sprintf("target %s is not of account %s in %s", text, p.account, p.c.Region),
 				Want: target.Short() + ", which is of the account that is worked on",
 			})
@@ -89,7 +90,7 @@ func (p *planner) targets(ctx context.Context) error {
 		seen[m.arn] = true
 		attached, err := p.c.attachedTo(ctx, m.arn)
 		if isNotFound(err) {
-			p.problem(profile.ProfileDocument, m.index, profile.Problem{
+			p.problem(profilefile.ProfileDocument, m.index, profile.Problem{
 				Path: m.path, Rule: "unknown-group", Message: shortTarget(m.arn) + " is not there", Want: "a thing group of the account: 'aws iot create-thing-group' makes one",
 			})
 			continue
@@ -101,7 +102,7 @@ func (p *planner) targets(ctx context.Context) error {
 		full[m.arn] = most > profile.MaxProfilesPerTarget
 		if after > profile.MaxProfilesPerTarget {
 			slices.Sort(attached)
-			p.problem(profile.ProfileDocument, m.index, profile.Problem{
+			p.problem(profilefile.ProfileDocument, m.index, profile.Problem{
 				Path: m.path, Rule: "quota",
 				Message: fmt.Sprintf("%s would have %s: it has %q", shortTarget(m.arn), counted(after, "security profile"), attached),
 				Want:    fmt.Sprintf("%d profiles at most per target", profile.MaxProfilesPerTarget),

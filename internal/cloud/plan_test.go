@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/device-defender/device-defender/internal/defender/profile"
+	"github.com/device-defender/device-defender/internal/defender/profile/profilefile"
 )
 
 // everything has each kind of document and each member that the grammar has,
@@ -59,9 +60,9 @@ const everything = `[
 ]`
 
 // parsed reads documents that are right.
-func parsed(t *testing.T, text string) *profile.Set {
+func parsed(t *testing.T, text string) *profilefile.Set {
 	t.Helper()
-	set, problems := profile.Parse("test.json", []byte(text))
+	set, problems := profilefile.Parse("test.json", []byte(text))
 	if problems = append(problems, set.Validate()...); len(problems) > 0 {
 		t.Fatal(problems)
 	}
@@ -78,7 +79,7 @@ func (w *world) groups(names ...string) {
 }
 
 // plan plans what has to be without problems.
-func (w *world) plan(set *profile.Set) *Plan {
+func (w *world) plan(set *profilefile.Set) *Plan {
 	w.t.Helper()
 	plan, err := w.client.Plan(w.t.Context(), set)
 	if err != nil {
@@ -91,7 +92,7 @@ func (w *world) plan(set *profile.Set) *Plan {
 }
 
 // apply plans and applies, and returns the steps. Another plan is then empty.
-func (w *world) apply(set *profile.Set) []string {
+func (w *world) apply(set *profilefile.Set) []string {
 	w.t.Helper()
 	plan := w.plan(set)
 	if done, err := plan.Apply(w.t.Context(), func(Step) {}); err != nil || done != len(plan.Steps) {
@@ -176,7 +177,7 @@ func isChange(r *http.Request) bool {
 }
 
 // ignoreSources makes sets comparable that are from different files.
-var ignoreSources = cmpopts.IgnoreUnexported(profile.Set{})
+var ignoreSources = cmpopts.IgnoreUnexported(profilefile.Set{})
 
 func TestPlanOrder(t *testing.T) {
 	w := newWorld(t)
@@ -202,10 +203,10 @@ func TestPlanOrder(t *testing.T) {
 	if want := []string{"Models", "Nothing"}; !slices.Equal(plan.Unattached, want) {
 		t.Errorf("without target: %v, want %v", plan.Unattached, want)
 	}
-	wantChanges := []profile.Change{
-		{Path: "metricType", New: `"number"`, Kind: profile.Added},
-		{Path: "displayName", New: `"Battery, percent"`, Kind: profile.Added},
-		{Path: "tags[unit]", New: `"percent"`, Kind: profile.Added},
+	wantChanges := []profilefile.Change{
+		{Path: "metricType", New: `"number"`, Kind: profilefile.Added},
+		{Path: "displayName", New: `"Battery, percent"`, Kind: profilefile.Added},
+		{Path: "tags[unit]", New: `"percent"`, Kind: profilefile.Added},
 	}
 	if diff := cmp.Diff(wantChanges, plan.Steps[0].Changes); diff != "" {
 		t.Error(diff)
@@ -277,7 +278,7 @@ func TestUpdate(t *testing.T) {
 	for _, m := range members {
 		t.Run(m.path, func(t *testing.T) {
 			w := newWorld(t)
-			with := func(member string) *profile.Set {
+			with := func(member string) *profilefile.Set {
 				document := "{" + name
 				if member != "" {
 					document += ", " + member
@@ -305,7 +306,7 @@ func TestUpdate(t *testing.T) {
 					t.Fatalf("version %d, %v", p.Version, err)
 				}
 				version = p.Version
-				if changes := profile.Diff(&p.Profile, &with(member).Profiles[0]); len(changes) > 0 {
+				if changes := profilefile.Diff(&p.Profile, &with(member).Profiles[0]); len(changes) > 0 {
 					t.Errorf("to %q: %+v", member, changes)
 				}
 			}
@@ -324,13 +325,13 @@ func TestUpdateOthers(t *testing.T) {
 	if diff := cmp.Diff(want, said(plan.Steps)); diff != "" {
 		t.Error(diff)
 	}
-	changes := [][]profile.Change{
-		{{Path: "displayName", Old: `"a"`, New: `"b"`, Kind: profile.Changed}},
-		{{Path: "stringValues", Old: `"a"`, Kind: profile.Removed}, {Path: "stringValues", New: `"c/#"`, Kind: profile.Added}},
-		{{Path: "tags[gone]", Old: `""`, Kind: profile.Removed}},
-		{{Path: "tags[k]", Old: `"1"`, New: `"2"`, Kind: profile.Changed}},
+	changes := [][]profilefile.Change{
+		{{Path: "displayName", Old: `"a"`, New: `"b"`, Kind: profilefile.Changed}},
+		{{Path: "stringValues", Old: `"a"`, Kind: profilefile.Removed}, {Path: "stringValues", New: `"c/#"`, Kind: profilefile.Added}},
+		{{Path: "tags[gone]", Old: `""`, Kind: profilefile.Removed}},
+		{{Path: "tags[k]", Old: `"1"`, New: `"2"`, Kind: profilefile.Changed}},
 	}
-	if diff := cmp.Diff(changes, mapped(plan.Steps, func(s Step) []profile.Change { return s.Changes })); diff != "" {
+	if diff := cmp.Diff(changes, mapped(plan.Steps, func(s Step) []profilefile.Change { return s.Changes })); diff != "" {
 		t.Error(diff)
 	}
 	w.apply(after)
@@ -351,12 +352,12 @@ func TestTargetsAndTags(t *testing.T) {
 	w := newWorld(t)
 	w.groups("a", "b")
 	const silent = `{"securityProfileName": "P"}`
-	with := func(more string) *profile.Set {
+	with := func(more string) *profilefile.Set {
 		return parsed(t, `{"securityProfileName": "P", `+more+`}`)
 	}
 	w.apply(with(`"targets": ["a", "thinggroup/b"], "tags": [{"Key": "k", "Value": "v"}]`))
 	for _, test := range []struct {
-		set  *profile.Set
+		set  *profilefile.Set
 		want []string
 	}{
 		{parsed(t, silent), nil},

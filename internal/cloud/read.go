@@ -23,21 +23,31 @@ type AccountProfile struct {
 	Modified        time.Time
 }
 
-// ProfileNames returns the names of the account's security profiles, sorted.
-func (c *Client) ProfileNames(ctx context.Context) ([]string, error) {
-	pages := iot.NewListSecurityProfilesPaginator(c.IoT, &iot.ListSecurityProfilesInput{MaxResults: aws.Int32(maxResults)})
-	var names []string
+// listed returns the elements of all pages of one of the SDK's lists. What is
+// done is for the error.
+func listed[O, E any](ctx context.Context, c *Client, what string, pages interface {
+	HasMorePages() bool
+	NextPage(context.Context, ...func(*iot.Options)) (*O, error)
+}, elements func(*O) []E) ([]E, error) {
+	var all []E
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return nil, c.failed("list security profiles", err)
+			return nil, c.failed(what, err)
 		}
-		for _, id := range page.SecurityProfileIdentifiers {
-			names = append(names, aws.ToString(id.Name))
-		}
+		all = append(all, elements(page)...)
 	}
+	return all, nil
+}
+
+// ProfileNames returns the names of the account's security profiles, sorted.
+func (c *Client) ProfileNames(ctx context.Context) ([]string, error) {
+	pages := iot.NewListSecurityProfilesPaginator(c.IoT, &iot.ListSecurityProfilesInput{MaxResults: aws.Int32(maxResults)})
+	names, err := listed(ctx, c, "list security profiles", pages, func(page *iot.ListSecurityProfilesOutput) []string {
+		return mapped(page.SecurityProfileIdentifiers, func(id types.SecurityProfileIdentifier) string { return aws.ToString(id.Name) })
+	})
 	slices.Sort(names)
-	return names, nil
+	return names, err
 }
 
 // Profile returns a security profile with its targets and tags. The error is
@@ -101,17 +111,9 @@ func (c *Client) targets(ctx context.Context, name string) ([]string, error) {
 	pages := iot.NewListTargetsForSecurityProfilePaginator(c.IoT, &iot.ListTargetsForSecurityProfileInput{
 		SecurityProfileName: aws.String(name), MaxResults: aws.Int32(maxResults),
 	})
-	var arns []string
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, c.failed("list the targets of security profile "+name, err)
-		}
-		for _, t := range page.SecurityProfileTargets {
-			arns = append(arns, aws.ToString(t.Arn))
-		}
-	}
-	return arns, nil
+	return listed(ctx, c, "list the targets of security profile "+name, pages, func(page *iot.ListTargetsForSecurityProfileOutput) []string {
+		return mapped(page.SecurityProfileTargets, func(t types.SecurityProfileTarget) string { return aws.ToString(t.Arn) })
+	})
 }
 
 // attachedTo returns the names of the profiles attached to a target itself.
@@ -119,19 +121,14 @@ func (c *Client) attachedTo(ctx context.Context, arn string) ([]string, error) {
 	pages := iot.NewListSecurityProfilesForTargetPaginator(c.IoT, &iot.ListSecurityProfilesForTargetInput{
 		SecurityProfileTargetArn: aws.String(arn), MaxResults: aws.Int32(maxResults),
 	})
-	var names []string
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, c.failed("list the security profiles of "+shortTarget(arn), err)
-		}
+	return listed(ctx, c, "list the security profiles of "+shortTarget(arn), pages, func(page *iot.ListSecurityProfilesForTargetOutput) (names []string) {
 		for _, m := range page.SecurityProfileTargetMappings {
 			if m.SecurityProfileIdentifier != nil && m.Target != nil && aws.ToString(m.Target.Arn) == arn {
 				names = append(names, aws.ToString(m.SecurityProfileIdentifier.Name))
 			}
 		}
-	}
-	return names, nil
+		return names
+	})
 }
 
 // shortTarget returns a target's short name, or the ARN when it's of a kind
@@ -147,15 +144,8 @@ func shortTarget(arn string) string {
 // tags returns the tags of a resource, sorted, without AWS's own.
 func (c *Client) tags(ctx context.Context, what, arn string) ([]profile.Tag, error) {
 	pages := iot.NewListTagsForResourcePaginator(c.IoT, &iot.ListTagsForResourceInput{ResourceArn: aws.String(arn)})
-	var tags []types.Tag
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, c.failed("list the tags of "+what, err)
-		}
-		tags = append(tags, page.Tags...)
-	}
-	return tagsOf(tags), nil
+	tags, err := listed(ctx, c, "list the tags of "+what, pages, func(page *iot.ListTagsForResourceOutput) []types.Tag { return page.Tags })
+	return tagsOf(tags), err
 }
 
 // customMetric returns a custom metric with its ARN, without its tags.
@@ -179,20 +169,14 @@ func (c *Client) dimension(ctx context.Context, name string) (*profile.Dimension
 // references returns the custom metrics and dimensions that profiles use, each
 // once and sorted.
 func references(profiles []profile.Profile) (metrics, dimensions []string) {
-	use := func(metric string, d *profile.MetricDimension) {
-		if metric != "" && !profile.IsAWS(metric) {
-			metrics = append(metrics, metric)
-		}
-		if d != nil {
-			dimensions = append(dimensions, d.DimensionName)
-		}
-	}
 	for i := range profiles {
-		for _, b := range profiles[i].Behaviors {
-			use(b.Metric, b.MetricDimension)
-		}
-		for _, m := range profile.RetainedMetrics(&profiles[i]) {
-			use(m.Metric, m.MetricDimension)
+		for _, u := range profiles[i].Uses() {
+			if !profile.IsAWS(u.Name) {
+				metrics = append(metrics, u.Name)
+			}
+			if u.Dimension != "" {
+				dimensions = append(dimensions, u.Dimension)
+			}
 		}
 	}
 	unique := func(names []string) []string {

@@ -86,22 +86,13 @@ func (c *Client) ActiveViolations(ctx context.Context, f ViolationFilter) ([]Vio
 	pages := iot.NewListActiveViolationsPaginator(c.IoT, &iot.ListActiveViolationsInput{
 		ThingName: optional(f.Thing), SecurityProfileName: optional(f.Profile), MaxResults: aws.Int32(maxResults),
 	})
-	var violations []Violation
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, c.failed("list active violations", err)
-		}
-		for _, a := range page.ActiveViolations {
-			if v := activeViolation(a); f.matches(v.Behavior) {
-				violations = append(violations, v)
-			}
-		}
-	}
+	violations, err := listed(ctx, c, "list active violations", pages, func(page *iot.ListActiveViolationsOutput) []Violation {
+		return slices.DeleteFunc(mapped(page.ActiveViolations, activeViolation), func(v Violation) bool { return !f.matches(v.Behavior) })
+	})
 	slices.SortStableFunc(violations, func(a, b Violation) int {
 		return cmp.Or(b.Started.Compare(a.Started), cmp.Compare(a.ID, b.ID))
 	})
-	return violations, nil
+	return violations, err
 }
 
 func activeViolation(a types.ActiveViolation) Violation {

@@ -1,6 +1,7 @@
 package cloud
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -66,10 +67,7 @@ func (c *Client) Around(ctx context.Context, v *Violation, now time.Time) (*Surr
 
 // windowOf is the behavior's duration, or the time between two reports.
 func windowOf(b profile.Behavior) time.Duration {
-	if b.Criteria != nil && b.Criteria.DurationSeconds != nil && *b.Criteria.DurationSeconds > 0 {
-		return time.Duration(*b.Criteria.DurationSeconds) * time.Second
-	}
-	return reportInterval
+	return cmp.Or(b.Criteria.Duration(), reportInterval)
 }
 
 // reportInterval is the least time between two reports of a thing, and what
@@ -108,10 +106,7 @@ func (s *Surroundings) divide() {
 	if v.Started.IsZero() {
 		return
 	}
-	needed := 1
-	if c := v.Behavior.Criteria; c != nil && c.ConsecutiveDatapointsToAlarm != nil {
-		needed = max(needed, int(*c.ConsecutiveDatapointsToAlarm))
-	}
+	needed, _ := v.Behavior.Criteria.Datapoints()
 	s.NewSince = v.Started.Add(-time.Duration(needed)*windowOf(v.Behavior) - reportInterval/2)
 	for _, value := range s.Values.Values {
 		if !value.Time.Before(s.NewSince) {
@@ -125,25 +120,17 @@ func (s *Surroundings) divide() {
 // without values are left out.
 func (c *Client) readContext(ctx context.Context, s *Surroundings) error {
 	v := s.Violation
-	type key struct{ metric, dimension, operator string }
-	keyOf := func(m string, d *profile.MetricDimension) key {
-		if d == nil {
-			return key{metric: m}
-		}
-		return key{m, d.DimensionName, d.Operator}
-	}
-	read := map[key]bool{keyOf(v.Behavior.Metric, v.Behavior.MetricDimension): true}
+	read := map[profile.MetricRef]bool{v.Behavior.Ref(): true}
 	wanted, err := c.contextMetrics(ctx, s)
 	if err != nil {
 		return err
 	}
 	for _, w := range wanted {
-		if k := keyOf(w.Metric, w.MetricDimension); w.Metric == "" || read[k] {
+		if read[w] {
 			continue
-		} else {
-			read[k] = true
 		}
-		metric, err := c.Metric(ctx, w.Metric)
+		read[w] = true
+		metric, err := c.Metric(ctx, w.Name)
 		var unknown *UnknownMetricError
 		if errors.As(err, &unknown) {
 			continue
@@ -151,7 +138,7 @@ func (c *Client) readContext(ctx context.Context, s *Surroundings) error {
 		if err != nil {
 			return err
 		}
-		values, err := c.MetricValues(ctx, v.Thing, metric, w.MetricDimension, s.From, s.To)
+		values, err := c.MetricValues(ctx, v.Thing, metric, w.MetricDimension(), s.From, s.To)
 		if isNotFound(err) || isInvalid(err) {
 			continue // the dimension is gone, or AWS does not keep this metric of this thing
 		}
@@ -166,8 +153,8 @@ func (c *Client) readContext(ctx context.Context, s *Surroundings) error {
 }
 
 // contextMetrics are what the profile retains and uses, and the counters.
-func (c *Client) contextMetrics(ctx context.Context, s *Surroundings) ([]profile.MetricToRetain, error) {
-	var wanted []profile.MetricToRetain
+func (c *Client) contextMetrics(ctx context.Context, s *Surroundings) ([]profile.MetricRef, error) {
+	var retained, used []profile.MetricRef
 	p, err := c.describeProfile(ctx, s.Violation.Profile)
 	switch {
 	case isNotFound(err):
@@ -175,16 +162,17 @@ func (c *Client) contextMetrics(ctx context.Context, s *Surroundings) ([]profile
 	case err != nil:
 		return nil, err
 	default:
-		wanted = append(wanted, p.AdditionalMetricsToRetainV2...)
-		for _, m := range p.AdditionalMetricsToRetain {
-			wanted = append(wanted, profile.MetricToRetain{Metric: m})
-		}
-		for _, b := range p.Behaviors {
-			wanted = append(wanted, profile.MetricToRetain{Metric: b.Metric, MetricDimension: b.MetricDimension})
+		for _, u := range p.Uses() {
+			if u.Behavior == nil {
+				retained = append(retained, u.MetricRef)
+			} else {
+				used = append(used, u.MetricRef)
+			}
 		}
 	}
+	wanted := append(retained, used...)
 	for _, m := range counters {
-		wanted = append(wanted, profile.MetricToRetain{Metric: m})
+		wanted = append(wanted, profile.MetricRef{Name: m})
 	}
 	return wanted, nil
 }

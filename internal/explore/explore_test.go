@@ -61,7 +61,7 @@ func TestMetric(t *testing.T) {
 	}
 	narrowed := &cloud.MetricValues{Metric: KnownMetric("aws:num-messages-sent"), Dimension: &profile.MetricDimension{DimensionName: "Telemetry", Operator: "NOT_IN"}}
 	plot, _ = Metric(narrowed, at(0), at(10))
-	if want := "messages sent on topics outside Telemetry"; plot == nil || plot.Title != want {
+	if want := "messages sent on topics outside dimension Telemetry"; plot == nil || plot.Title != want {
 		t.Errorf("%+v, want the title %q", plot, want)
 	}
 	if got, want := MetricLink("a b", narrowed), "/live/metric?dimension=Telemetry&metric=aws%3Anum-messages-sent&operator=NOT_IN&thing=a+b"; got != want {

@@ -20,19 +20,13 @@ func KnownMetric(name string) profile.Metric {
 // the values decides, and without any that of the metric.
 func Metric(values *cloud.MetricValues, from, to time.Time) (*render.Plot, *render.SetHistory) {
 	m := values.Metric
-	title := m.Title
-	if d := values.Dimension; d != nil {
-		title += " on topics of " + d.DimensionName
-		if d.Operator == "NOT_IN" {
-			title = m.Title + " on topics outside " + d.DimensionName
-		}
-	}
+	title := m.Title + values.Ref().Topics()
 	var series render.Series
 	set := &render.SetHistory{Title: title, Metric: m.Name}
 	for _, v := range values.Values {
 		if n, ok := v.Value.Scalar(); ok {
 			series.Points = append(series.Points, render.Point{Time: v.Time, Value: n})
-		} else if list := v.Value.Members(); list != nil {
+		} else if list := v.Value.Elements(); list != nil {
 			point := render.SetPoint{Time: v.Time, Members: list}
 			if v.Cut != nil {
 				point.Cut = v.Cut.String()
@@ -40,7 +34,7 @@ func Metric(values *cloud.MetricValues, from, to time.Time) (*render.Plot, *rend
 			set.Points = append(set.Points, point)
 		}
 	}
-	if len(set.Points) > 0 || len(series.Points) == 0 && isSet(m) {
+	if len(set.Points) > 0 || len(series.Points) == 0 && m.Kind.List() {
 		return nil, set
 	}
 	return &render.Plot{Title: title, Metric: m.Name, Unit: m.Unit, Series: []render.Series{series}, From: from, To: to}, nil
@@ -48,14 +42,6 @@ func Metric(values *cloud.MetricValues, from, to time.Time) (*render.Plot, *rend
 
 // MetricLink is the address of a live page of the values.
 func MetricLink(thing string, values *cloud.MetricValues) string {
-	d := values.Dimension
-	if d == nil {
-		d = &profile.MetricDimension{}
-	}
-	return render.MetricLink(thing, values.Metric.Name, d.DimensionName, d.Operator)
-}
-
-// isSet reports whether the metric's values are lists.
-func isSet(m profile.Metric) bool {
-	return m.Kind != "" && m.Kind != profile.Count && m.Kind != profile.Number
+	ref := values.Ref()
+	return render.MetricLink(thing, ref.Name, ref.Dimension, ref.Operator())
 }

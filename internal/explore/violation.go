@@ -1,7 +1,7 @@
 package explore
 
 import (
-	"strconv"
+	"fmt"
 
 	"github.com/device-defender/device-defender/internal/cloud"
 	"github.com/device-defender/device-defender/internal/defender/profile"
@@ -15,7 +15,7 @@ func Violation(v *cloud.Violation, metric profile.Metric) render.Violation {
 		State: render.State(v.State()), Expected: profile.Expectation(v.Behavior, metric), Seen: Seen(v, metric),
 		Verification: v.Verification, VerificationNote: v.VerificationNote,
 		Started: v.Started, LastSeen: v.LastSeen, Ended: v.Ended,
-		Suppressed: v.Behavior.SuppressAlerts != nil && *v.Behavior.SuppressAlerts,
+		Suppressed: v.Behavior.Suppressed(),
 	}
 }
 
@@ -53,17 +53,14 @@ func Seen(v *cloud.Violation, metric profile.Metric) string {
 
 // ValueText is a value of a behavior's metric in words.
 func ValueText(b profile.Behavior, value profile.Value, metric profile.Metric) string {
-	bad, isList := profile.Offending(b, value)
 	all := profile.FormatValue(value, metric)
-	if !isList {
+	norm, err := profile.NewNorm(b.Criteria, metric.Kind)
+	if err != nil {
 		return all
 	}
-	if total, some := listLength(value), listLength(bad); some > 0 && some < total {
-		return profile.FormatValue(bad, metric) + " (of " + strconv.Itoa(total) + ")"
+	bad := norm.Offending(value)
+	if some := bad.Len(); some > 0 && some < value.Len() {
+		return fmt.Sprintf("%s (of %d)", profile.FormatValue(bad, metric), value.Len())
 	}
 	return all
-}
-
-func listLength(v profile.Value) int {
-	return len(v.CIDRs) + len(v.Ports) + len(v.Numbers) + len(v.Strings)
 }

@@ -1,5 +1,4 @@
-// Package spelling tells how far apart two names are, to guess which one was
-// meant.
+// Package spelling guesses which name was meant, by how far apart two are.
 package spelling
 
 // Distance is Levenshtein's: how many bytes to insert, remove or replace to

@@ -1,6 +1,9 @@
 package spelling
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestDistance(t *testing.T) {
 	for _, test := range []struct {
@@ -12,6 +15,20 @@ func TestDistance(t *testing.T) {
 	} {
 		if got := Distance(test.a, test.b); got != test.want {
 			t.Errorf("Distance(%q, %q) = %d, want %d", test.a, test.b, got, test.want)
+		}
+	}
+}
+
+func TestSuggest(t *testing.T) {
+	names := []string{"aws:all-bytes-out", "aws:all-bytes-in", "aws:num-disconnects"}
+	for text, want := range map[string]string{
+		"aws:all-bytes-uot":       `"aws:all-bytes-out"`,
+		"AWS:all_bytes_in":        `"aws:all-bytes-in"`,
+		"aws:cpu":                 "aws:all-bytes-out, aws:all-bytes-in or aws:num-disconnects",
+		strings.Repeat("a", 1000): "aws:all-bytes-out, aws:all-bytes-in or aws:num-disconnects",
+	} {
+		if got := Suggest(text, names); got != want {
+			t.Errorf("%.40s: %s, want %s", text, got, want)
 		}
 	}
 }

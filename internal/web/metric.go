@@ -15,11 +15,8 @@ import (
 
 // metric is the page of one metric of a thing.
 func metric(ctx context.Context, r *request) (writePage, error) {
-	var dimension *profile.MetricDimension
-	if d := r.query("dimension"); d != "" {
-		dimension = &profile.MetricDimension{DimensionName: d, Operator: r.query("operator")}
-	}
 	name := r.query("metric")
+	ref := profile.MetricRef{Name: name, Dimension: r.query("dimension"), NotIn: r.query("operator") == "NOT_IN"}
 	if err := profile.CheckName(name); err != nil {
 		return nil, missing("No metric is called so: " + err.Error() + ".")
 	}
@@ -35,7 +32,7 @@ func metric(ctx context.Context, r *request) (writePage, error) {
 		return nil, err
 	}
 	from, choices := r.period(h.thing.Name)
-	values, err := r.client.MetricValues(ctx, h.thing.Name, m, dimension, from, r.now)
+	values, err := r.client.MetricValues(ctx, h.thing.Name, m, ref.MetricDimension(), from, r.now)
 	if err != nil {
 		return nil, err
 	}
@@ -51,14 +48,14 @@ func metric(ctx context.Context, r *request) (writePage, error) {
 func (r *request) measured(ctx context.Context, h *history, from time.Time) ([]*cloud.MetricValues, error) {
 	var measured []*cloud.MetricValues
 	for _, m := range metricsOf(h.profiles) {
-		known, err := r.client.Metric(ctx, m.Metric)
+		known, err := r.client.Metric(ctx, m.Name)
 		if _, ok := errors.AsType[*cloud.UnknownMetricError](err); ok {
 			continue // it was deleted a moment ago
 		}
 		if err != nil {
 			return nil, err
 		}
-		values, err := r.client.MetricValues(ctx, h.thing.Name, known, m.MetricDimension, from, r.now)
+		values, err := r.client.MetricValues(ctx, h.thing.Name, known, m.MetricDimension(), from, r.now)
 		if err != nil {
 			return nil, err
 		}
@@ -71,34 +68,18 @@ func (r *request) measured(ctx context.Context, h *history, from time.Time) ([]*
 
 // metricsOf returns each metric of the profiles once: those of behaviors, then
 // those retained.
-func metricsOf(profiles []cloud.AccountProfile) []profile.MetricToRetain {
-	var all []profile.MetricToRetain
-	for i := range profiles {
-		for _, b := range profiles[i].Behaviors {
-			all = append(all, profile.MetricToRetain{Metric: b.Metric, MetricDimension: b.MetricDimension})
-		}
-	}
-	for i := range profiles {
-		all = append(all, profile.RetainedMetrics(&profiles[i].Profile)...)
-	}
-	var each []profile.MetricToRetain
-	for _, m := range all {
-		if m.Metric != "" && !slices.ContainsFunc(each, func(e profile.MetricToRetain) bool {
-			return same(e.Metric, e.MetricDimension, m.Metric, m.MetricDimension)
-		}) {
-			each = append(each, m)
+func metricsOf(profiles []cloud.AccountProfile) []profile.MetricRef {
+	var each []profile.MetricRef
+	for _, used := range []bool{true, false} {
+		for i := range profiles {
+			for _, u := range profiles[i].Uses() {
+				if (u.Behavior != nil) == used && !slices.Contains(each, u.MetricRef) {
+					each = append(each, u.MetricRef)
+				}
+			}
 		}
 	}
 	return each
-}
-
-// same reports whether two metrics with their dimensions are one.
-func same(a string, da *profile.MetricDimension, b string, db *profile.MetricDimension) bool {
-	outside := func(d *profile.MetricDimension) bool { return d.Operator == "NOT_IN" }
-	if a != b || (da == nil) != (db == nil) {
-		return false
-	}
-	return da == nil || da.DimensionName == db.DimensionName && outside(da) == outside(db)
 }
 
 // views shows values with the limits and alarms of behaviors about them.
@@ -113,9 +94,7 @@ func (h *history) views(values *cloud.MetricValues, from, to time.Time) (*render
 		return nil, set
 	}
 	plot.Link = explore.MetricLink(h.thing.Name, values)
-	about := func(b profile.Behavior) bool {
-		return same(b.Metric, b.MetricDimension, values.Metric.Name, values.Dimension)
-	}
+	about := func(b profile.Behavior) bool { return b.Ref() == values.Ref() }
 	for _, v := range h.violations {
 		if about(v.Behavior) && (v.Ended.IsZero() || v.Ended.After(from)) {
 			span := render.Span{From: v.Started, To: v.Ended}
@@ -143,7 +122,7 @@ func (h *history) views(values *cloud.MetricValues, from, to time.Time) (*render
 // window of several reports values add up, and the limit is for their sum.
 func limitOf(b profile.Behavior) (float64, bool) {
 	c := b.Criteria
-	if c == nil || c.Value == nil || c.DurationSeconds != nil && *c.DurationSeconds > 300 {
+	if c == nil || c.Value == nil || c.Duration() > 5*time.Minute {
 		return 0, false
 	}
 	return c.Value.Scalar()
@@ -152,20 +131,10 @@ func limitOf(b profile.Behavior) (float64, bool) {
 // has reports whether a profile of these targets is for the thing itself: those
 // of groups above its groups are left out.
 func (h *history) has(targets []string) bool {
+	thing := profile.Thing{Name: h.thing.Name, Registered: h.thing.Registered, Groups: h.thing.Groups}
 	return slices.ContainsFunc(targets, func(text string) bool {
 		target, err := profile.ParseTarget(text)
-		if err != nil {
-			return false
-		}
-		switch target.Kind {
-		case profile.AllThings:
-			return true
-		case profile.AllRegistered:
-			return h.thing.Registered
-		case profile.AllUnregistered:
-			return !h.thing.Registered
-		}
-		return slices.Contains(h.thing.Groups, target.Group)
+		return err == nil && target.Matches(&thing)
 	})
 }
 

@@ -61,7 +61,7 @@ func remark(b profile.Behavior) string {
 	if b.Criteria != nil && b.Criteria.MLDetectionConfig != nil {
 		remarks = append(remarks, "machine learning is not evaluated here")
 	}
-	if b.SuppressAlerts != nil && *b.SuppressAlerts {
+	if b.Suppressed() {
 		remarks = append(remarks, "alerts are suppressed")
 	}
 	return strings.Join(remarks, "; ")

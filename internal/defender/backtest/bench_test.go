@@ -88,7 +88,7 @@ func BenchmarkRun(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				r, err := Run(context.Background(), s, rec, Options{MaxAlarmsPerWeek: 1})
+				r, err := Run(context.Background(), s.Profiles, s.Registry(), rec, Options{MaxAlarmsPerWeek: 1})
 				if err != nil || r.Recording.Values != 10*things*reports {
 					b.Fatalf("%+v, %v", r, err)
 				}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/device-defender/device-defender/internal/defender/detect"
 	"github.com/device-defender/device-defender/internal/defender/profile"
+	"github.com/device-defender/device-defender/internal/defender/profile/profilefile"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -25,7 +26,7 @@ func at(minutes int) time.Time { return begin.Add(time.Duration(minutes) * time.
 // value is a line.
 func value(t testing.TB, thing string, minutes int, metric string, v profile.Value) string {
 	t.Helper()
-	return measured(t, thing, minutes, detect.Measurement{Metric: metric, Value: v})
+	return measured(t, thing, minutes, detect.Measurement{Metric: profile.MetricRef{Name: metric}, Value: v})
 }
 
 // measured is a line of a measurement.
@@ -63,9 +64,9 @@ func recording(t testing.TB, lines ...string) *Recording {
 }
 
 // set reads profiles, which are valid.
-func set(t testing.TB, yaml string) *profile.Set {
+func set(t testing.TB, yaml string) *profilefile.Set {
 	t.Helper()
-	s, problems := profile.Parse("p.yaml", []byte(yaml))
+	s, problems := profilefile.Parse("p.yaml", []byte(yaml))
 	for _, p := range append(problems, s.Validate()...) {
 		if p.Severity == profile.Error {
 			t.Fatal(p)
@@ -75,9 +76,9 @@ func set(t testing.TB, yaml string) *profile.Set {
 }
 
 // run evaluates at one alarm a week and thing.
-func run(t testing.TB, s *profile.Set, rec *Recording) *Result {
+func run(t testing.TB, s *profilefile.Set, rec *Recording) *Result {
 	t.Helper()
-	r, err := Run(t.Context(), s, rec, Options{MaxAlarmsPerWeek: 1})
+	r, err := Run(t.Context(), s.Profiles, s.Registry(), rec, Options{MaxAlarmsPerWeek: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

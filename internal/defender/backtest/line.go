@@ -39,7 +39,7 @@ func ReportLine(thing string, at time.Time, r *report.Report) ([]byte, error) {
 
 // ValueLine returns the line of a value.
 func ValueLine(thing string, at time.Time, m detect.Measurement) ([]byte, error) {
-	return encode(line{Thing: thing, Time: timeText(at), Metric: m.Metric, Dimension: m.Dimension, Value: &m.Value, Cut: m.Cut})
+	return encode(line{Thing: thing, Time: timeText(at), Metric: m.Metric.Name, Dimension: m.Metric.MetricDimension(), Value: &m.Value, Cut: m.Cut})
 }
 
 // timeText writes a time to the millisecond, as AWS keeps it.
@@ -154,7 +154,7 @@ func parseLine(data []byte) (detect.Observation, error) {
 
 // measurement returns the value of a line that has one.
 func (l *line) measurement() (detect.Measurement, error) {
-	m := detect.Measurement{Metric: l.Metric, Dimension: l.Dimension}
+	m := detect.Measurement{Metric: profile.RefOf(l.Metric, l.Dimension)}
 	if err := profile.CheckName(l.Metric); err != nil {
 		return m, fmt.Errorf("metric: %w", err)
 	}
@@ -170,7 +170,7 @@ func (l *line) measurement() (detect.Measurement, error) {
 		return m, errors.New("a metric without a value")
 	}
 	m.Value = *l.Value
-	kinds := kindsOf(m.Value)
+	kinds := m.Value.Kinds()
 	if len(kinds) != 1 {
 		return m, fmt.Errorf("a value with %d members, want one of count, cidrs, ports, number, numbers and strings", len(kinds))
 	}
@@ -178,7 +178,7 @@ func (l *line) measurement() (detect.Measurement, error) {
 		return m, fmt.Errorf("metric %s with %s, want %s", l.Metric, kinds[0], known.Kind)
 	}
 	if c := l.Cut; c != nil {
-		if kinds[0] == profile.Count || kinds[0] == profile.Number {
+		if !kinds[0].List() {
 			return m, fmt.Errorf("cut with %s, want it with a list only", kinds[0])
 		}
 		if c.Listed < 0 || c.Total != 0 && c.Total <= c.Listed {
@@ -187,22 +187,6 @@ func (l *line) measurement() (detect.Measurement, error) {
 		m.Cut = c
 	}
 	return m, nil
-}
-
-// kindsOf returns which members a value has.
-func kindsOf(v profile.Value) (kinds []profile.Kind) {
-	for _, k := range []struct {
-		kind profile.Kind
-		set  bool
-	}{
-		{profile.Count, v.Count != nil}, {profile.CIDRs, v.CIDRs != nil}, {profile.Ports, v.Ports != nil},
-		{profile.Number, v.Number != nil}, {profile.Numbers, v.Numbers != nil}, {profile.Strings, v.Strings != nil},
-	} {
-		if k.set {
-			kinds = append(kinds, k.kind)
-		}
-	}
-	return kinds
 }
 
 // plain says what is wrong with JSON without the names of Go's types.

@@ -23,7 +23,7 @@ type pass struct {
 	// unknown are the custom metrics whose type is not known, with the reason
 	// if a value has been seen already.
 	unknown map[string]string
-	used    map[string][]*usage          // metrics of behaviors
+	used    map[profile.MetricRef]*usage // metrics of behaviors
 	groups  map[string][]string          // by thing
 	things  map[string]*seenThing        // by name
 	tallies map[*profile.Behavior]*tally // by the engine's own documents
@@ -39,9 +39,8 @@ type pass struct {
 
 // usage is a metric that behaviors use.
 type usage struct {
-	dimension *profile.MetricDimension
-	values    int64
-	cut       int64 // lists that do not have all of their entries
+	values int64
+	cut    int64 // lists that do not have all of their entries
 }
 
 type seenThing struct {
@@ -54,8 +53,9 @@ type tally struct {
 	plan  *plan
 	doc   profile.Behavior
 	usage *usage
-	list  bool // compares lists
-	keeps bool // the values of datapoints
+	norm  profile.Norm // nil without one
+	list  bool         // compares lists
+	keeps bool         // the values of datapoints
 
 	datapoints, violating, inAlarm int64
 	alarms, cleared, invalidated   int
@@ -82,7 +82,7 @@ type thingTally struct {
 
 func newPass(o Options) *pass {
 	p := &pass{
-		options: o, engine: detect.New(), unknown: map[string]string{}, used: map[string][]*usage{},
+		options: o, engine: detect.New(), unknown: map[string]string{}, used: map[profile.MetricRef]*usage{},
 		groups: map[string][]string{}, things: map[string]*seenThing{}, tallies: map[*profile.Behavior]*tally{},
 	}
 	for group, things := range o.Groups {
@@ -124,30 +124,21 @@ func (p *pass) read(ctx context.Context, rec *Recording, progress func(lines int
 
 // use notes the metric of a behavior.
 func (p *pass) use(t *tally) {
-	metric, d := t.doc.Metric, t.doc.MetricDimension
-	_, t.list = profile.Offending(t.doc, profile.Value{})
-	if _, known := profile.MetricOf(metric, profile.Registry{CustomMetrics: p.registry}); !known && metric != "" {
-		p.unknown[metric] = ""
+	metric := t.doc.Ref()
+	if norm, err := profile.NewNorm(t.doc.Criteria, ""); err == nil {
+		t.norm, t.list = norm, norm.Kind().List()
 	}
-	if d != nil {
+	if _, known := profile.MetricOf(metric.Name, profile.Registry{CustomMetrics: p.registry}); !known && metric.Name != "" {
+		p.unknown[metric.Name] = ""
+	}
+	if metric.Dimension != "" {
 		// Which topics it has does not matter: what was recorded is counted.
-		p.engine.SetDimension(profile.Dimension{Name: d.DimensionName, StringValues: []string{"#"}})
+		p.engine.SetDimension(profile.Dimension{Name: metric.Dimension, StringValues: []string{"#"}})
 	}
-	for _, u := range p.used[metric] {
-		if sameDimension(u.dimension, d) {
-			t.usage = u
-			return
-		}
+	if p.used[metric] == nil {
+		p.used[metric] = &usage{}
 	}
-	t.usage = &usage{dimension: d}
-	p.used[metric] = append(p.used[metric], t.usage)
-}
-
-func sameDimension(a, b *profile.MetricDimension) bool {
-	if a == nil || b == nil {
-		return a == b
-	}
-	return a.DimensionName == b.DimensionName && (a.Operator == "NOT_IN") == (b.Operator == "NOT_IN")
+	t.usage = p.used[metric]
 }
 
 // observe evaluates a line.
@@ -158,7 +149,7 @@ func (p *pass) observe(o *detect.Observation) error {
 	if p.thing == nil {
 		p.thing = &seenThing{}
 		p.things[o.Thing] = p.thing
-		p.engine.SetThing(detect.Thing{Name: o.Thing, Registered: true, Groups: p.groups[o.Thing]})
+		p.engine.SetThing(*p.registered(o.Thing))
 	}
 	if len(o.Measurements) > 0 {
 		if !p.thing.last.IsZero() && o.Time.Sub(p.thing.last) > maxSilence {
@@ -169,22 +160,26 @@ func (p *pass) observe(o *detect.Observation) error {
 	p.values += int64(len(o.Measurements))
 	for i := range o.Measurements {
 		m := &o.Measurements[i]
-		for _, u := range p.used[m.Metric] {
-			if sameDimension(u.dimension, m.Dimension) {
-				u.values++
-				if m.Cut != nil {
-					u.cut++
-				}
+		if u := p.used[m.Metric]; u != nil {
+			u.values++
+			if m.Cut != nil {
+				u.cut++
 			}
 		}
-		if reason, unknown := p.unknown[m.Metric]; unknown && reason == "" {
-			if err := p.learn(m.Metric, m.Value); err != nil {
+		if reason, unknown := p.unknown[m.Metric.Name]; unknown && reason == "" {
+			if err := p.learn(m.Metric.Name, m.Value); err != nil {
 				return err
 			}
 		}
 	}
 	p.take(p.engine.Observe(*o))
 	return nil
+}
+
+// registered returns a thing of the recording: they are taken for things of the
+// registry.
+func (p *pass) registered(name string) *profile.Thing {
+	return &profile.Thing{Name: name, Registered: true, Groups: p.groups[name]}
 }
 
 // advance lets time go on: alarms of things that are silent end.
@@ -236,7 +231,7 @@ func (p *pass) datapoint(d detect.Datapoint) {
 	case !d.Conforms:
 		t.violating++
 		if t.list {
-			t.offend(p.now, d.Behavior)
+			t.offend(p.now)
 		}
 	case !t.list:
 		t.near(d)
@@ -271,19 +266,15 @@ func (t *tally) near(d detect.Datapoint) {
 }
 
 // offend counts the elements that should not be there.
-func (t *tally) offend(o *detect.Observation, b *profile.Behavior) {
-	i := slices.IndexFunc(o.Measurements, func(m detect.Measurement) bool {
-		return m.Metric == b.Metric && sameDimension(m.Dimension, b.MetricDimension)
-	})
+func (t *tally) offend(o *detect.Observation) {
+	i := slices.IndexFunc(o.Measurements, func(m detect.Measurement) bool { return m.Metric == t.doc.Ref() })
 	if i < 0 {
 		return
 	}
-	odd, _ := profile.Offending(*b, o.Measurements[i].Value)
 	if t.offending == nil {
 		t.offending = map[string]int64{}
 	}
-	elements := elementsOf(odd)
-	slices.Sort(elements)
+	elements := slices.Sorted(slices.Values(t.norm.Offending(o.Measurements[i].Value).Elements()))
 	for _, e := range slices.Compact(elements) {
 		if _, known := t.offending[e]; !known && len(t.offending) >= maxOffending {
 			t.more = true

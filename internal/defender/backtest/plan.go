@@ -96,13 +96,13 @@ func typeOf(kind profile.Kind) (string, bool) {
 
 // learn takes the type of a custom metric from its first value.
 func (p *pass) learn(metric string, v profile.Value) error {
-	kinds := kindsOf(v)
-	if len(kinds) != 1 {
+	kind := v.Kind()
+	if kind == "" {
 		return nil
 	}
-	metricType, ok := typeOf(kinds[0])
+	metricType, ok := typeOf(kind)
 	if !ok {
-		p.unknown[metric] = fmt.Sprintf("%s is recorded with %s, which no custom metric has", metric, kinds[0])
+		p.unknown[metric] = fmt.Sprintf("%s is recorded with %s, which no custom metric has", metric, kind)
 		return nil
 	}
 	p.registry[metric] = metricType

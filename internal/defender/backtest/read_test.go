@@ -36,24 +36,24 @@ func TestLines(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := detect.Observation{Thing: "gateway-2", Time: at(5).Add(time.Millisecond), Measurements: []detect.Measurement{
-		{Metric: "aws:all-bytes-out", Value: profile.Value{Count: new(int64(2))}},
-		{Metric: "aws:all-bytes-in", Value: profile.Value{Count: new(int64(1))}},
-		{Metric: "aws:all-packets-out", Value: profile.Value{Count: new(int64(4))}},
-		{Metric: "aws:all-packets-in", Value: profile.Value{Count: new(int64(3))}},
-		{Metric: "aws:num-listening-tcp-ports", Value: profile.Value{Count: new(int64(1))}},
-		{Metric: "aws:listening-tcp-ports", Value: profile.Value{Ports: []int32{22}}},
+		{Metric: profile.MetricRef{Name: "aws:all-bytes-out"}, Value: profile.Value{Count: new(int64(2))}},
+		{Metric: profile.MetricRef{Name: "aws:all-bytes-in"}, Value: profile.Value{Count: new(int64(1))}},
+		{Metric: profile.MetricRef{Name: "aws:all-packets-out"}, Value: profile.Value{Count: new(int64(4))}},
+		{Metric: profile.MetricRef{Name: "aws:all-packets-in"}, Value: profile.Value{Count: new(int64(3))}},
+		{Metric: profile.MetricRef{Name: "aws:num-listening-tcp-ports"}, Value: profile.Value{Count: new(int64(1))}},
+		{Metric: profile.MetricRef{Name: "aws:listening-tcp-ports"}, Value: profile.Value{Ports: []int32{22}}},
 	}}
 	ignore := cmpopts.IgnoreUnexported(detect.Measurement{})
 	if d := cmp.Diff(want, o, ignore); d != "" {
 		t.Error(d)
 	}
 	text, err = ValueLine("<a>", at(0), detect.Measurement{
-		Metric: "aws:num-messages-sent", Dimension: &profile.MetricDimension{DimensionName: "Auth", Operator: "NOT_IN"}, Value: profile.Value{Count: new(int64(3))},
+		Metric: profile.MetricRef{Name: "aws:num-messages-sent", Dimension: "Auth", NotIn: true}, Value: profile.Value{Count: new(int64(3))},
 	})
 	if want := `{"thing":"<a>","time":"2026-11-20T00:00:00Z","metric":"aws:num-messages-sent","dimension":{"dimensionName":"Auth","operator":"NOT_IN"},"value":{"count":3}}` + "\n"; err != nil || string(text) != want {
 		t.Errorf("%s %v, want\n%s", text, err, want)
 	}
-	cut := detect.Measurement{Metric: "aws:listening-tcp-ports", Value: profile.Value{Ports: []int32{22}}, Cut: &profile.Cut{Listed: 1, Total: 3}}
+	cut := detect.Measurement{Metric: profile.MetricRef{Name: "aws:listening-tcp-ports"}, Value: profile.Value{Ports: []int32{22}}, Cut: &profile.Cut{Listed: 1, Total: 3}}
 	text, err = ValueLine("a", at(0), cut)
 	if want := `{"thing":"a","time":"2026-11-20T00:00:00Z","metric":"aws:listening-tcp-ports","value":{"ports":[22]},"cut":{"listed":1,"total":3}}` + "\n"; err != nil || string(text) != want {
 		t.Errorf("%s %v, want\n%s", text, err, want)

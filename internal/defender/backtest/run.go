@@ -24,15 +24,17 @@ type Options struct {
 // not excessive.
 const mostInAlarm = 0.1
 
-// Run evaluates the profiles of a set, which has been validated.
-func Run(ctx context.Context, set *profile.Set, rec *Recording, o Options) (*Result, error) {
+// Run evaluates profiles, which have been validated. The registry has the custom
+// metrics that are known beforehand; the types of others are taken from the
+// recording.
+func Run(ctx context.Context, profiles []profile.Profile, registry profile.Registry, rec *Recording, o Options) (*Result, error) {
 	if o.Progress == nil {
 		o.Progress = func(bool, int64, int64) {}
 	}
 	first := newPass(o)
-	first.registry = set.Registry().CustomMetrics
-	for i := range set.Profiles {
-		first.plans = append(first.plans, planOf(&set.Profiles[i], o))
+	first.registry = registry.CustomMetrics
+	for i := range profiles {
+		first.plans = append(first.plans, planOf(&profiles[i], o))
 	}
 	if err := first.read(ctx, rec, func(done int64) { o.Progress(false, done, rec.Lines) }); err != nil {
 		return nil, err

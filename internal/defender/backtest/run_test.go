@@ -140,7 +140,7 @@ behaviors: [{name: Out, metric: aws:all-packets-out, criteria: {comparisonOperat
 		"Rules/Missing": "no value of aws:all-bytes-in in the recording",
 		"Rules/Few":     "too few things, or too short a recording, for a percentile: it takes 10 datapoints of windows before (1 thing)",
 		"Rules/Long":    "no value of aws:all-packets-out makes a datapoint: none of its things reports it, or no window of 3600 seconds is complete",
-		"Rules/Topic":   "no value of aws:num-messages-sent with dimension Auth in the recording",
+		"Rules/Topic":   "no value of aws:num-messages-sent (Auth) in the recording",
 		"Rules/Custom":  "no value of nobody_reports in the recording",
 		"Models/ML":     "ML Detect needs AWS's models",
 		"Group/Out":     "none of its targets is in the recording: thing group cars (what is in it is not known), all/unregistered-things (recorded things are taken for registered ones)",
@@ -176,7 +176,7 @@ behaviors: [{name: Out, metric: aws:all-packets-out, criteria: {comparisonOperat
 		{Options{Groups: map[string][]string{"cars": {"car", "truck"}, "bikes": {"boat"}}}, 2, []string{}},
 		{Options{AllThings: true}, 2, []string{}},
 	} {
-		r, err := Run(t.Context(), s, rec, c.options)
+		r, err := Run(t.Context(), s.Profiles, s.Registry(), rec, c.options)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -188,7 +188,7 @@ behaviors: [{name: Out, metric: aws:all-packets-out, criteria: {comparisonOperat
 			t.Error(d)
 		}
 	}
-	r, err := Run(t.Context(), s, rec, Options{Groups: map[string][]string{"cars": {"truck"}}})
+	r, err := Run(t.Context(), s.Profiles, s.Registry(), rec, Options{Groups: map[string][]string{"cars": {"truck"}}})
 	if err != nil || len(r.NotEvaluated) != 1 || r.NotEvaluated[0].Reason != "none of the things that it is for is in the recording" {
 		t.Errorf("%+v, %v", r, err)
 	}
@@ -338,7 +338,7 @@ securityProfileName: P
 behaviors: [{name: Ports, metric: aws:listening-tcp-ports, criteria: {comparisonOperator: in-port-set, value: {ports: [22]}}}]
 `)
 	list := func(minutes int, cut *profile.Cut, ports ...int32) string {
-		return measured(t, "a", minutes, detect.Measurement{Metric: "aws:listening-tcp-ports", Value: profile.Value{Ports: ports}, Cut: cut})
+		return measured(t, "a", minutes, detect.Measurement{Metric: profile.MetricRef{Name: "aws:listening-tcp-ports"}, Value: profile.Value{Ports: ports}, Cut: cut})
 	}
 	reported := func(minutes int, total int64, ports ...report.Port) string {
 		text, err := ReportLine("a", at(minutes), &report.Report{ID: int64(minutes), Version: "1.0", Metrics: &report.Metrics{

@@ -103,7 +103,7 @@ func TestSuggestionHolds(t *testing.T) {
 		b.Criteria.ComparisonOperator = operator
 		options := Options{MaxAlarmsPerWeek: 3}
 		evaluate := func() Behavior {
-			r, err := Run(t.Context(), s, rec, options)
+			r, err := Run(t.Context(), s.Profiles, s.Registry(), rec, options)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,10 +1,8 @@
 package backtest
 
 import (
-	"net/netip"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/device-defender/device-defender/internal/defender/profile"
 )
@@ -13,11 +11,13 @@ import (
 // they are added to those that are allowed, or taken from those that are not.
 func changedSet(c *profile.Criteria, elements []string) *profile.Value {
 	set := *c.Value
-	forbidden := strings.HasPrefix(string(c.ComparisonOperator), "not-in-")
+	forbidden := c.ComparisonOperator.Excludes()
 	switch {
 	case set.CIDRs != nil && forbidden:
 		set.CIDRs = slices.DeleteFunc(slices.Clone(set.CIDRs), func(cidr string) bool {
-			return slices.ContainsFunc(elements, func(e string) bool { return holds(cidr, e) })
+			// A list of only this range: do the elements conform?
+			norm, err := profile.NewNorm(&profile.Criteria{ComparisonOperator: c.ComparisonOperator, Value: &profile.Value{CIDRs: []string{cidr}}}, profile.CIDRs)
+			return err == nil && norm.Offending(profile.Value{CIDRs: elements}).Len() > 0
 		})
 	case set.CIDRs != nil:
 		set.CIDRs = change(set.CIDRs, elements, false, func(e string) string { return e })
@@ -42,22 +42,4 @@ func change[T comparable](list []T, elements []string, remove bool, read func(st
 		}
 	}
 	return list
-}
-
-// holds reports whether an address is in a range.
-func holds(cidr, address string) bool {
-	prefix := func(text string) (netip.Prefix, bool) {
-		if p, err := netip.ParsePrefix(text); err == nil {
-			if a := p.Addr(); a.Is4In6() && p.Bits() >= 96 {
-				p = netip.PrefixFrom(a.Unmap(), p.Bits()-96)
-			}
-			return p.Masked(), true
-		}
-		a, err := netip.ParseAddr(text)
-		a = a.WithZone("").Unmap()
-		return netip.PrefixFrom(a, a.BitLen()), err == nil
-	}
-	outer, ok := prefix(cidr)
-	inner, ok2 := prefix(address)
-	return ok && ok2 && outer.Contains(inner.Addr())
 }

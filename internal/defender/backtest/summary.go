@@ -45,34 +45,32 @@ func (p *pass) result(rec *Recording) *Result {
 
 // reason says why a behavior has no datapoint.
 func (p *pass) reason(plan *plan, t *tally) string {
-	metric := t.doc.Metric
-	if d := t.doc.MetricDimension; d != nil {
-		metric += " with dimension " + d.DimensionName
-		if d.Operator == "NOT_IN" {
-			metric += " (NOT_IN)"
-		}
-	}
+	metric := t.doc.Ref()
 	if reason := p.unknown[t.doc.Metric]; reason != "" {
 		return reason
 	}
 	if t.usage.values == 0 {
-		return "no value of " + metric + " in the recording"
+		return fmt.Sprintf("no value of %v in the recording", metric)
 	}
-	all := slices.ContainsFunc(plan.targets, func(t profile.Target) bool { return t.Kind == profile.AllThings })
-	if !all && !slices.ContainsFunc(plan.targets, func(target profile.Target) bool {
-		return slices.ContainsFunc(p.options.Groups[target.Group], func(name string) bool { return p.things[name] != nil })
+	if !slices.ContainsFunc(plan.targets, func(target profile.Target) bool {
+		for name := range p.things {
+			if target.Matches(p.registered(name)) {
+				return true
+			}
+		}
+		return false
 	}) {
 		return "none of the things that it is for is in the recording"
 	}
 	switch c := t.doc.Criteria; {
 	case t.usage.cut > 0:
-		return fmt.Sprintf("no list of %s is whole or violates: %d of %d are cut", metric, t.usage.cut, t.usage.values)
+		return fmt.Sprintf("no list of %v is whole or violates: %d of %d are cut", metric, t.usage.cut, t.usage.values)
 	case c != nil && c.StatisticalThreshold != nil:
 		return fmt.Sprintf("too few things, or too short a recording, for a percentile: it takes 10 datapoints of windows before (%s)", things(len(p.things)))
 	case c != nil && c.DurationSeconds != nil:
-		return fmt.Sprintf("no value of %s makes a datapoint: none of its things reports it, or no window of %d seconds is complete", metric, *c.DurationSeconds)
+		return fmt.Sprintf("no value of %v makes a datapoint: none of its things reports it, or no window of %d seconds is complete", metric, *c.DurationSeconds)
 	}
-	return "no value of " + metric + " is of its type, or of a thing that it is for"
+	return fmt.Sprintf("no value of %v is of its type, or of a thing that it is for", metric)
 }
 
 func things(n int) string {
@@ -92,10 +90,7 @@ func (p *pass) behavior(plan *plan, t *tally, rec *Recording) Behavior {
 		NearMisses: t.nearMisses, Closest: t.closest, OffendingDistinct: len(t.offending),
 		ByThing: []ThingAlarms{}, Suggestions: []Suggestion{}, Notes: append([]string{}, plan.notes...),
 	}
-	window := reportInterval
-	if s := t.doc.Criteria.DurationSeconds; s != nil {
-		window = time.Duration(*s) * time.Second
-	}
+	window := cmp.Or(t.doc.Criteria.Duration(), reportInterval)
 	var observed, inAlarm time.Duration
 	for _, name := range slices.Sorted(maps.Keys(t.things)) {
 		thing := t.things[name]

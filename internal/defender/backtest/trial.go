@@ -65,15 +65,17 @@ func trialsOf(b *Behavior, of *tally, o Options) []*trial {
 			}
 		}
 	} else {
-		for _, looser := range looserStatistics(c.StatisticalThreshold.Statistic, isLess(c.ComparisonOperator)) {
+		for _, looser := range looserStatistics(c.StatisticalThreshold.Statistic, rulesOf(c).less) {
 			add(asStatistic, func(c *profile.Criteria) {
 				c.StatisticalThreshold = &profile.StatisticalThreshold{Statistic: looser}
 			})
 		}
-		add("", func(c *profile.Criteria) { c.StatisticalThreshold, c.Value = nil, numberOf(b.Model, 0) })
+		add("", func(c *profile.Criteria) {
+			c.StatisticalThreshold, c.Value = nil, new(profile.NumberValue(b.Model.Kind, 0))
+		})
 	}
 	for _, n := range []int32{2, 3, 5, 10} {
-		if n > int32(consecutive(c.ConsecutiveDatapointsToAlarm)) {
+		if n > int32(rulesOf(c).toAlarm) {
 			add(asConsecutive, func(c *profile.Criteria) { c.ConsecutiveDatapointsToAlarm = &n })
 		}
 	}
@@ -83,21 +85,8 @@ func trialsOf(b *Behavior, of *tally, o Options) []*trial {
 // opposite returns the operator that is met where the behavior's own is not,
 // if more than half of its datapoints violate.
 func (b *Behavior) opposite() (profile.Operator, bool) {
-	opposite := opposites[b.Definition.Criteria.ComparisonOperator]
+	opposite := b.Definition.Criteria.ComparisonOperator.Opposite()
 	return opposite, 2*b.Violating > b.Datapoints && slices.Contains(b.Model.Operators, opposite)
-}
-
-// opposites are met where the others are not.
-var opposites = map[profile.Operator]profile.Operator{
-	profile.LessThan: profile.GreaterThanEquals, profile.GreaterThanEquals: profile.LessThan,
-	profile.LessThanEquals: profile.GreaterThan, profile.GreaterThan: profile.LessThanEquals,
-	profile.InCIDRSet: profile.NotInCIDRSet, profile.NotInCIDRSet: profile.InCIDRSet,
-	profile.InPortSet: profile.NotInPortSet, profile.NotInPortSet: profile.InPortSet,
-	profile.InSet: profile.NotInSet, profile.NotInSet: profile.InSet,
-}
-
-func isLess(op profile.Operator) bool {
-	return op == profile.LessThan || op == profile.LessThanEquals
 }
 
 // looserStatistics are the percentiles that fewer datapoints violate, the
@@ -135,7 +124,7 @@ func (t *trial) conclude(came *tally) {
 		t.suggest(asThreshold, &fixed, o)
 	}
 	if c.StatisticalThreshold == nil {
-		for n := int32(consecutive(c.ConsecutiveDatapointsToAlarm)) + 1; n <= 10; n++ {
+		for n := int32(rulesOf(c).toAlarm) + 1; n <= 10; n++ {
 			longer := *c
 			longer.ConsecutiveDatapointsToAlarm = &n
 			t.suggest(asConsecutive, &longer, simulate(series, &longer))
@@ -159,28 +148,16 @@ func (t *trial) suggest(what string, c *profile.Criteria, o outcome) {
 }
 
 func rulesOf(c *profile.Criteria) rules {
-	return rules{isLess(c.ComparisonOperator), consecutive(c.ConsecutiveDatapointsToAlarm), consecutive(c.ConsecutiveDatapointsToClear)}
+	comparison, _ := c.ComparisonOperator.Comparison()
+	toAlarm, toClear := c.Datapoints()
+	return rules{comparison.Less, toAlarm, toClear}
 }
 
 // simulate counts the alarms of a fixed threshold.
 func simulate(series [][]float64, c *profile.Criteria) outcome {
-	var limit float64
-	if c.Value.Number != nil {
-		limit = *c.Value.Number
-	} else {
-		limit = float64(*c.Value.Count)
-	}
-	equals := c.ComparisonOperator == profile.LessThanEquals || c.ComparisonOperator == profile.GreaterThanEquals
-	r := rulesOf(c)
-	return r.simulate(series, func(v float64) bool {
-		switch {
-		case v == limit:
-			return !equals
-		case r.less:
-			return v > limit
-		}
-		return v < limit
-	})
+	limit, _ := c.Value.Scalar()
+	comparison, _ := c.ComparisonOperator.Comparison()
+	return rulesOf(c).simulate(series, func(v float64) bool { return !comparison.Met(v, limit) })
 }
 
 // fix puts the tightest number into the criteria that is not excessive. It
@@ -199,15 +176,8 @@ func (t *trial) fix(series [][]float64, c *profile.Criteria) (outcome, bool) {
 	case c.ComparisonOperator == profile.GreaterThan:
 		n = -between(-best.conforms, -best.violates)
 	}
-	c.Value = numberOf(t.behavior.Model, n)
+	c.Value = new(profile.NumberValue(t.behavior.Model.Kind, n))
 	return best.outcome, ok
-}
-
-func consecutive(n *int32) uint8 {
-	if n == nil {
-		return 1
-	}
-	return uint8(*n)
 }
 
 // between returns the number with the fewest digits, but at least three, that
@@ -230,31 +200,11 @@ func between(low, high float64) float64 {
 	return math.Nextafter(low, math.Inf(1))
 }
 
-func numberOf(m profile.Metric, n float64) *profile.Value {
-	if m.Kind == profile.Number {
-		return &profile.Value{Number: &n}
-	}
-	return &profile.Value{Count: new(int64(n))}
-}
-
 func share(part, of int64) float64 {
 	if of == 0 {
 		return 0
 	}
 	return float64(part) / float64(of)
-}
-
-// elementsOf returns the elements of a list as text.
-func elementsOf(v profile.Value) []string {
-	var elements []string
-	elements = append(elements, v.CIDRs...)
-	for _, p := range v.Ports {
-		elements = append(elements, strconv.Itoa(int(p)))
-	}
-	for _, n := range v.Numbers {
-		elements = append(elements, strconv.FormatFloat(n, 'g', -1, 64))
-	}
-	return append(elements, v.Strings...)
 }
 
 // offenders returns the elements that should not have been there, those that

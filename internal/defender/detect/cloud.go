@@ -26,7 +26,7 @@ const (
 
 // tallyKey is a cloud-side metric that things of a class are measured by.
 type tallyKey struct {
-	metricKey
+	profile.MetricRef
 	topics    dimension // nil without a dimension
 	behaviors []int32
 }
@@ -53,7 +53,7 @@ type cloud struct {
 func (c *cloud) move(from, to *class) {
 	tallies := make([]tally, len(to.tallies))
 	for i, key := range from.tallies {
-		k := slices.IndexFunc(to.tallies, func(other tallyKey) bool { return other.metricKey == key.metricKey })
+		k := slices.IndexFunc(to.tallies, func(other tallyKey) bool { return other.MetricRef == key.MetricRef })
 		if k >= 0 {
 			tallies[k] = c.tallies[i]
 		}
@@ -106,19 +106,19 @@ func (c *cloud) take(t *thing, at int64, ev *CloudEvent) {
 	}
 	clientID := ev.ClientID
 	if clientID == "" {
-		clientID = t.name
+		clientID = t.Name
 	}
 	for i := range c.tallies {
 		key, tally := &t.class.tallies[i], &c.tallies[i]
-		if key.counts(ev) && (key.dimension == "" || ev.Topic != "" && key.topics.match(ev.Topic, clientID) != key.notIn) {
-			tally.take(key.metric, ev)
+		if key.counts(ev) && (key.Dimension == "" || ev.Topic != "" && key.topics.match(ev.Topic, clientID) != key.NotIn) {
+			tally.take(key.Name, ev)
 		}
 	}
 }
 
 // counts reports whether the event is one of the metric's.
 func (k *tallyKey) counts(ev *CloudEvent) bool {
-	switch k.metric {
+	switch k.Name {
 	case messageByteSize:
 		return (ev.Type == Publish || ev.Type == Deliver) && ev.Bytes >= 0
 	case messagesSent:
@@ -188,13 +188,13 @@ func (e *Engine) closeWindow(t *thing, window int64, measured []Observation) []O
 	c.window = window + 1
 	at := c.window * int64(cloudWindow)
 	active := at <= c.last+int64(maxSilence)
-	lasting := c.disconnected != 0 && t.registered
-	o := Observation{Thing: t.name, Time: timeOf(at)}
+	lasting := c.disconnected != 0 && t.Registered
+	o := Observation{Thing: t.Name, Time: timeOf(at)}
 	for i := range c.tallies {
 		key, counted := &t.class.tallies[i], c.tallies[i]
 		c.tallies[i] = tally{}
-		m := Measurement{Metric: key.metric, Dimension: key.metricDimension()}
-		switch key.metric {
+		m := Measurement{Metric: key.MetricRef}
+		switch key.Name {
 		case messageByteSize:
 			if !counted.seen {
 				continue
@@ -241,7 +241,7 @@ func (e *Engine) closeWindow(t *thing, window int64, measured []Observation) []O
 func (e *Engine) measureTally(t *thing, key *tallyKey, at int64, m *Measurement, least int64) {
 	for i := range key.behaviors {
 		own := *m
-		if b := t.class.behaviors[key.behaviors[i]]; key.metric == messageByteSize && !b.less {
+		if b := t.class.behaviors[key.behaviors[i]]; key.Name == messageByteSize && !b.compare.Less {
 			own.Value = profile.Value{Count: &least}
 		}
 		e.measure(t, key.behaviors[i:i+1], at, &own)

@@ -77,8 +77,9 @@
 // What applies no more. When a thing leaves the targets of a profile, its
 // alarms stay as they are. They go on when it comes back, and end two days
 // after their last measurement. When the behavior itself is removed or
-// changed, its alarms are invalidated by the next call of Advance. After two
-// days of silence a thing starts afresh.
+// changed, its alarms are invalidated by the next call of Advance. One that is
+// only written otherwise, with a set in another order or a default spelt out,
+// has not changed. After two days of silence a thing starts afresh.
 //
 // # The cloud side
 //

@@ -1,7 +1,6 @@
 package detect
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -71,7 +70,7 @@ type attached struct {
 	name        string
 	targets     []profile.Target
 	behaviors   []*behavior
-	retained    []metricKey // cloud-side metrics to measure, sorted
+	retained    []profile.MetricRef // cloud-side metrics to measure, sorted
 	unevaluated []Unevaluated
 }
 
@@ -135,35 +134,16 @@ func (e *Engine) SetProfile(a Attached) error {
 	return nil
 }
 
-// retained lists the cloud-side metrics whose values are kept: those of
-// behaviors and of both lists of metrics to retain.
-func retained(p *profile.Profile) []metricKey {
-	keys := map[metricKey]bool{}
-	add := func(metric string, d *profile.MetricDimension) {
-		if m, ok := profile.FindMetric(metric); ok && m.Side == profile.CloudSide {
-			keys[newMetricKey(metric, d)] = true
+// retained lists the cloud-side metrics whose values are kept.
+func retained(p *profile.Profile) []profile.MetricRef {
+	var list []profile.MetricRef
+	for _, u := range p.Uses() {
+		if m, ok := profile.FindMetric(u.Name); ok && m.Side == profile.CloudSide {
+			list = append(list, u.MetricRef)
 		}
 	}
-	for _, b := range p.Behaviors {
-		add(b.Metric, b.MetricDimension)
-	}
-	for _, metric := range p.AdditionalMetricsToRetain {
-		add(metric, nil)
-	}
-	for _, m := range p.AdditionalMetricsToRetainV2 {
-		add(m.Metric, m.MetricDimension)
-	}
-	return slices.SortedFunc(maps.Keys(keys), compareKeys)
-}
-
-func compareKeys(a, b metricKey) int {
-	if c := cmp.Or(strings.Compare(a.metric, b.metric), strings.Compare(a.dimension, b.dimension)); c != 0 || a.notIn == b.notIn {
-		return c
-	}
-	if b.notIn {
-		return -1
-	}
-	return 1
+	slices.SortFunc(list, profile.MetricRef.Compare)
+	return slices.Compact(list)
 }
 
 // RemoveProfile removes a profile. The next call of Advance invalidates its
@@ -193,9 +173,9 @@ func (e *Engine) RemoveDimension(name string) {
 }
 
 // SetThing adds a thing of the registry, or replaces what is known of it.
-func (e *Engine) SetThing(t Thing) {
+func (e *Engine) SetThing(t profile.Thing) {
 	known := e.thing(t.Name)
-	known.registered, known.groups = t.Registered, slices.Clone(t.Groups)
+	known.Registered, known.Groups = t.Registered, slices.Clone(t.Groups)
 	if !e.stale {
 		e.place(known)
 	}
@@ -208,7 +188,7 @@ func (e *Engine) RemoveThing(name string) {
 	if t == nil {
 		return
 	}
-	t.registered, t.groups = false, nil
+	t.Registered, t.Groups = false, nil
 	if !e.stale {
 		e.place(t)
 	}
@@ -225,8 +205,8 @@ func (e *Engine) Unevaluated() []Unevaluated {
 	for _, p := range e.order {
 		list = append(list, p.unevaluated...)
 		for _, b := range p.behaviors {
-			if b.key.dimension != "" && e.dimensions[b.key.dimension] == nil {
-				list = append(list, Unevaluated{p.name, b.doc.Name, fmt.Sprintf("dimension %q is not known", b.key.dimension)})
+			if b.Ref.Dimension != "" && e.dimensions[b.Ref.Dimension] == nil {
+				list = append(list, Unevaluated{p.name, b.doc.Name, fmt.Sprintf("dimension %q is not known", b.Ref.Dimension)})
 			}
 		}
 	}
@@ -243,8 +223,8 @@ func (e *Engine) Trace(f func(Datapoint)) { e.trace = f }
 // class is what things have in common to which the same profiles apply.
 type class struct {
 	behaviors   []*behavior
-	byMetric    map[string][]int32    // positions in behaviors, without dimension
-	byDimension map[metricKey][]int32 // and with
+	byMetric    map[string][]int32            // positions in behaviors, without dimension
+	byDimension map[profile.MetricRef][]int32 // and with
 	tallies     []tallyKey
 	statistical []int32 // position among the statistical behaviors, or -1
 	statistics  int     // how many are statistical
@@ -307,30 +287,12 @@ func (e *Engine) place(t *thing) {
 }
 
 func (p *attached) appliesTo(t *thing) bool {
-	for _, target := range p.targets {
-		switch target.Kind {
-		case profile.AllThings:
-			return true
-		case profile.AllRegistered:
-			if t.registered {
-				return true
-			}
-		case profile.AllUnregistered:
-			if !t.registered {
-				return true
-			}
-		case profile.ThingGroup:
-			if slices.Contains(t.groups, target.Group) {
-				return true
-			}
-		}
-	}
-	return false
+	return slices.ContainsFunc(p.targets, func(target profile.Target) bool { return target.Matches(&t.Thing) })
 }
 
 func (e *Engine) newClass(t *thing) *class {
-	c := &class{byMetric: map[string][]int32{}, byDimension: map[metricKey][]int32{}}
-	keys := map[metricKey]bool{}
+	c := &class{byMetric: map[string][]int32{}, byDimension: map[profile.MetricRef][]int32{}}
+	keys := map[profile.MetricRef]bool{}
 	for _, p := range e.order {
 		if !p.appliesTo(t) {
 			continue
@@ -344,28 +306,28 @@ func (e *Engine) newClass(t *thing) *class {
 				c.statistical = append(c.statistical, int32(c.statistics))
 				c.statistics++
 			}
-			if b.key.dimension == "" {
-				c.byMetric[b.key.metric] = append(c.byMetric[b.key.metric], i)
+			if b.Ref.Dimension == "" {
+				c.byMetric[b.Ref.Name] = append(c.byMetric[b.Ref.Name], i)
 			} else {
-				c.byDimension[b.key] = append(c.byDimension[b.key], i)
+				c.byDimension[b.Ref] = append(c.byDimension[b.Ref], i)
 			}
 		}
 		for _, key := range p.retained {
-			if key.dimension == "" || e.dimensions[key.dimension] != nil {
+			if key.Dimension == "" || e.dimensions[key.Dimension] != nil {
 				keys[key] = true
 			}
 		}
 	}
-	for _, key := range slices.SortedFunc(maps.Keys(keys), compareKeys) {
-		c.tallies = append(c.tallies, tallyKey{metricKey: key, topics: e.dimensions[key.dimension], behaviors: c.positions(key)})
+	for _, key := range slices.SortedFunc(maps.Keys(keys), profile.MetricRef.Compare) {
+		c.tallies = append(c.tallies, tallyKey{MetricRef: key, topics: e.dimensions[key.Dimension], behaviors: c.positions(key)})
 	}
 	return c
 }
 
 // positions returns where the metric's behaviors are.
-func (c *class) positions(key metricKey) []int32 {
-	if key.dimension == "" {
-		return c.byMetric[key.metric]
+func (c *class) positions(metric profile.MetricRef) []int32 {
+	if metric.Dimension == "" {
+		return c.byMetric[metric.Name]
 	}
-	return c.byDimension[key]
+	return c.byDimension[metric]
 }

@@ -46,17 +46,19 @@ func consecutive(b profile.Behavior, alarm, clears int32) profile.Behavior {
 	return b
 }
 
-func count(n int64) profile.Value              { return profile.Value{Count: &n} }
-func number(n float64) profile.Value           { return profile.Value{Number: &n} }
-func ports(p ...int32) profile.Value           { return profile.Value{Ports: append([]int32{}, p...)} }
-func cidrs(c ...string) profile.Value          { return profile.Value{CIDRs: append([]string{}, c...)} }
-func stringsOf(s ...string) profile.Value      { return profile.Value{Strings: append([]string{}, s...)} }
-func numbersOf(n ...float64) profile.Value     { return profile.Value{Numbers: append([]float64{}, n...)} }
-func of(m string, v profile.Value) Measurement { return Measurement{Metric: m, Value: v} }
+func count(n int64) profile.Value          { return profile.Value{Count: &n} }
+func number(n float64) profile.Value       { return profile.Value{Number: &n} }
+func ports(p ...int32) profile.Value       { return profile.Value{Ports: append([]int32{}, p...)} }
+func cidrs(c ...string) profile.Value      { return profile.Value{CIDRs: append([]string{}, c...)} }
+func stringsOf(s ...string) profile.Value  { return profile.Value{Strings: append([]string{}, s...)} }
+func numbersOf(n ...float64) profile.Value { return profile.Value{Numbers: append([]float64{}, n...)} }
+func of(m string, v profile.Value) Measurement {
+	return Measurement{Metric: profile.MetricRef{Name: m}, Value: v}
+}
 
 // cut is a list of which one entry was left out.
 func cut(m Measurement) Measurement {
-	n := int64(len(m.Value.Members()))
+	n := int64(len(m.Value.Elements()))
 	m.Cut = &profile.Cut{Listed: n, Total: n + 1}
 	return m
 }
@@ -381,9 +383,11 @@ func TestBaselineLeft(t *testing.T) {
 	group := func(name string) profile.Target { return profile.Target{Kind: profile.ThingGroup, Group: name} }
 	b := statistical("b", packetsOut, profile.LessThanEquals, "p100")
 	for name, leave := range map[string]func(*testing.T, *Engine){
-		"nobody leaves":            func(*testing.T, *Engine) {},
-		"their group is detached":  func(t *testing.T, e *Engine) { set(t, e, "p", []profile.Target{group("low")}, b) },
-		"they leave the group":     func(_ *testing.T, e *Engine) { eachOf("high", func(name string) { e.SetThing(Thing{Name: name}) }) },
+		"nobody leaves":           func(*testing.T, *Engine) {},
+		"their group is detached": func(t *testing.T, e *Engine) { set(t, e, "p", []profile.Target{group("low")}, b) },
+		"they leave the group": func(_ *testing.T, e *Engine) {
+			eachOf("high", func(name string) { e.SetThing(profile.Thing{Name: name}) })
+		},
 		"they leave the registry":  func(_ *testing.T, e *Engine) { eachOf("high", e.RemoveThing) },
 		"others change the fleet":  func(t *testing.T, e *Engine) { set(t, e, "p", []profile.Target{group("high"), group("low")}, b) },
 		"another profile comes by": func(t *testing.T, e *Engine) { attach(t, e, "q", static("q", tcpCount, profile.LessThan, count(1))) },
@@ -392,7 +396,7 @@ func TestBaselineLeft(t *testing.T) {
 		set(t, e, "p", []profile.Target{group("high"), group("low")}, b)
 		for kind, v := range map[string]int64{"high": 100, "low": 1} {
 			eachOf(kind, func(name string) {
-				e.SetThing(Thing{Name: name, Registered: true, Groups: []string{kind}})
+				e.SetThing(profile.Thing{Name: name, Registered: true, Groups: []string{kind}})
 				at(e, name, 0, of(packetsOut, count(v)))
 			})
 		}
@@ -472,7 +476,7 @@ func TestClassesAreForgotten(t *testing.T) {
 		set(t, e, fmt.Sprint("p", i), []profile.Target{{Kind: profile.ThingGroup, Group: groups[i]}}, static("b", tcpCount, profile.LessThan, count(3)))
 	}
 	for i := range groups {
-		e.SetThing(Thing{Name: "thing", Registered: true, Groups: groups[:i]})
+		e.SetThing(profile.Thing{Name: "thing", Registered: true, Groups: groups[:i]})
 		at(e, "thing", 300*(i+1), of(tcpCount, count(1)))
 	}
 	e.Advance(after(3600))
@@ -493,8 +497,8 @@ func TestTargets(t *testing.T) {
 	} {
 		set(t, e, name, []profile.Target{target}, static("b", tcpCount, profile.LessThan, count(3)))
 	}
-	e.SetThing(Thing{Name: "plain", Registered: true})
-	e.SetThing(Thing{Name: "pump", Registered: true, Groups: []string{"pumps"}})
+	e.SetThing(profile.Thing{Name: "plain", Registered: true})
+	e.SetThing(profile.Thing{Name: "pump", Registered: true, Groups: []string{"pumps"}})
 	for thing, want := range map[string][]string{
 		"plain": {"all", "registered"}, "pump": {"all", "group", "registered"}, "stranger": {"all", "unregistered"},
 	} {
@@ -531,7 +535,7 @@ func TestBack(t *testing.T) {
 	pumps := []profile.Target{{Kind: profile.ThingGroup, Group: "pumps"}}
 	b := static("b", tcpCount, profile.LessThan, count(3))
 	set(t, e, "p", pumps, b)
-	e.SetThing(Thing{Name: "pump", Registered: true, Groups: []string{"pumps"}})
+	e.SetThing(profile.Thing{Name: "pump", Registered: true, Groups: []string{"pumps"}})
 	id := at(e, "pump", 0, of(tcpCount, count(5)))[0].ViolationID
 	set(t, e, "p", nil, b)
 	if got := at(e, "pump", 300, of(tcpCount, count(5))); len(got) != 0 {
@@ -635,5 +639,43 @@ func TestLongList(t *testing.T) {
 	got := at(e, "thing", 0, of(destIPs, profile.Value{CIDRs: list}))
 	if kinds(got) != "in-alarm" || len(got[0].Value.CIDRs) != 1000 || !slices.Contains(got[0].Value.CIDRs, "192.0.2.1") {
 		t.Errorf("%s with %d addresses", kinds(got), len(got[0].Value.CIDRs))
+	}
+}
+
+// TestWrittenOtherwise: a behavior that says the same in other words is the
+// same, and its alarm goes on; so it is for a thing that was saved.
+func TestWrittenOtherwise(t *testing.T) {
+	before := []profile.Behavior{
+		static("ports", tcpPorts, profile.InPortSet, ports(22, 443, 8883)),
+		static("destinations", destIPs, profile.InCIDRSet, cidrs("10.0.0.0/8", "127.0.0.0/8")),
+	}
+	after := []profile.Behavior{
+		consecutive(static("destinations", destIPs, profile.InCIDRSet, cidrs("127.0.0.0/8", "10.0.0.0/9", "10.128.0.0/9")), 1, 1),
+		consecutive(static("ports", tcpPorts, profile.InPortSet, ports(443, 8883, 22)), 1, 1),
+	}
+	e := New()
+	attach(t, e, "p", before...)
+	raised := at(e, "thing", 0, of(tcpPorts, ports(23)), of(destIPs, cidrs("192.0.2.1")))
+	if kinds(raised) != "in-alarm in-alarm" {
+		t.Fatal(kinds(raised))
+	}
+	data, err := e.SaveThing("thing")
+	if err != nil {
+		t.Fatal(err)
+	}
+	restored := New()
+	attach(t, restored, "p", after...)
+	if err := restored.RestoreThing(data); err != nil {
+		t.Fatal(err)
+	}
+	attach(t, e, "p", after...)
+	for name, e := range map[string]*Engine{"changed": e, "restored": restored} {
+		if got := e.Advance(epoch.Add(time.Minute)).Events; len(got) != 0 {
+			t.Errorf("%s: %s", name, kinds(got))
+		}
+		got := at(e, "thing", 300, of(tcpPorts, ports(23)), of(destIPs, cidrs("192.0.2.1")))
+		if kinds(got) != "ongoing ongoing" || got[0].ViolationID != raised[0].ViolationID || len(got[1].Behavior.Criteria.Value.CIDRs) != 3 {
+			t.Errorf("%s: %+v", name, got)
+		}
 	}
 }

@@ -32,13 +32,7 @@ func (e *Engine) Observe(o Observation) []Event {
 	e.alive(t, at)
 	for i := range o.Measurements {
 		m := &o.Measurements[i]
-		var positions []int32
-		if m.Dimension == nil {
-			positions = t.class.byMetric[m.Metric]
-		} else {
-			positions = t.class.byDimension[newMetricKey(m.Metric, m.Dimension)]
-		}
-		if len(positions) > 0 {
+		if positions := t.class.positions(m.Metric); len(positions) > 0 {
 			e.measure(t, positions, at, m)
 		}
 	}
@@ -82,21 +76,18 @@ func (e *Engine) measure(t *thing, positions []int32, at int64, m *Measurement) 
 
 // is reports whether the measurement is a value of that kind.
 func (m *Measurement) is(kind profile.Kind) bool {
+	if !m.Value.Has(kind) {
+		return false
+	}
 	switch v := &m.Value; kind {
 	case profile.Count:
-		return v.Count != nil && *v.Count >= 0
+		return *v.Count >= 0
 	case profile.Number:
-		return v.Number != nil && !math.IsNaN(*v.Number) && !math.IsInf(*v.Number, 0)
+		return !math.IsNaN(*v.Number) && !math.IsInf(*v.Number, 0)
 	case profile.CIDRs:
-		return v.CIDRs != nil && m.parse()
-	case profile.Ports:
-		return v.Ports != nil
-	case profile.Numbers:
-		return v.Numbers != nil
-	case profile.Strings:
-		return v.Strings != nil
+		return m.parse()
 	}
-	return false
+	return true
 }
 
 // parse reads the addresses of a list, and reports false when one is none.
@@ -106,7 +97,7 @@ func (m *Measurement) parse() bool {
 	}
 	addrs := make([]netip.Addr, 0, len(m.Value.CIDRs))
 	for _, text := range m.Value.CIDRs {
-		a, err := parseAddr(text)
+		a, err := profile.ParseAddress(text)
 		if err != nil {
 			return false
 		}
@@ -139,7 +130,7 @@ func (e *Engine) measureNumber(t *thing, i int32, at int64, v amount) {
 		s.sum = 0
 	}
 	if b.baseline == nil {
-		e.conclude(t, b, s, at, v, b.float(b.limit), b.met(v))
+		e.conclude(t, b, s, at, v, b.static.Limit(), b.met(v))
 		return
 	}
 	window, since := b.baseline.window(at), int32(math.MaxInt32)
@@ -150,7 +141,7 @@ func (e *Engine) measureNumber(t *thing, i int32, at int64, v amount) {
 	limit, ok := b.baseline.percentile(window, *own, since)
 	b.contribute(own, window, b.float(v))
 	if ok {
-		e.conclude(t, b, s, at, v, limit, compare(b.less, b.equals, b.float(v), limit))
+		e.conclude(t, b, s, at, v, limit, b.compare.Met(b.float(v), limit))
 	}
 }
 
@@ -176,7 +167,7 @@ func (b *behavior) contribute(own *[]contribution, window int32, value float64) 
 // conclude takes a number that was compared.
 func (e *Engine) conclude(t *thing, b *behavior, s *state, at int64, v amount, limit float64, met bool) {
 	if e.trace != nil {
-		e.trace(Datapoint{Thing: t.name, Profile: b.profile, Behavior: b.doc, Time: timeOf(at), Value: b.float(v), Threshold: limit, Conforms: met})
+		e.trace(Datapoint{Thing: t.Name, Profile: b.profile, Behavior: b.doc, Time: timeOf(at), Value: b.float(v), Threshold: limit, Conforms: met})
 	}
 	if kind, since := s.step(b, at, met, false); kind != "" {
 		e.tell(t, b, kind, since, at, b.value(v), &limit)
@@ -192,10 +183,10 @@ func (e *Engine) measureList(t *thing, b *behavior, s *state, at int64, m *Measu
 		return
 	}
 	if e.trace != nil {
-		e.trace(Datapoint{Thing: t.name, Profile: b.profile, Behavior: b.doc, Time: timeOf(at), Value: float64(odd), Conforms: odd == 0})
+		e.trace(Datapoint{Thing: t.Name, Profile: b.profile, Behavior: b.doc, Time: timeOf(at), Value: float64(odd), Conforms: odd == 0})
 	}
 	if kind, since := s.step(b, at, odd == 0, length == 0); kind != "" {
-		e.tell(t, b, kind, since, at, b.listValue(m), nil)
+		e.tell(t, b, kind, since, at, new(b.set.First(m.Value, maxEventElements)), nil)
 	}
 }
 
@@ -211,7 +202,7 @@ func (s *state) step(b *behavior, at int64, met, clears bool) (EventType, int64)
 			s.since = at
 		}
 		s.violating++
-		if s.violating < b.toAlarm {
+		if s.violating < b.ToAlarm {
 			return "", 0
 		}
 		s.violating, s.alarm = 0, true
@@ -223,7 +214,7 @@ func (s *state) step(b *behavior, at int64, met, clears bool) (EventType, int64)
 		return "", 0
 	}
 	s.conforming++
-	if s.conforming < b.toClear && !clears {
+	if s.conforming < b.ToClear && !clears {
 		return "", 0
 	}
 	since := s.since
@@ -235,8 +226,8 @@ func (s *state) step(b *behavior, at int64, met, clears bool) (EventType, int64)
 func (e *Engine) tell(t *thing, b *behavior, kind EventType, since, at int64, value *profile.Value, limit *float64) {
 	e.events = append(e.events, Event{
 		Type:        kind,
-		ViolationID: violationID(b, t.name, since),
-		Thing:       t.name,
+		ViolationID: violationID(b, t.Name, since),
+		Thing:       t.Name,
 		Profile:     b.profile,
 		Behavior:    b.doc,
 		Value:       value,
@@ -311,7 +302,7 @@ func (e *Engine) sweep(now int64) {
 // the thing is silent: a disconnected thing of the registry goes on being
 // measured by how long it is.
 func (t *thing) outlivesSilence(b *behavior) bool {
-	return b.key.metric == disconnectDuration && t.registered && t.cloud != nil && t.cloud.disconnected != 0
+	return b.Ref.Name == disconnectDuration && t.Registered && t.cloud != nil && t.cloud.disconnected != 0
 }
 
 // silence ends what does not outlive two days without a sign of life.
@@ -357,7 +348,7 @@ func (e *Engine) forgetSilent(now int64) {
 		if !slices.ContainsFunc(t.states, func(s state) bool { return s != state{} }) {
 			t.states = nil
 		}
-		if t.states == nil && t.dormant == nil && (!t.registered || t.cloud == nil) {
+		if t.states == nil && t.dormant == nil && (!t.Registered || t.cloud == nil) {
 			t.seen = 0
 			e.dropCloud(t)
 		}

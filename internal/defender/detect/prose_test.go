@@ -82,7 +82,7 @@ func datapointsOf(b profile.Behavior, list []Observation) (points []point) {
 	var measured []point
 	for _, o := range list {
 		for _, m := range o.Measurements {
-			if m.Metric == b.Metric && (len(measured) == 0 || o.Time.After(measured[len(measured)-1].at)) {
+			if m.Metric.Name == b.Metric && (len(measured) == 0 || o.Time.After(measured[len(measured)-1].at)) {
 				measured = append(measured, point{o.Time, m.Value, m.Cut != nil})
 			}
 		}

@@ -19,7 +19,7 @@ func FromReport(r *report.Report) []Measurement {
 	counts := make([]int64, 0, 7)
 	count := func(metric string, v int64) {
 		counts = append(counts, v)
-		list = append(list, Measurement{Metric: metric, Value: profile.Value{Count: &counts[len(counts)-1]}})
+		list = append(list, Measurement{Metric: profile.MetricRef{Name: metric}, Value: profile.Value{Count: &counts[len(counts)-1]}})
 	}
 	if m := r.Metrics; m != nil {
 		if s := m.NetworkStats; s != nil {
@@ -51,7 +51,7 @@ func FromReport(r *report.Report) []Measurement {
 				count(p.total, *p.v.Total)
 			}
 			if p.v.Ports != nil {
-				list = append(list, Measurement{Metric: p.ports, Value: profile.Value{Ports: portsOf(p.v.Ports)}, Cut: cutOf(len(p.v.Ports), p.v.Total)})
+				list = append(list, Measurement{Metric: profile.MetricRef{Name: p.ports}, Value: profile.Value{Ports: portsOf(p.v.Ports)}, Cut: cutOf(len(p.v.Ports), p.v.Total)})
 			}
 		}
 		if c := m.TCPConnections; c != nil {
@@ -61,7 +61,7 @@ func FromReport(r *report.Report) []Measurement {
 			if c.Connections != nil {
 				addrs := addrsOf(c.Connections)
 				list = append(list, Measurement{
-					Metric: "aws:destination-ip-addresses", Value: profile.Value{CIDRs: addrTexts(addrs)}, Cut: cutOf(len(c.Connections), c.Total), addrs: addrs,
+					Metric: profile.MetricRef{Name: "aws:destination-ip-addresses"}, Value: profile.Value{CIDRs: addrTexts(addrs)}, Cut: cutOf(len(c.Connections), c.Total), addrs: addrs,
 				})
 			}
 		}
@@ -72,7 +72,7 @@ func FromReport(r *report.Report) []Measurement {
 	for _, name := range slices.Sorted(maps.Keys(r.CustomMetrics)) {
 		c := r.CustomMetrics[name]
 		if report.CheckMetricName(name) == nil && c.Check() == nil {
-			list = append(list, Measurement{Metric: name, Value: customValue(c)})
+			list = append(list, Measurement{Metric: profile.MetricRef{Name: name}, Value: customValue(c)})
 		}
 	}
 	return list

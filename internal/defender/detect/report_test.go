@@ -44,7 +44,7 @@ func TestFromReport(t *testing.T) {
 		of("aws:num-listening-udp-ports", count(0)),
 		of("aws:listening-udp-ports", ports()),
 		of("aws:num-established-tcp-connections", count(300)),
-		{Metric: "aws:destination-ip-addresses", Value: cidrs("192.0.2.7", "2001:db8::1"), Cut: &profile.Cut{Listed: 3, Total: 300}},
+		{Metric: profile.MetricRef{Name: "aws:destination-ip-addresses"}, Value: cidrs("192.0.2.7", "2001:db8::1"), Cut: &profile.Cut{Listed: 3, Total: 300}},
 		of("battery", number(75.5)),
 		of("fans", numbersOf(1, 2)),
 		of("peers", cidrs("192.0.2.1")),

@@ -34,7 +34,7 @@ func (e *Engine) SaveThing(name string) ([]byte, error) {
 		return nil, nil
 	}
 	w := &writer{buffer: []byte{savedVersion}}
-	w.text(t.name)
+	w.text(t.Name)
 	w.int(t.seen)
 	for i, s := range t.states {
 		b := t.class.behaviors[i]
@@ -131,9 +131,9 @@ func (w *writer) cloud(c *cloud, keys []tallyKey) {
 }
 
 // mark tells the metric from every other.
-func (k metricKey) mark() uint64 {
+func (k *tallyKey) mark() uint64 {
 	h := fnv.New64a()
-	fmt.Fprintf(h, "%s\x00%s\x00%t", k.metric, k.dimension, k.notIn)
+	fmt.Fprintf(h, "%s\x00%s\x00%t", k.Name, k.Dimension, k.NotIn)
 	return h.Sum64()
 }
 
@@ -196,7 +196,7 @@ func (e *Engine) clear(t *thing) {
 }
 
 func (e *Engine) restoreState(t *thing, from *savedState) {
-	i := slices.IndexFunc(t.class.behaviors, func(b *behavior) bool { return b.mark == from.mark })
+	i := slices.IndexFunc(t.class.behaviors, func(b *behavior) bool { return b.is(from.mark) })
 	if i < 0 {
 		if from.alarm {
 			t.dormant = append(t.dormant, dormant{e.orphan(from), from.state})
@@ -207,7 +207,7 @@ func (e *Engine) restoreState(t *thing, from *savedState) {
 		t.states = make([]state, len(t.class.behaviors))
 	}
 	b := t.class.behaviors[i]
-	from.violating, from.conforming = min(from.violating, b.toAlarm-1), min(from.conforming, b.toClear-1)
+	from.violating, from.conforming = min(from.violating, b.ToAlarm-1), min(from.conforming, b.ToClear-1)
 	t.states[i] = from.state
 	if b.baseline == nil || from.own == nil {
 		return
@@ -225,7 +225,7 @@ func (e *Engine) restoreState(t *thing, from *savedState) {
 func (e *Engine) orphan(from *savedState) *behavior {
 	if p := e.profiles[from.profile]; p != nil {
 		for _, b := range p.behaviors {
-			if b.mark == from.mark {
+			if b.is(from.mark) {
 				return b
 			}
 		}

@@ -13,7 +13,7 @@ import (
 // TestSaveNothing: what is not known is not saved.
 func TestSaveNothing(t *testing.T) {
 	e := New()
-	e.SetThing(Thing{Name: "registered", Registered: true})
+	e.SetThing(profile.Thing{Name: "registered", Registered: true})
 	for _, name := range []string{"registered", "unknown"} {
 		if data, err := e.SaveThing(name); data != nil || err != nil {
 			t.Errorf("%s: %d bytes, %v", name, len(data), err)
@@ -187,7 +187,7 @@ func FuzzEngine(f *testing.F) {
 			case 1:
 				e.RemoveProfile(fmt.Sprint("p", next()%3))
 			case 2:
-				e.SetThing(Thing{Name: name, Registered: true, Groups: []string{"g", "h"}[:next()%3]})
+				e.SetThing(profile.Thing{Name: name, Registered: true, Groups: []string{"g", "h"}[:next()%3]})
 			case 3:
 				e.RemoveThing(name)
 			case 4:

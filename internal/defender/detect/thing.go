@@ -3,19 +3,19 @@ package detect
 import (
 	"slices"
 	"strings"
+
+	"github.com/device-defender/device-defender/internal/defender/profile"
 )
 
 // thing is the state of one thing.
 type thing struct {
-	name       string
-	registered bool
-	groups     []string
-	seen       int64 // last sign of life; 0 is none, or none that is still of interest
-	class      *class
-	states     []state          // by the class's behaviors; nil until something is measured
-	history    [][]contribution // by the class's statistical behaviors; nil until there is one
-	dormant    []dormant
-	cloud      *cloud
+	profile.Thing
+	seen    int64 // last sign of life; 0 is none, or none that is still of interest
+	class   *class
+	states  []state          // by the class's behaviors; nil until something is measured
+	history [][]contribution // by the class's statistical behaviors; nil until there is one
+	dormant []dormant
+	cloud   *cloud
 }
 
 // state is how a thing stands under a behavior. Times are in nanoseconds.
@@ -42,8 +42,8 @@ type dormant struct {
 func (e *Engine) thing(name string) *thing {
 	t := e.things[name]
 	if t == nil {
-		t = &thing{name: strings.Clone(name)}
-		e.things[t.name] = t
+		t = &thing{Thing: profile.Thing{Name: strings.Clone(name)}}
+		e.things[t.Name] = t
 		if !e.stale {
 			e.place(t)
 		}
@@ -53,7 +53,7 @@ func (e *Engine) thing(name string) *thing {
 
 // empty reports whether nothing would be lost with the thing.
 func (t *thing) empty() bool {
-	return !t.registered && t.seen == 0 && t.states == nil && t.dormant == nil && t.cloud == nil
+	return !t.Registered && t.seen == 0 && t.states == nil && t.dormant == nil && t.cloud == nil
 }
 
 // move gives the thing its class, with the state that it has under the

@@ -7,16 +7,6 @@ import (
 	"github.com/device-defender/device-defender/internal/defender/profile"
 )
 
-// Thing is a device as the registry knows it. A thing that reports and is not
-// in the registry needs no Thing: it is an unregistered thing.
-type Thing struct {
-	Name       string
-	Registered bool
-	// Groups are the thing groups that it is in, with the parents of these
-	// where a profile of a parent is to apply.
-	Groups []string
-}
-
 // Attached is a security profile and what it is attached to.
 type Attached struct {
 	Profile  *profile.Profile
@@ -27,10 +17,9 @@ type Attached struct {
 // Measurement is one value of one metric. A list that is nil was not
 // measured; an empty one was, and is empty.
 type Measurement struct {
-	Metric    string
-	Dimension *profile.MetricDimension // of a cloud-side metric; nil is none
-	Value     profile.Value
-	Cut       *profile.Cut // of a list that does not have all entries; nil is a whole one
+	Metric profile.MetricRef
+	Value  profile.Value
+	Cut    *profile.Cut // of a list that does not have all entries; nil is a whole one
 
 	addrs []netip.Addr // Value.CIDRs, parsed; nil when they are still to be
 }

@@ -4,9 +4,10 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/device-defender/device-defender/internal/spelling"
 )
 
 // Quotas of AWS IoT Device Defender.
@@ -20,9 +21,10 @@ const (
 	MaxTags              = 50  // per resource
 )
 
-// checks are the rules that documents are held to. Every problem of Parse,
-// Validate and Check is of one of them, and an error.
-var checks = []struct{ name, summary string }{
+// Checks are the rules that documents are held to, in a sentence each. Every
+// problem of Check is of one of them, and an error. Those of the syntax are for
+// who reads documents.
+var Checks = []struct{ Name, Summary string }{
 	{"syntax", "The file is JSON or YAML, without a key twice."},
 	{"unknown-document", "A document is a security profile, a custom metric, a dimension or a mitigation action."},
 	{"unknown-key", "Keys are spelt as AWS spells them."},
@@ -59,12 +61,12 @@ type checker struct {
 }
 
 func (c *checker) fail(path, rule, message, want string) {
-	c.problems = append(c.problems, Problem{Path: path, Severity: Error, Rule: rule, Message: cut(message), Want: cut(want)})
+	c.problems = append(c.problems, NewProblem(Error, path, rule, message, want))
 }
 
 // required reports that the key at the path is missing.
 func (c *checker) required(path, want string) {
-	c.fail(path, "required", lastKey(path)+" is missing", want)
+	c.fail(path, "required", LastKey(path)+" is missing", want)
 }
 
 const wantName = "1 to 128 letters, digits, '_', '-' or ':'"
@@ -89,7 +91,7 @@ var notInName = regexp.MustCompile(`[^a-zA-Z0-9:_-]+`)
 
 // name checks the name at the path.
 func (c *checker) name(path, name string) {
-	key := lastKey(path)
+	key := LastKey(path)
 	switch {
 	case name == "":
 		c.required(path, wantName)
@@ -108,7 +110,7 @@ func (c *checker) name(path, name string) {
 // description checks text for people. AWS's pattern is [\p{Graph}\x20]*, which
 // is Java's and of ASCII.
 func (c *checker) description(path, text string, most int) {
-	key := lastKey(path)
+	key := LastKey(path)
 	if n := utf8.RuneCountInString(text); n > most {
 		c.fail(path, "text", fmt.Sprintf("%s has %d characters", key, n), fmt.Sprintf("%d at most", most))
 	}
@@ -122,33 +124,10 @@ func (c *checker) description(path, text string, most int) {
 func (c *checker) oneOf(path, rule, value string, allowed ...string) {
 	switch {
 	case value == "":
-		c.required(path, alternatives(allowed))
+		c.required(path, spelling.Alternatives(allowed))
 	case !slices.Contains(allowed, value):
-		c.fail(path, rule, fmt.Sprintf("%s %q is unknown", lastKey(path), value), suggest(value, allowed))
+		c.fail(path, rule, fmt.Sprintf("%s %q is unknown", LastKey(path), value), spelling.Suggest(value, allowed))
 	}
-}
-
-// suggest returns what was probably meant, or all that there is.
-func suggest(value string, allowed []string) string {
-	if meant := nearest(value, allowed); meant != "" {
-		return strconv.Quote(meant)
-	}
-	return alternatives(allowed)
-}
-
-// alternatives lists words as "a, b or c".
-func alternatives[T any](words []T) string {
-	var b strings.Builder
-	for i, word := range words {
-		switch {
-		case i > 0 && i == len(words)-1:
-			b.WriteString(" or ")
-		case i > 0:
-			b.WriteString(", ")
-		}
-		fmt.Fprint(&b, word)
-	}
-	return b.String()
 }
 
 var (
@@ -158,26 +137,25 @@ var (
 
 // role checks the ARN of an IAM role.
 func (c *checker) role(path, value string) {
-	const want = "arn:aws:iam::ACCOUNT:role/NAME"
-	switch {
-	case value == "":
-		c.required(path, want)
-	case !rolePattern.MatchString(value):
-		c.fail(path, "arn", fmt.Sprintf("%s %q is not the ARN of an IAM role", lastKey(path), value), want)
-	case len(value) < 20 || len(value) > 2048:
-		c.fail(path, "arn", fmt.Sprintf("%s has %d characters", lastKey(path), len(value)), "20 to 2048")
+	if c.arn(path, value, rolePattern, "an IAM role", "arn:aws:iam::ACCOUNT:role/NAME") && (len(value) < 20 || len(value) > 2048) {
+		c.fail(path, "arn", fmt.Sprintf("%s has %d characters", LastKey(path), len(value)), "20 to 2048")
 	}
 }
 
 // topic checks the ARN of an SNS topic.
 func (c *checker) topic(path, value string) {
-	const want = "arn:aws:sns:REGION:ACCOUNT:TOPIC"
-	switch {
-	case value == "":
+	c.arn(path, value, topicPattern, "an SNS topic", "arn:aws:sns:REGION:ACCOUNT:TOPIC")
+}
+
+func (c *checker) arn(path, value string, pattern *regexp.Regexp, of, want string) bool {
+	if value == "" {
 		c.required(path, want)
-	case !topicPattern.MatchString(value):
-		c.fail(path, "arn", fmt.Sprintf("%s %q is not the ARN of an SNS topic", lastKey(path), value), want)
+	} else if !pattern.MatchString(value) {
+		c.fail(path, "arn", fmt.Sprintf("%s %q is not the ARN of %s", LastKey(path), value, of), want)
+	} else {
+		return true
 	}
+	return false
 }
 
 // tagKey is AWS's ^([\p{L}\p{Z}\p{N}_.:/=+\-@]*)$.
@@ -197,8 +175,8 @@ func (c *checker) tags(tags []Tag) {
 	}
 	seen := map[string]bool{}
 	for i, tag := range tags {
-		path := at("tags", i)
-		key := join(path, "Key")
+		path := IndexPath("tags", i)
+		key := JoinPath(path, "Key")
 		switch n := utf8.RuneCountInString(tag.Key); {
 		case n == 0:
 			c.required(key, "1 to 128 characters")
@@ -213,7 +191,7 @@ func (c *checker) tags(tags []Tag) {
 		}
 		seen[tag.Key] = true
 		if n := utf8.RuneCountInString(tag.Value); n > 256 {
-			c.fail(join(path, "Value"), "tags", fmt.Sprintf("Value has %d characters", n), "256 at most")
+			c.fail(JoinPath(path, "Value"), "tags", fmt.Sprintf("Value has %d characters", n), "256 at most")
 		}
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/device-defender/device-defender/internal/spelling"
 )
 
 // Durations are the values of durationSeconds.
@@ -27,16 +29,16 @@ func StatisticPercent(statistic string) (float64, bool) {
 }
 
 func (c *checker) behavior(path string, b *Behavior) {
-	c.name(join(path, "name"), b.Name)
-	metric, known := c.metric(join(path, "metric"), b.Metric)
+	c.name(JoinPath(path, "name"), b.Name)
+	metric, known := c.metric(JoinPath(path, "metric"), b.Metric)
 	if b.MetricDimension != nil {
-		c.dimension(join(path, "metricDimension"), b.MetricDimension, metric, known)
+		c.dimension(JoinPath(path, "metricDimension"), b.MetricDimension, metric, known)
 	}
 	if b.Criteria == nil {
-		c.required(join(path, "criteria"), "what is normal of the metric")
+		c.required(JoinPath(path, "criteria"), "what is normal of the metric")
 		return
 	}
-	c.criteria(join(path, "criteria"), b.Criteria, metric, known)
+	c.criteria(JoinPath(path, "criteria"), b.Criteria, metric, known)
 }
 
 // metric checks the name of a metric and returns its model. What is not known
@@ -52,31 +54,22 @@ func (c *checker) metric(path, name string) (m Metric, known bool) {
 		return m, true
 	}
 	unknown := fmt.Sprintf("metric %q is unknown", name)
-	names := make([]string, 0, len(Metrics))
-	for _, m := range Metrics {
-		names = append(names, m.Name)
-	}
 	switch {
 	case IsAWS(name):
-		want := "one of AWS's metrics"
-		if meant := nearest(name, names); meant != "" {
-			want = strconv.Quote(meant)
-		}
-		c.fail(path, "unknown-metric", unknown, want)
+		c.fail(path, "unknown-metric", unknown, spelling.Suggest(name, MetricNames()))
 		return m, false
 	case !namePattern.MatchString(name):
 		c.fail(path, "name", fmt.Sprintf("metric %q is not the name of a metric", name), wantName)
 		return m, false
-	case c.registry.CustomMetrics != nil && !c.registry.open:
+	case c.registry.CustomMetrics != nil && !c.registry.Open:
 		if _, registered := c.registry.CustomMetrics[name]; registered {
 			break // of a type that is not known
 		}
-		names = slices.AppendSeq(names, maps.Keys(c.registry.CustomMetrics))
-		slices.Sort(names)
+		names := slices.Sorted(slices.Values(slices.AppendSeq(MetricNames(), maps.Keys(c.registry.CustomMetrics))))
 		want := "a registered custom metric, or one of AWS's, which begin with aws:"
 		if slices.Contains(names, "aws:"+name) {
 			want = strconv.Quote("aws:" + name)
-		} else if meant := nearest(name, names); meant != "" {
+		} else if meant := spelling.Nearest(name, names); meant != "" {
 			want = strconv.Quote(meant)
 		}
 		c.fail(path, "unknown-metric", unknown, want)
@@ -85,17 +78,17 @@ func (c *checker) metric(path, name string) (m Metric, known bool) {
 }
 
 func (c *checker) dimension(path string, d *MetricDimension, metric Metric, known bool) {
-	name := join(path, "dimensionName")
+	name := JoinPath(path, "dimensionName")
 	c.name(name, d.DimensionName)
-	if dimensions := c.registry.Dimensions; dimensions != nil && !c.registry.open && namePattern.MatchString(d.DimensionName) && !dimensions[d.DimensionName] {
+	if dimensions := c.registry.Dimensions; dimensions != nil && !c.registry.Open && namePattern.MatchString(d.DimensionName) && !dimensions[d.DimensionName] {
 		want := "a registered dimension"
-		if meant := nearest(d.DimensionName, slices.Sorted(maps.Keys(dimensions))); meant != "" {
+		if meant := spelling.Nearest(d.DimensionName, slices.Sorted(maps.Keys(dimensions))); meant != "" {
 			want = strconv.Quote(meant)
 		}
 		c.fail(name, "unknown-dimension", fmt.Sprintf("dimension %q is unknown", d.DimensionName), want)
 	}
 	if d.Operator != "" {
-		c.oneOf(join(path, "operator"), "dimension", d.Operator, "IN", "NOT_IN")
+		c.oneOf(JoinPath(path, "operator"), "dimension", d.Operator, "IN", "NOT_IN")
 	}
 	switch {
 	case metric.Side == Custom:
@@ -126,20 +119,20 @@ func (c *checker) criteria(path string, k *Criteria, metric Metric, known bool) 
 		c.fail(path, "threshold", "both "+strings.Join(given, " and ")+" say what is normal", "one of them")
 	}
 	if k.ComparisonOperator != "" || k.Value != nil || k.StatisticalThreshold != nil {
-		c.operator(join(path, "comparisonOperator"), k, metric, known)
+		c.operator(JoinPath(path, "comparisonOperator"), k, metric, known)
 	}
 	if k.Value != nil {
-		c.value(join(path, "value"), k, metric, known)
+		c.value(JoinPath(path, "value"), k, metric, known)
 	}
-	c.duration(join(path, "durationSeconds"), k, metric, known)
+	c.duration(JoinPath(path, "durationSeconds"), k, metric, known)
 	if k.StatisticalThreshold != nil {
-		c.statistic(join(path, "statisticalThreshold"), k, metric, known)
+		c.statistic(JoinPath(path, "statisticalThreshold"), k, metric, known)
 	}
 	if k.MLDetectionConfig != nil {
-		c.model(join(path, "mlDetectionConfig"), k.MLDetectionConfig, metric, known)
+		c.model(JoinPath(path, "mlDetectionConfig"), k.MLDetectionConfig, metric, known)
 	}
-	c.consecutive(join(path, "consecutiveDatapointsToAlarm"), k.ConsecutiveDatapointsToAlarm)
-	c.consecutive(join(path, "consecutiveDatapointsToClear"), k.ConsecutiveDatapointsToClear)
+	c.consecutive(JoinPath(path, "consecutiveDatapointsToAlarm"), k.ConsecutiveDatapointsToAlarm)
+	c.consecutive(JoinPath(path, "consecutiveDatapointsToClear"), k.ConsecutiveDatapointsToClear)
 }
 
 // operators returns all that the kind of value can be compared by.
@@ -163,50 +156,31 @@ func (c *checker) operator(path string, k *Criteria, metric Metric, known bool) 
 	if !known {
 		// The value tells the kind of a metric that is not known.
 		allowed = allOperators
-		if kinds := k.Value.kinds(); len(kinds) == 1 {
-			allowed = kinds[0].operators()
+		if kind := k.Value.Kind(); kind != "" {
+			allowed = kind.operators()
 		} else if k.StatisticalThreshold != nil {
 			allowed = comparisons
 		}
 	}
 	switch op := k.ComparisonOperator; {
 	case op == "":
-		c.required(path, alternatives(allowed))
+		c.required(path, spelling.Alternatives(allowed))
 	case slices.Contains(allowed, op):
 	case !slices.Contains(allOperators, op):
 		words := make([]string, len(allowed))
 		for i, o := range allowed {
 			words[i] = string(o)
 		}
-		c.fail(path, "operator", fmt.Sprintf("comparisonOperator %q is unknown", op), suggest(string(op), words))
+		c.fail(path, "operator", fmt.Sprintf("comparisonOperator %q is unknown", op), spelling.Suggest(string(op), words))
 	case known:
-		c.fail(path, "operator", fmt.Sprintf("comparisonOperator %s does not fit %s", op, metric.Name), alternatives(allowed))
+		c.fail(path, "operator", fmt.Sprintf("comparisonOperator %s does not fit %s", op, metric.Name), spelling.Alternatives(allowed))
 	default:
-		c.fail(path, "operator", fmt.Sprintf("comparisonOperator %s does not fit the value", op), alternatives(allowed))
+		c.fail(path, "operator", fmt.Sprintf("comparisonOperator %s does not fit the value", op), spelling.Alternatives(allowed))
 	}
-}
-
-// kinds returns the members of the value that are given.
-func (v *Value) kinds() (kinds []Kind) {
-	if v == nil {
-		return nil
-	}
-	for _, member := range []struct {
-		kind  Kind
-		given bool
-	}{
-		{Count, v.Count != nil}, {CIDRs, v.CIDRs != nil}, {Ports, v.Ports != nil},
-		{Number, v.Number != nil}, {Numbers, v.Numbers != nil}, {Strings, v.Strings != nil},
-	} {
-		if member.given {
-			kinds = append(kinds, member.kind)
-		}
-	}
-	return kinds
 }
 
 func (c *checker) value(path string, k *Criteria, metric Metric, known bool) {
-	given := k.Value.kinds()
+	given := k.Value.Kinds()
 	want := "one of number, numbers, strings and cidrs"
 	if known {
 		want = string(metric.Kind)
@@ -217,28 +191,28 @@ func (c *checker) value(path string, k *Criteria, metric Metric, known bool) {
 	case len(given) > 1:
 		c.fail(path, "value", fmt.Sprintf("value has %d members", len(given)), want)
 	case known && given[0] != metric.Kind:
-		c.fail(join(path, string(given[0])), "value", fmt.Sprintf("value.%s does not fit %s", given[0], metric.Name), want)
+		c.fail(JoinPath(path, string(given[0])), "value", fmt.Sprintf("value.%s does not fit %s", given[0], metric.Name), want)
 	case !known && metric.Side == Custom && (given[0] == Count || given[0] == Ports):
-		c.fail(join(path, string(given[0])), "value", fmt.Sprintf("value.%s does not fit a custom metric", given[0]), want)
+		c.fail(JoinPath(path, string(given[0])), "value", fmt.Sprintf("value.%s does not fit a custom metric", given[0]), want)
 	}
 	if n := k.Value.Count; n != nil && *n < 0 {
-		c.fail(join(path, "count"), "value", fmt.Sprintf("count %d is negative", *n), "0 or more")
+		c.fail(JoinPath(path, "count"), "value", fmt.Sprintf("count %d is negative", *n), "0 or more")
 	}
 	if n := k.Value.Number; n != nil && (math.IsNaN(*n) || math.IsInf(*n, 0)) {
-		c.fail(join(path, "number"), "value", "number is not finite", "a number")
+		c.fail(JoinPath(path, "number"), "value", "number is not finite", "a number")
 	}
 	for i, port := range k.Value.Ports {
 		if port < 0 || port > 65535 {
-			c.fail(at(join(path, "ports"), i), "value", fmt.Sprintf("port %d is out of range", port), "0 to 65535")
+			c.fail(IndexPath(JoinPath(path, "ports"), i), "value", fmt.Sprintf("port %d is out of range", port), "0 to 65535")
 		}
 	}
 	for i, n := range k.Value.Numbers {
 		if math.IsNaN(n) || math.IsInf(n, 0) {
-			c.fail(at(join(path, "numbers"), i), "value", "number is not finite", "a number")
+			c.fail(IndexPath(JoinPath(path, "numbers"), i), "value", "number is not finite", "a number")
 		}
 	}
 	for i, text := range k.Value.CIDRs {
-		c.cidr(at(join(path, "cidrs"), i), text)
+		c.cidr(IndexPath(JoinPath(path, "cidrs"), i), text)
 	}
 }
 
@@ -263,33 +237,29 @@ func (c *checker) cidr(path, text string) {
 func (c *checker) duration(path string, k *Criteria, metric Metric, known bool) {
 	if k.DurationSeconds == nil {
 		if k.StatisticalThreshold != nil && (!known || metric.Duration) {
-			c.required(path, alternatives(Durations)+": a percentile is of what devices measure in that time")
+			c.required(path, spelling.Alternatives(Durations)+": a percentile is of what devices measure in that time")
 		}
 		return
 	}
 	d := *k.DurationSeconds
-	list := false
-	if kinds := k.Value.kinds(); !known && len(kinds) == 1 {
-		list = kinds[0] != Count && kinds[0] != Number
-	}
 	switch {
-	case known && !metric.Duration || list:
+	case known && !metric.Duration || !known && k.Value.Kind().List():
 		what := "a list"
 		if known {
 			what = metric.Name
 		}
 		c.fail(path, "duration", fmt.Sprintf("durationSeconds %d does not fit %s", d, what), "no durationSeconds")
 	case !slices.Contains(Durations, d):
-		c.fail(path, "duration", fmt.Sprintf("durationSeconds %d is not one of Detect's", d), alternatives(Durations))
+		c.fail(path, "duration", fmt.Sprintf("durationSeconds %d is not one of Detect's", d), spelling.Alternatives(Durations))
 	}
 }
 
 func (c *checker) statistic(path string, k *Criteria, metric Metric, known bool) {
 	switch statistic := k.StatisticalThreshold.Statistic; {
 	case statistic == "":
-		c.required(join(path, "statistic"), alternatives(Statistics))
+		c.required(JoinPath(path, "statistic"), spelling.Alternatives(Statistics))
 	case !slices.Contains(Statistics, statistic):
-		c.fail(join(path, "statistic"), "statistic", fmt.Sprintf("statistic %q is not one of Detect's", statistic), alternatives(Statistics))
+		c.fail(JoinPath(path, "statistic"), "statistic", fmt.Sprintf("statistic %q is not one of Detect's", statistic), spelling.Alternatives(Statistics))
 	}
 	if known && !metric.Duration {
 		c.fail(path, "statistic", "there are no percentiles of "+metric.Name, "value")
@@ -297,7 +267,7 @@ func (c *checker) statistic(path string, k *Criteria, metric Metric, known bool)
 }
 
 func (c *checker) model(path string, ml *MLDetectionConfig, metric Metric, known bool) {
-	c.oneOf(join(path, "confidenceLevel"), "ml", ml.ConfidenceLevel, "LOW", "MEDIUM", "HIGH")
+	c.oneOf(JoinPath(path, "confidenceLevel"), "ml", ml.ConfidenceLevel, "LOW", "MEDIUM", "HIGH")
 	switch {
 	case known && metric.Side == Custom && !metric.ML:
 		c.fail(path, "ml", fmt.Sprintf("%s is not of type number, and ML Detect models no other custom metric", metric.Name), "value")
@@ -309,6 +279,6 @@ func (c *checker) model(path string, ml *MLDetectionConfig, metric Metric, known
 // consecutive words its message as AWS does: it's the one that is known.
 func (c *checker) consecutive(path string, n *int32) {
 	if n != nil && (*n < 1 || *n > 10) {
-		c.fail(path, "consecutive-datapoints", fmt.Sprintf("%s %d should be in range[1,10]", lastKey(path), *n), "1 to 10")
+		c.fail(path, "consecutive-datapoints", fmt.Sprintf("%s %d should be in range[1,10]", LastKey(path), *n), "1 to 10")
 	}
 }

@@ -32,7 +32,7 @@ func (d *Dimension) Check() []Problem {
 		c.fail("stringValues", "topic-filter", fmt.Sprintf("stringValues has %d elements", n), "100 at most")
 	}
 	for i, filter := range d.StringValues {
-		c.topicFilter(at("stringValues", i), filter)
+		c.topicFilter(IndexPath("stringValues", i), filter)
 	}
 	c.tags(d.Tags)
 	return c.problems
@@ -81,16 +81,16 @@ func (c *checker) actionParams(p *ActionParams) {
 	given := 0
 	member := func(name string) string {
 		given++
-		return join("actionParams", name)
+		return JoinPath("actionParams", name)
 	}
 	if u := p.UpdateDeviceCertificate; u != nil {
-		c.oneOf(join(member("updateDeviceCertificateParams"), "action"), "action", u.Action, "DEACTIVATE")
+		c.oneOf(JoinPath(member("updateDeviceCertificateParams"), "action"), "action", u.Action, "DEACTIVATE")
 	}
 	if u := p.UpdateCACertificate; u != nil {
-		c.oneOf(join(member("updateCACertificateParams"), "action"), "action", u.Action, "DEACTIVATE")
+		c.oneOf(JoinPath(member("updateCACertificateParams"), "action"), "action", u.Action, "DEACTIVATE")
 	}
 	if g := p.AddThingsToThingGroup; g != nil {
-		path := join(member("addThingsToThingGroupParams"), "thingGroupNames")
+		path := JoinPath(member("addThingsToThingGroupParams"), "thingGroupNames")
 		switch n := len(g.ThingGroupNames); {
 		case n == 0:
 			c.required(path, "1 to 10 thing groups")
@@ -98,19 +98,19 @@ func (c *checker) actionParams(p *ActionParams) {
 			c.fail(path, "action", fmt.Sprintf("thingGroupNames has %d elements", n), "10 at most")
 		}
 		for i, name := range g.ThingGroupNames {
-			c.name(at(path, i), name)
+			c.name(IndexPath(path, i), name)
 		}
 	}
 	if r := p.ReplaceDefaultPolicyVersion; r != nil {
-		c.oneOf(join(member("replaceDefaultPolicyVersionParams"), "templateName"), "action", r.TemplateName, "BLANK_POLICY")
+		c.oneOf(JoinPath(member("replaceDefaultPolicyVersionParams"), "templateName"), "action", r.TemplateName, "BLANK_POLICY")
 	}
 	if l := p.EnableIoTLogging; l != nil {
 		path := member("enableIoTLoggingParams")
-		c.role(join(path, "roleArnForLogging"), l.RoleARNForLogging)
-		c.oneOf(join(path, "logLevel"), "action", l.LogLevel, "DEBUG", "INFO", "ERROR", "WARN", "DISABLED")
+		c.role(JoinPath(path, "roleArnForLogging"), l.RoleARNForLogging)
+		c.oneOf(JoinPath(path, "logLevel"), "action", l.LogLevel, "DEBUG", "INFO", "ERROR", "WARN", "DISABLED")
 	}
 	if s := p.PublishFindingToSNS; s != nil {
-		c.topic(join(member("publishFindingToSnsParams"), "topicArn"), s.TopicARN)
+		c.topic(JoinPath(member("publishFindingToSnsParams"), "topicArn"), s.TopicARN)
 	}
 	switch given {
 	case 0:

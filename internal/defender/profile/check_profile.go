@@ -30,13 +30,13 @@ func (c *checker) profile(p *Profile) {
 	c.behaviors(p.Behaviors)
 	c.alertTargets(p.AlertTargets)
 	for i, metric := range p.AdditionalMetricsToRetain {
-		c.metric(at("additionalMetricsToRetain", i), metric)
+		c.metric(IndexPath("additionalMetricsToRetain", i), metric)
 	}
 	for i, retained := range p.AdditionalMetricsToRetainV2 {
-		path := at("additionalMetricsToRetainV2", i)
-		metric, known := c.metric(join(path, "metric"), retained.Metric)
+		path := IndexPath("additionalMetricsToRetainV2", i)
+		metric, known := c.metric(JoinPath(path, "metric"), retained.Metric)
 		if retained.MetricDimension != nil {
-			c.dimension(join(path, "metricDimension"), retained.MetricDimension, metric, known)
+			c.dimension(JoinPath(path, "metricDimension"), retained.MetricDimension, metric, known)
 		}
 	}
 	c.export(p)
@@ -53,17 +53,19 @@ func (c *checker) behaviors(behaviors []Behavior) {
 	names := map[string]int{}
 	for i := range behaviors {
 		b := &behaviors[i]
-		path := at("behaviors", i)
+		path := IndexPath("behaviors", i)
 		c.behavior(path, b)
 		if first, twice := names[b.Name]; twice && b.Name != "" {
-			c.fail(join(path, "name"), "duplicate-name", fmt.Sprintf("name %q is that of behaviors[%d] too", b.Name, first), "a name of its own")
+			c.fail(JoinPath(path, "name"), "duplicate-name", fmt.Sprintf("name %q is that of behaviors[%d] too", b.Name, first), "a name of its own")
 		} else {
 			names[b.Name] = i
 		}
 		if b.Criteria == nil {
 			continue
 		}
-		elements += b.Criteria.Value.elements()
+		if b.Criteria.Value != nil {
+			elements += b.Criteria.Value.Len()
+		}
 		if b.Criteria.MLDetectionConfig != nil {
 			models = i
 		} else if b.Criteria.Value != nil || b.Criteria.StatisticalThreshold != nil {
@@ -78,21 +80,6 @@ func (c *checker) behaviors(behaviors []Behavior) {
 	}
 }
 
-// elements returns how much the value counts against the quota.
-func (v *Value) elements() int {
-	if v == nil {
-		return 0
-	}
-	n := len(v.CIDRs) + len(v.Ports) + len(v.Numbers) + len(v.Strings)
-	if v.Count != nil {
-		n++
-	}
-	if v.Number != nil {
-		n++
-	}
-	return n
-}
-
 func (c *checker) alertTargets(targets map[string]AlertTarget) {
 	kinds := make([]string, 0, len(targets))
 	for kind := range targets {
@@ -100,12 +87,12 @@ func (c *checker) alertTargets(targets map[string]AlertTarget) {
 	}
 	slices.Sort(kinds)
 	for _, kind := range kinds {
-		path := join("alertTargets", kind)
+		path := JoinPath("alertTargets", kind)
 		if kind != "SNS" {
 			c.fail(path, "alert-target", fmt.Sprintf("alert target %q is unknown", kind), "SNS")
 		}
-		c.topic(join(path, "alertTargetArn"), targets[kind].AlertTargetARN)
-		c.role(join(path, "roleArn"), targets[kind].RoleARN)
+		c.topic(JoinPath(path, "alertTargetArn"), targets[kind].AlertTargetARN)
+		c.role(JoinPath(path, "roleArn"), targets[kind].RoleARN)
 	}
 }
 
@@ -125,16 +112,16 @@ func (c *checker) export(p *Profile) {
 		return
 	}
 	fail := func(path string) {
-		c.fail(join(path, "exportMetric"), "export", "exportMetric is true, but the profile has no metricsExportConfig", "metricsExportConfig with mqttTopic and roleArn")
+		c.fail(JoinPath(path, "exportMetric"), "export", "exportMetric is true, but the profile has no metricsExportConfig", "metricsExportConfig with mqttTopic and roleArn")
 	}
 	for i, b := range p.Behaviors {
 		if b.ExportMetric != nil && *b.ExportMetric {
-			fail(at("behaviors", i))
+			fail(IndexPath("behaviors", i))
 		}
 	}
 	for i, retained := range p.AdditionalMetricsToRetainV2 {
 		if retained.ExportMetric != nil && *retained.ExportMetric {
-			fail(at("additionalMetricsToRetainV2", i))
+			fail(IndexPath("additionalMetricsToRetainV2", i))
 		}
 	}
 }
@@ -142,7 +129,7 @@ func (c *checker) export(p *Profile) {
 func (c *checker) targets(targets []string) {
 	seen := map[string]bool{}
 	for i, text := range targets {
-		path := at("targets", i)
+		path := IndexPath("targets", i)
 		target, err := ParseTarget(text)
 		if err != nil {
 			c.fail(path, "target", err.Error(), wantTarget)

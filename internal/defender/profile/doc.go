@@ -1,7 +1,8 @@
-// Package profile holds AWS IoT Device Defender Detect's documents: security
-// profiles and the custom metrics, dimensions and mitigation actions around
-// them. It reads, checks, compares and writes them, and puts them in words. It
-// does no I/O but [Load]'s.
+// Package profile says what AWS IoT Device Defender Detect's documents mean:
+// security profiles and the custom metrics, dimensions and mitigation actions
+// around them. It checks them and puts them in words, and has the one answer to
+// each question that others ask of them. It is pure, and small: package
+// profilefile reads and writes files.
 //
 // # The model
 //
@@ -26,14 +27,19 @@
 // narrows a cloud-side metric to topics. A [MitigationAction] is what can be
 // done about a violation.
 //
-// # Documents and files
+// # The questions
+//
+// Which metric is it? A [MetricRef]: the name, and the dimension that narrows
+// it. What does a profile use or retain? [Profile.Uses]. Is it for a thing?
+// [Target.Matches]. Of what type is a [Value], and what is in it? Its Kind and
+// its Elements. Is it normal, and which elements are not? A [Norm], compiled
+// from criteria. Are two behaviors the same? When what [Behavior.Compile]
+// returns is written alike.
+//
+// # Documents
 //
 // A document is exactly what --cli-input-json of the AWS CLI's create command
-// takes, in JSON or YAML. A profile may have two keys more: targets, what it's
-// attached to, and lint, which rules not to apply. [Parse] and [Load] make a
-// [Set] of files; they are strict, as a misspelt key is a behavior that does
-// nothing, and find all faults at once. What is read is then held to AWS's
-// grammar by [Set.Validate], which says where each fault is; a single document
-// from elsewhere by its Check. Both find only what AWS would refuse or what
-// would do nothing; what is allowed but probably not meant is for the linter.
+// takes. A profile may have two keys more: targets, what it's attached to, and
+// lint, which rules not to apply. A document's Check holds it to AWS's grammar:
+// it finds only what AWS would refuse or what would do nothing.
 package profile

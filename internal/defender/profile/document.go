@@ -31,6 +31,9 @@ type Behavior struct {
 	ExportMetric    *bool            `json:"exportMetric,omitempty"`
 }
 
+// Suppressed reports whether alarms of the behavior are sent to nobody.
+func (b *Behavior) Suppressed() bool { return b.SuppressAlerts != nil && *b.SuppressAlerts }
+
 // MetricDimension narrows a cloud-side metric to the topics of a dimension.
 type MetricDimension struct {
 	DimensionName string `json:"dimensionName"`

@@ -11,36 +11,6 @@ const (
 	Custom                     // reported by the agent, registered by the user
 )
 
-// Kind is the type of a metric's value, named as the member of Value that
-// holds it.
-type Kind string
-
-const (
-	Count   Kind = "count"
-	CIDRs   Kind = "cidrs"
-	Ports   Kind = "ports"
-	Number  Kind = "number"
-	Numbers Kind = "numbers"
-	Strings Kind = "strings"
-)
-
-// Operator compares a measurement with the threshold. The behavior is met,
-// and the device in conformity, when the comparison is true.
-type Operator string
-
-const (
-	LessThan          Operator = "less-than"
-	LessThanEquals    Operator = "less-than-equals"
-	GreaterThan       Operator = "greater-than"
-	GreaterThanEquals Operator = "greater-than-equals"
-	InCIDRSet         Operator = "in-cidr-set"
-	NotInCIDRSet      Operator = "not-in-cidr-set"
-	InPortSet         Operator = "in-port-set"
-	NotInPortSet      Operator = "not-in-port-set"
-	InSet             Operator = "in-set"
-	NotInSet          Operator = "not-in-set"
-)
-
 // Metric is what AWS documents of one metric.
 type Metric struct {
 	Name      string
@@ -49,6 +19,7 @@ type Metric struct {
 	Unit      string // of one measurement: bytes, packets, ports, ...; empty for sets
 	Operators []Operator
 	Duration  bool // durationSeconds may be given
+	Momentary bool // a fixed value needs none: AWS's examples have it without
 	Delta     bool // measurements of a window add up; otherwise each stands for itself
 	ML        bool // ML Detect models it
 	Dimension bool // a dimension may narrow it
@@ -66,7 +37,8 @@ var (
 // (detect-device-side-metrics, detect-cloud-side-metrics), in its order.
 //
 // The guide gives the number of connections a duration in its statistical
-// example only, and the message size likewise; both are taken.
+// example only, and the message size likewise; both may have one with a fixed
+// value.
 var Metrics = []Metric{
 	{Name: "aws:all-bytes-out", Side: DeviceSide, Kind: Count, Unit: "bytes", Operators: comparisons, Duration: true, Delta: true, ML: true, Title: "bytes out"},
 	{Name: "aws:all-bytes-in", Side: DeviceSide, Kind: Count, Unit: "bytes", Operators: comparisons, Duration: true, Delta: true, ML: true, Title: "bytes in"},
@@ -74,12 +46,12 @@ var Metrics = []Metric{
 	{Name: "aws:all-packets-in", Side: DeviceSide, Kind: Count, Unit: "packets", Operators: comparisons, Duration: true, Delta: true, ML: true, Title: "packets in"},
 	{Name: "aws:num-listening-tcp-ports", Side: DeviceSide, Kind: Count, Unit: "ports", Operators: comparisons, Duration: true, ML: true, Title: "listening TCP ports, count"},
 	{Name: "aws:num-listening-udp-ports", Side: DeviceSide, Kind: Count, Unit: "ports", Operators: comparisons, Duration: true, ML: true, Title: "listening UDP ports, count"},
-	{Name: "aws:num-established-tcp-connections", Side: DeviceSide, Kind: Count, Unit: "connections", Operators: comparisons, Duration: true, ML: true, Title: "established TCP connections"},
+	{Name: "aws:num-established-tcp-connections", Side: DeviceSide, Kind: Count, Unit: "connections", Operators: comparisons, Duration: true, Momentary: true, ML: true, Title: "established TCP connections"},
 	{Name: "aws:destination-ip-addresses", Side: DeviceSide, Kind: CIDRs, Operators: cidrSet, Title: "destination IP addresses"},
 	{Name: "aws:listening-tcp-ports", Side: DeviceSide, Kind: Ports, Operators: portSet, Title: "listening TCP ports"},
 	{Name: "aws:listening-udp-ports", Side: DeviceSide, Kind: Ports, Operators: portSet, Title: "listening UDP ports"},
 
-	{Name: "aws:message-byte-size", Side: CloudSide, Kind: Count, Unit: "bytes", Operators: comparisons, Duration: true, ML: true, Dimension: true, Title: "message size"},
+	{Name: "aws:message-byte-size", Side: CloudSide, Kind: Count, Unit: "bytes", Operators: comparisons, Duration: true, Momentary: true, ML: true, Dimension: true, Title: "message size"},
 	{Name: "aws:num-messages-sent", Side: CloudSide, Kind: Count, Unit: "messages", Operators: comparisons, Duration: true, Delta: true, ML: true, Dimension: true, Title: "messages sent"},
 	{Name: "aws:num-messages-received", Side: CloudSide, Kind: Count, Unit: "messages", Operators: comparisons, Duration: true, Delta: true, ML: true, Dimension: true, Title: "messages received"},
 	{Name: "aws:num-authorization-failures", Side: CloudSide, Kind: Count, Unit: "failures", Operators: comparisons, Duration: true, Delta: true, ML: true, Dimension: true, Title: "authorization failures"},
@@ -105,6 +77,11 @@ func FindMetric(name string) (Metric, bool) {
 		}
 	}
 	return Metric{}, false
+}
+
+// MetricNames returns the names of AWS's metrics.
+func MetricNames() []string {
+	return texts(Metrics, func(m Metric) string { return m.Name })
 }
 
 // CustomMetricOf returns the model of a registered custom metric. The type is

@@ -2,6 +2,8 @@ package profile
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -26,11 +28,35 @@ type Problem struct {
 	File     string // as given by the caller; empty when the document is not from a file
 	Line     int    // from 1; 0 when unknown
 	Column   int    // from 1; 0 when unknown
-	Path     string // as behaviors[0].criteria.value
+	Path     string // keys with dots between, and indices in brackets: behaviors[0].criteria.value
 	Severity Severity
 	Rule     string // name of the validation or lint rule
 	Message  string // what is wrong, with the value
 	Want     string // what would be right; may be empty
+}
+
+// NewProblem returns a problem of a document that is not from a file. Texts
+// that quote too much of it are cut.
+func NewProblem(s Severity, path, rule, message, want string) Problem {
+	return Problem{Path: path, Severity: s, Rule: rule, Message: cut(message), Want: cut(want)}
+}
+
+// JoinPath returns the path of a key of the value at path.
+func JoinPath(path, key string) string {
+	if path == "" {
+		return key
+	}
+	return path + "." + key
+}
+
+// IndexPath returns the path of an element of the list at path.
+func IndexPath(path string, index int) string {
+	return path + "[" + strconv.Itoa(index) + "]"
+}
+
+// LastKey returns the last key of a path.
+func LastKey(path string) string {
+	return path[strings.LastIndexByte(path, '.')+1:]
 }
 
 // String returns "file:line:column: path: message; want ... (rule)".
@@ -56,7 +82,7 @@ func (p Problem) String() string {
 
 // maxMessage is how many bytes a message has at most. It quotes the document,
 // and is an errorMessage of ValidateSecurityProfileBehaviors, which has 2048.
-const maxMessage = 500
+const maxMessage = 600
 
 // cut shortens a message that quotes too much.
 func cut(message string) string {

@@ -3,6 +3,7 @@ package profile
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -83,6 +84,31 @@ func parseResource(text string) (Target, error) {
 		return Target{}, fmt.Errorf("target %q is a thing: a profile is attached to thing groups", text)
 	}
 	return Target{}, fmt.Errorf("target %q is unknown", text)
+}
+
+// Thing is a device, as far as targets tell devices apart. One that reports
+// and is not in the registry is an unregistered thing.
+type Thing struct {
+	Name       string
+	Registered bool
+	// Groups are the thing groups that it is in, with the parents of these
+	// where a profile of a parent is to apply.
+	Groups []string
+}
+
+// Matches reports whether the target stands for the thing, among others.
+func (t Target) Matches(thing *Thing) bool {
+	switch t.Kind {
+	case AllThings:
+		return true
+	case AllRegistered:
+		return thing.Registered
+	case AllUnregistered:
+		return !thing.Registered
+	case ThingGroup:
+		return slices.Contains(thing.Groups, t.Group)
+	}
+	return false
 }
 
 // Short returns the target without region and account, as all/things or

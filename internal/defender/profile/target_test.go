@@ -1,6 +1,10 @@
 package profile
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
 
 func TestParseTarget(t *testing.T) {
 	tests := []struct {
@@ -54,4 +58,28 @@ func TestARNs(t *testing.T) {
 			t.Errorf("%s, want %s", got, want)
 		}
 	}
+}
+
+// FuzzParseTarget holds targets to what they are written as.
+func FuzzParseTarget(f *testing.F) {
+	for _, seed := range []string{"all/things", "g", "thinggroup/g", "arn:aws:iot:us-east-1:123456789012:thinggroup/a:b", "arn:aws-cn:iot:cn-north-1:123456789012:all/things", "arn:::::", "/"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		target, err := ParseTarget(text)
+		if err != nil {
+			return
+		}
+		for _, spelling := range []string{target.ARN("eu-west-1", "123456789012"), target.Short()} {
+			again, err := ParseTarget(spelling)
+			if err != nil || again.Short() != target.Short() {
+				t.Errorf("%q: %+v, then %q: %+v, %v", text, target, spelling, again, err)
+			}
+		}
+		if target.Region != "" {
+			if diff := cmp.Diff(text, target.ARN("", "")); diff != "" {
+				t.Error(diff)
+			}
+		}
+	})
 }

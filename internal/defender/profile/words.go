@@ -1,8 +1,8 @@
 package profile
 
 import (
+	"cmp"
 	"fmt"
-	"strconv"
 	"strings"
 )
 
@@ -32,27 +32,20 @@ func Expectation(b Behavior, m Metric) string {
 	}
 	switch {
 	case c.MLDetectionConfig != nil:
-		text = fmt.Sprintf("%s as AWS's model of the last 14 days expects (%s confidence)", noun(m), strings.ToLower(c.MLDetectionConfig.ConfidenceLevel))
+		text = fmt.Sprintf("%s as AWS's model of the last 14 days expects (%s confidence)", Noun(m), strings.ToLower(c.MLDetectionConfig.ConfidenceLevel))
 	case c.StatisticalThreshold != nil:
-		text = fmt.Sprintf("%s %s of all things' %s", comparison(c.ComparisonOperator, m), c.StatisticalThreshold.Statistic, noun(m))
+		text = fmt.Sprintf("%s %s of all things' %s", comparison(c.ComparisonOperator, m), c.StatisticalThreshold.Statistic, Noun(m))
 	case c.Value == nil:
 		text = "anything of " + m.Title
 	case setWords[c.ComparisonOperator] != "":
 		text = m.Title + ": " + setExpectation(c.ComparisonOperator, *c.Value, m)
 	default:
-		text = comparison(c.ComparisonOperator, m) + " " + quantity(*c.Value, m)
+		text = comparison(c.ComparisonOperator, m) + " " + Quantity(*c.Value, m)
 	}
 	if c.DurationSeconds != nil {
-		text += " in " + durationWords(*c.DurationSeconds)
+		text += " in " + DurationWords(*c.DurationSeconds)
 	}
-	if d := b.MetricDimension; d != nil {
-		if d.Operator == "NOT_IN" {
-			text += " on topics outside dimension " + d.DimensionName
-		} else {
-			text += " on topics of dimension " + d.DimensionName
-		}
-	}
-	return text
+	return text + b.Ref().Topics()
 }
 
 func comparison(op Operator, m Metric) string {
@@ -65,8 +58,8 @@ func comparison(op Operator, m Metric) string {
 	return string(op)
 }
 
-// noun returns what the metric measures, in the plural where it's counted.
-func noun(m Metric) string {
+// Noun returns what the metric measures, in the plural where it's counted.
+func Noun(m Metric) string {
 	if words, ok := unitWords[m.Name]; ok {
 		return words[1]
 	}
@@ -85,8 +78,8 @@ func setExpectation(op Operator, v Value, m Metric) string {
 	return words + " " + values
 }
 
-// quantity returns a number with its unit and what it is of.
-func quantity(v Value, m Metric) string {
+// Quantity returns a number with its unit and what it is of.
+func Quantity(v Value, m Metric) string {
 	return strings.TrimSpace(FormatValue(v, m) + " " + measuredOf(m))
 }
 
@@ -122,23 +115,13 @@ var unitWords = map[string][2]string{
 // "5,412 packets" or "443, 8883". An empty list is "none", no value at all
 // is "".
 func FormatValue(v Value, m Metric) string {
-	switch {
-	case v.Count != nil:
-		return withUnit(group(strconv.FormatInt(*v.Count, 10)), *v.Count == 1, m)
-	case v.Number != nil:
-		return withUnit(group(strconv.FormatFloat(*v.Number, 'f', -1, 64)), *v.Number == 1, m)
+	if n, ok := v.Scalar(); ok {
+		return withUnit(GroupDigits(v.String()), n == 1, m)
 	}
-	if members := v.Members(); members != nil {
-		return orNone(members)
+	if v.Elements() != nil {
+		return cmp.Or(v.String(), "none")
 	}
 	return ""
-}
-
-func orNone(words []string) string {
-	if len(words) == 0 {
-		return "none"
-	}
-	return strings.Join(words, ", ")
 }
 
 func withUnit(number string, one bool, m Metric) string {
@@ -154,8 +137,11 @@ func withUnit(number string, one bool, m Metric) string {
 	return strings.TrimSpace(number + " " + unit)
 }
 
-// group puts a comma between every three digits before the decimal point.
-func group(number string) string {
+// GroupDigits puts a comma between every three digits before the decimal point.
+func GroupDigits(number string) string {
+	if strings.Contains(number, "e") {
+		return number
+	}
 	whole, fraction, point := strings.Cut(number, ".")
 	digits := strings.TrimPrefix(whole, "-")
 	var b strings.Builder
@@ -172,8 +158,8 @@ func group(number string) string {
 	return b.String()
 }
 
-// durationWords returns a duration of a behavior in its largest unit.
-func durationWords(seconds int32) string {
+// DurationWords returns a duration of a behavior in its largest unit.
+func DurationWords(seconds int32) string {
 	switch {
 	case seconds == 3600:
 		return "an hour"

@@ -1,6 +1,28 @@
 package profile
 
-import "testing"
+import (
+	"encoding/json"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// behaviorOf reads a behavior that is written in YAML, for its brevity.
+func behaviorOf(t *testing.T, text string) (b Behavior) {
+	t.Helper()
+	var members map[string]any
+	if err := yaml.Unmarshal([]byte(text), &members); err != nil {
+		t.Fatal(err)
+	}
+	data, err := json.Marshal(members)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(data, &b); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
 
 func TestExpectation(t *testing.T) {
 	registry := Registry{CustomMetrics: map[string]string{"battery": NumberType, "users": StringList, "codes": NumberList}}
@@ -34,7 +56,7 @@ func TestExpectation(t *testing.T) {
 		{`{metric: 'aws:all-bytes-out'}`, "anything of bytes out"},
 	}
 	for _, test := range tests {
-		b := parseOne(t, "securityProfileName: P\nbehaviors: ["+test.behavior+"]").Behaviors[0]
+		b := behaviorOf(t, test.behavior)
 		m, ok := MetricOf(b.Metric, registry)
 		if !ok {
 			t.Fatalf("no metric %s", b.Metric)

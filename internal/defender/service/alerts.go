@@ -23,7 +23,7 @@ type alertMessage struct {
 // alert puts an event into the outbox: for the profile's SNS topic and for the
 // webhook. A suppressed behavior's events go to neither.
 func (c *change) alert(ev *detect.Event) error {
-	if ev.Behavior.SuppressAlerts != nil && *ev.Behavior.SuppressAlerts {
+	if ev.Behavior.Suppressed() {
 		return nil
 	}
 	var targets []string

@@ -15,25 +15,25 @@ import (
 // the sake of reports. Like the engine it belongs to the holder of s.mu, and
 // is rebuilt when a transaction fails.
 type mirror struct {
-	things       map[string]detect.Thing // those that are registered
-	coverage     map[string]*coverage    // by profile
-	unregistered int                     // things that reported and are not registered
-	lost         []string                // things whose stored state the engine didn't take
+	things       map[string]profile.Thing // those that are registered
+	coverage     map[string]*coverage     // by profile
+	unregistered int                      // things that reported and are not registered
+	lost         []string                 // things whose stored state the engine didn't take
 }
 
 // coverage is what a profile keeps of the things that it applies to.
 type coverage struct {
 	profile string
 	targets []profile.Target
-	metrics map[metricKey]profile.Kind // used or retained
-	models  map[metricKey][]string     // behaviors that a model would learn for
-	topic   string                     // alert target
+	metrics map[profile.MetricRef]profile.Kind // used or retained
+	models  map[profile.MetricRef][]string     // behaviors that a model would learn for
+	topic   string                             // alert target
 }
 
 // rebuild creates the engine from the database. The caller holds s.mu.
 func (s *Service) rebuild() error {
 	s.engine = detect.New()
-	s.mirror = mirror{things: map[string]detect.Thing{}, coverage: map[string]*coverage{}}
+	s.mirror = mirror{things: map[string]profile.Thing{}, coverage: map[string]*coverage{}}
 	return s.db.View(func(tx *bbolt.Tx) error {
 		if err := s.setDimensions(tx); err != nil {
 			return err
@@ -191,23 +191,16 @@ func (s *Service) setProfile(tx *bbolt.Tx, name string) error {
 func newCoverage(p *profile.Profile, targets []profile.Target, registry profile.Registry) *coverage {
 	c := &coverage{
 		profile: p.Name, targets: targets,
-		metrics: map[metricKey]profile.Kind{}, models: map[metricKey][]string{},
+		metrics: map[profile.MetricRef]profile.Kind{}, models: map[profile.MetricRef][]string{},
 		topic: p.AlertTargets["SNS"].AlertTargetARN,
 	}
-	add := func(metric string, d *profile.MetricDimension) {
-		if m, ok := profile.MetricOf(metric, registry); ok {
-			c.metrics[newMetricKey(metric, d)] = m.Kind
+	for _, u := range p.Uses() {
+		if m, ok := profile.MetricOf(u.Name, registry); ok {
+			c.metrics[u.MetricRef] = m.Kind
 		}
-	}
-	for _, b := range p.Behaviors {
-		add(b.Metric, b.MetricDimension)
-		if criteriaType(&b) == machineLearning {
-			key := newMetricKey(b.Metric, b.MetricDimension)
-			c.models[key] = append(c.models[key], b.Name)
+		if u.Behavior != nil && criteriaType(u.Behavior) == machineLearning {
+			c.models[u.MetricRef] = append(c.models[u.MetricRef], u.Behavior.Name)
 		}
-	}
-	for _, m := range profile.RetainedMetrics(p) {
-		add(m.Metric, m.MetricDimension)
 	}
 	return c
 }
@@ -223,18 +216,18 @@ func (s *Service) setThing(tx *bbolt.Tx, name string) error {
 		}
 		groups = append(groups, above...)
 	}
-	t := detect.Thing{Name: name, Registered: true, Groups: groups}
+	t := profile.Thing{Name: name, Registered: true, Groups: groups}
 	s.things[name] = t
 	s.engine.SetThing(t)
 	return nil
 }
 
 // thing returns a thing as it is registered, or as one that is not.
-func (s *Service) thing(name string) detect.Thing {
+func (s *Service) thing(name string) profile.Thing {
 	if t, ok := s.things[name]; ok {
 		return t
 	}
-	return detect.Thing{Name: name}
+	return profile.Thing{Name: name}
 }
 
 // covering returns the coverage of the profiles that apply to the thing.
@@ -248,17 +241,6 @@ func (s *Service) covering(name string) (list []*coverage) {
 	return list
 }
 
-func (c *coverage) appliesTo(t *detect.Thing) bool {
-	return slices.ContainsFunc(c.targets, func(target profile.Target) bool {
-		switch target.Kind {
-		case profile.AllThings:
-			return true
-		case profile.AllRegistered:
-			return t.Registered
-		case profile.AllUnregistered:
-			return !t.Registered
-		default:
-			return slices.Contains(t.Groups, target.Group)
-		}
-	})
+func (c *coverage) appliesTo(t *profile.Thing) bool {
+	return slices.ContainsFunc(c.targets, func(target profile.Target) bool { return target.Matches(t) })
 }

@@ -385,7 +385,7 @@ func TestOneReportFails(t *testing.T) {
 	pending := func(thing string, v profile.Value) *pendingReport {
 		return &pendingReport{
 			thing: thing, id: 1, answer: make(chan report.Reply, 1),
-			measurements: []detect.Measurement{{Metric: "aws:all-packets-out", Value: v}},
+			measurements: []detect.Measurement{{Metric: profile.MetricRef{Name: "aws:all-packets-out"}, Value: v}},
 		}
 	}
 	batch := []*pendingReport{
@@ -440,7 +440,7 @@ func TestDiskFails(t *testing.T) {
 	for i := range maxBatch {
 		batch = append(batch, &pendingReport{
 			thing: fmt.Sprintf("thing-%d", i), id: 1, answer: make(chan report.Reply, 1),
-			measurements: []detect.Measurement{{Metric: "aws:all-packets-out", Value: profile.Value{Count: new(int64(500))}}},
+			measurements: []detect.Measurement{{Metric: profile.MetricRef{Name: "aws:all-packets-out"}, Value: profile.Value{Count: new(int64(500))}}},
 		})
 	}
 	b.commit(batch, nil)

@@ -311,12 +311,9 @@ func listSecurityProfiles(s *Service, r *request) (any, error) {
 // uses reports whether the profile uses the metric or the dimension, in a
 // behavior or among the metrics that it retains.
 func uses(p *profile.Profile, metric, dimension string) bool {
-	is := func(m string, d *profile.MetricDimension) bool {
-		return metric != "" && m == metric || dimension != "" && d != nil && d.DimensionName == dimension
-	}
-	return slices.ContainsFunc(p.Behaviors, func(b profile.Behavior) bool { return is(b.Metric, b.MetricDimension) }) ||
-		slices.ContainsFunc(p.AdditionalMetricsToRetain, func(m string) bool { return is(m, nil) }) ||
-		slices.ContainsFunc(p.AdditionalMetricsToRetainV2, func(m profile.MetricToRetain) bool { return is(m.Metric, m.MetricDimension) })
+	return slices.ContainsFunc(p.Uses(), func(u profile.Use) bool {
+		return metric != "" && u.Name == metric || dimension != "" && u.Dimension == dimension
+	})
 }
 
 // profilesUsing returns the names of the profiles that use the metric or the

@@ -21,21 +21,9 @@ type storedValue struct {
 	Cut       *profile.Cut  `json:"c,omitempty"` // nil is a whole list, or stored before this was known
 }
 
-// metricKey is a metric and what narrows it.
-type metricKey struct{ metric, dimension, operator string }
-
-func newMetricKey(metric string, d *profile.MetricDimension) metricKey {
-	if d == nil {
-		return metricKey{metric: metric}
-	}
-	operator := d.Operator
-	if operator == "IN" {
-		operator = ""
-	}
-	return metricKey{metric, d.DimensionName, operator}
+func (v *storedValue) ref() profile.MetricRef {
+	return profile.MetricRef{Name: v.Metric, Dimension: v.Dimension, NotIn: v.Operator == "NOT_IN"}
 }
-
-func (v *storedValue) key() metricKey { return metricKey{v.Metric, v.Dimension, v.Operator} }
 
 // valueKey is the thing and the time. No thing's name has a zero byte in it.
 func valueKey(thing string, at time.Time) []byte {
@@ -48,20 +36,24 @@ func (c *change) keep(o detect.Observation) error {
 	kept := c.s.covering(o.Thing)
 	var values []storedValue
 	for _, m := range o.Measurements {
-		key := newMetricKey(m.Metric, m.Dimension)
 		used := false
 		for _, coverage := range kept {
-			kind, ok := coverage.metrics[key]
-			if !ok || !fits(&m.Value, kind) {
+			// A custom metric may be reported as another type than it is
+			// registered.
+			if kind, ok := coverage.metrics[m.Metric]; !ok || !m.Value.Has(kind) {
 				continue
 			}
 			used = true
-			for _, behavior := range coverage.models[key] {
+			for _, behavior := range coverage.models[m.Metric] {
 				c.models[modelKey(coverage.profile, behavior)]++
 			}
 		}
 		if used {
-			values = append(values, storedValue{Metric: key.metric, Dimension: key.dimension, Operator: key.operator, Value: m.Value, Cut: m.Cut})
+			v := storedValue{Metric: m.Metric.Name, Dimension: m.Metric.Dimension, Value: m.Value, Cut: m.Cut}
+			if m.Metric.NotIn {
+				v.Operator = m.Metric.Operator()
+			}
+			values = append(values, v)
 		}
 	}
 	if len(values) == 0 {
@@ -78,7 +70,7 @@ func (c *change) keep(o detect.Observation) error {
 			return err
 		}
 		before = slices.DeleteFunc(before, func(old storedValue) bool {
-			return slices.ContainsFunc(values, func(v storedValue) bool { return v.key() == old.key() })
+			return slices.ContainsFunc(values, func(v storedValue) bool { return v.ref() == old.ref() })
 		})
 		values = append(before, values...)
 	}
@@ -87,25 +79,6 @@ func (c *change) keep(o detect.Observation) error {
 		return err
 	}
 	return b.Put(key, record)
-}
-
-// fits reports whether the value is of the kind: a custom metric may be reported
-// as another type than it is registered.
-func fits(v *profile.Value, kind profile.Kind) bool {
-	switch kind {
-	case profile.Count:
-		return v.Count != nil
-	case profile.Number:
-		return v.Number != nil
-	case profile.Ports:
-		return v.Ports != nil
-	case profile.CIDRs:
-		return v.CIDRs != nil
-	case profile.Numbers:
-		return v.Numbers != nil
-	default:
-		return v.Strings != nil
-	}
 }
 
 // metricDatum is a value as ListMetricValues shows it. AWS has no member cut,
@@ -117,35 +90,34 @@ type metricDatum struct {
 }
 
 // metricFilter reads which metric of which thing is asked for.
-func (r *request) metricFilter() (thing string, key metricKey, err error) {
+func (r *request) metricFilter() (thing string, metric profile.MetricRef, err error) {
 	if thing, err = r.queryRequired("thingName"); err != nil {
-		return thing, key, err
+		return thing, metric, err
 	}
 	if err = r.checkThingName(); err != nil {
-		return thing, key, err
+		return thing, metric, err
 	}
-	if key.metric, err = r.queryRequired("metricName"); err != nil {
-		return thing, key, err
+	if metric.Name, err = r.queryRequired("metricName"); err != nil {
+		return thing, metric, err
 	}
-	if err = checkName("metricName", key.metric); err != nil {
-		return thing, key, err
+	if err = checkName("metricName", metric.Name); err != nil {
+		return thing, metric, err
 	}
-	if _, known := profile.FindMetric(key.metric); !known && profile.IsAWS(key.metric) {
-		return thing, key, invalidRequest("Metric " + key.metric + " is unknown")
+	if _, known := profile.FindMetric(metric.Name); !known && profile.IsAWS(metric.Name) {
+		return thing, metric, invalidRequest("Metric " + metric.Name + " is unknown")
 	}
-	if key.dimension, err = r.queryName("dimensionName"); err != nil {
-		return thing, key, err
+	if metric.Dimension, err = r.queryName("dimensionName"); err != nil {
+		return thing, metric, err
 	}
 	operator, err := r.queryOneOf("dimensionValueOperator", "IN", "NOT_IN")
 	switch {
 	case err != nil:
-		return thing, key, err
-	case operator != "" && key.dimension == "":
-		return thing, key, invalidRequest("dimensionValueOperator is given without dimensionName")
-	case operator == "NOT_IN":
-		key.operator = operator
+		return thing, metric, err
+	case operator != "" && metric.Dimension == "":
+		return thing, metric, invalidRequest("dimensionValueOperator is given without dimensionName")
 	}
-	return thing, key, nil
+	metric.NotIn = operator == "NOT_IN"
+	return thing, metric, nil
 }
 
 // listMetricValues lists values from the latest to the earliest, as events
@@ -162,9 +134,9 @@ func listMetricValues(s *Service, r *request) (any, error) {
 			return err
 		}
 		from := from
-		if !profile.IsAWS(want.metric) {
+		if !profile.IsAWS(want.Name) {
 			// One that was deleted took its values with it.
-			stored, err := getCustomMetric(tx, want.metric)
+			stored, err := getCustomMetric(tx, want.Name)
 			if err != nil {
 				return err
 			}
@@ -178,7 +150,7 @@ func listMetricValues(s *Service, r *request) (any, error) {
 			if err := json.Unmarshal(record, &values); err != nil {
 				return err
 			}
-			i := slices.IndexFunc(values, func(v storedValue) bool { return v.key() == want })
+			i := slices.IndexFunc(values, func(v storedValue) bool { return v.ref() == want })
 			if i >= 0 && !yield(key, metricDatum{Time: epoch(keyTime([]byte(key))), Value: values[i].Value, Cut: values[i].Cut}) {
 				break
 			}

@@ -28,7 +28,7 @@ type storedViolation struct {
 
 // suppressed reports whether the violation's alerts are not sent.
 func (v *storedViolation) suppressed() bool {
-	return v.Behavior.SuppressAlerts != nil && *v.Behavior.SuppressAlerts
+	return v.Behavior.Suppressed()
 }
 
 // storedActive is what changes while a violation lasts.
