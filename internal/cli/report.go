@@ -56,8 +56,9 @@ func newReportCheck() *cobra.Command {
 		Use:   "check FILE",
 		Short: "Say what the service would say to a report",
 		Long: `Say whether Device Defender would accept a metrics report, in JSON or CBOR, and
-which values it would silently not keep. FILE "-" is standard input. The exit
-code is 1 for a report that would be rejected.`,
+which values it would silently not keep. Whether it comes too soon after the
+last one is not known here. FILE "-" is standard input. The exit code is 1 for
+a report that would be rejected.`,
 		Example: `  device-defender print | defenderctl report check -`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

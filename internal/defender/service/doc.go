@@ -125,11 +125,19 @@
 //   - A body of more than 1 MB is RequestEntityTooLargeException (413), one of
 //     another type UnsupportedMediaTypeException (415), a page of another
 //     origin AccessDeniedException (403).
-//   - A report whose id does not grow is InvalidPayload, as a malformed one is;
-//     one that comes before nine tenths of the minimum interval are over is
-//     Throttled. Neither is evaluated. While the clock is behind a thing's last
-//     report, having been set back, the thing's time goes on by that interval
-//     with each report, and is met by the clock later.
+//   - Reports are in the order in which they come, by the service's time. A
+//     smaller report_id is of a device that has restarted; the last one once
+//     more has the answer that it had, and counts as nothing, unless its
+//     content is another and it isn't too soon; one above 2^53-1 is not
+//     remembered. A report that comes before nine tenths of the minimum
+//     interval are over is Throttled, and not evaluated.
+//   - While the clock is behind a thing's last report by up to that interval,
+//     having been set back, the thing's time goes on by it with each report. A
+//     clock that goes back farther was wrong before, and the thing's time is
+//     set to it.
+//   - DeleteThing forgets what the thing reported, its values and its state, and
+//     invalidates its alarms; the events stay. It does so for things that are
+//     not registered, too.
 //   - Events and values are listed from the latest to the earliest, both ends of
 //     the range included. Without listSuppressedAlerts all are listed; true
 //     asks for those of suppressed behaviors, false for the others.
