@@ -92,3 +92,19 @@ func (p *baseline) lower(window int32) {
 		p.floor, p.baseOf = window, 0
 	}
 }
+
+// Ahead lists the things whose time is after now, sorted.
+func (e *Engine) Ahead(now time.Time) []string {
+	at, ok := nanoseconds(now)
+	if !ok {
+		return nil
+	}
+	var names []string
+	for name, t := range e.things {
+		if t.seen > at || t.cloud != nil && (t.cloud.last > at || t.cloud.window > at/int64(cloudWindow)+1) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}

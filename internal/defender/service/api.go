@@ -159,6 +159,9 @@ func (r *request) readBody(w http.ResponseWriter) error {
 		return invalidRequest("reading the body: " + err.Error())
 	}
 	if len(body) > 0 {
+		if !r.op.hasBody() {
+			return invalidRequest(r.op.name + " has no body")
+		}
 		if err := checkContentType(r.http, r.op.contentTypes); err != nil {
 			return err
 		}

@@ -40,6 +40,10 @@
 // and violations for 30, mitigation tasks for 90. Alerts are put into an outbox
 // by the transaction of their event, and delivered at least once.
 //
+// What time deletes or ends follows the clock. A clock that is set days ahead
+// deletes nothing, unless the machine's uptime explains it: the highest time
+// that was known is in the database.
+//
 // # Callers
 //
 // Signatures are not checked: whoever can connect can do everything. Therefore
@@ -101,7 +105,8 @@
 // Decided here, and not verified against AWS:
 //
 //   - Members and query parameters that an operation doesn't have are refused,
-//     not ignored: a typing error in one would be without effect, unnoticed.
+//     not ignored: a typing error in one would be without effect, unnoticed. So
+//     is a body of an operation that has none.
 //   - The message of an error is AWS's where one is documented, and else names
 //     the member by its path, what it is, and what would be right.
 //   - A profile is deleted with its targets, a thing group with its members and

@@ -225,7 +225,7 @@ var mitigationOperations = []operation{
 	{name: "ListMitigationActions", method: "GET", path: "/mitigationactions/actions", handle: listMitigationActions, tps: 10, page: 250, initial: 25, query: []string{"actionType"}},
 	{name: "StartDetectMitigationActionsTask", method: "PUT", path: "/detect/mitigationactions/tasks/{taskId}", handle: startDetectMitigationActionsTask, tps: 10},
 	{name: "DescribeDetectMitigationActionsTask", method: "GET", path: "/detect/mitigationactions/tasks/{taskId}", handle: describeDetectMitigationActionsTask, tps: 10},
-	{name: "CancelDetectMitigationActionsTask", method: "PUT", path: "/detect/mitigationactions/tasks/{taskId}/cancel", handle: cancelDetectMitigationActionsTask, tps: 10},
+	{name: "CancelDetectMitigationActionsTask", method: "PUT", path: "/detect/mitigationactions/tasks/{taskId}/cancel", handle: cancelDetectMitigationActionsTask, noBody: true, tps: 10},
 	{name: "ListDetectMitigationActionsTasks", method: "GET", path: "/detect/mitigationactions/tasks", handle: listDetectMitigationActionsTasks, tps: 10, page: 250, initial: 25, query: []string{"startTime", "endTime"}},
 	{name: "ListDetectMitigationActionsExecutions", method: "GET", path: "/detect/mitigationactions/executions", handle: listDetectMitigationActionsExecutions, tps: 10, page: 250, initial: 25, query: []string{"taskId", "violationId", "thingName", "startTime", "endTime"}},
 }

@@ -216,6 +216,9 @@ func (c *courier) step(ctx context.Context, target string) (done bool, err error
 		return err == nil, err
 	}
 	waited := c.s.now().Sub(alert.Time)
+	if c.s.clock.leapt() > 0 {
+		waited = 0 // as far as is known
+	}
 	if waited < alertLife {
 		err = c.send(ctx, target, alert.Message)
 	}

@@ -77,16 +77,20 @@ func listTagsForResource(s *Service, r *request) (any, error) {
 	if r.values.Has("nextToken") {
 		return nil, invalidRequest("nextToken is not one that this operation answered")
 	}
-	var out struct {
-		Tags []profile.Tag `json:"tags"`
+	type tag struct { // with its value, also if that is empty
+		Key   string `json:"Key"`
+		Value string `json:"Value"`
 	}
-	err = s.read(func(tx *bbolt.Tx) (err error) {
-		out.Tags, err = s.resourceTags(tx, arn)
+	out := struct {
+		Tags []tag `json:"tags"`
+	}{[]tag{}}
+	err = s.read(func(tx *bbolt.Tx) error {
+		tags, err := s.resourceTags(tx, arn)
+		for _, t := range tags {
+			out.Tags = append(out.Tags, tag(t))
+		}
 		return err
 	})
-	if out.Tags == nil {
-		out.Tags = []profile.Tag{}
-	}
 	return out, err
 }
 
