@@ -52,13 +52,11 @@ func (s *Service) startClock() error {
 	if err != nil {
 		return err
 	}
-	now := s.now()
-	k.high, k.last = now, now
 	if k.uptime == nil {
 		return nil
 	}
 	boot, up := k.uptime()
-	k.at = up
+	k.high, k.at = s.now(), up
 	if stored == nil || s.options.AcceptClock {
 		return nil
 	}
@@ -74,7 +72,7 @@ func (s *Service) startClock() error {
 func (k *clock) look(now time.Time) (leap time.Duration, back bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	back = now.Before(k.last.Add(-mostAhead))
+	back = now.Before(k.last.Add(-mostAhead)) // never at the first look
 	k.last = now
 	if k.uptime == nil {
 		k.high = later(k.high, now)

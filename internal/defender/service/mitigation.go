@@ -75,7 +75,7 @@ func createMitigationAction(s *Service, r *request) (any, error) {
 	var in struct {
 		RoleARN string                `json:"roleArn"`
 		Params  *profile.ActionParams `json:"actionParams"`
-		Tags    []profile.Tag         `json:"tags"`
+		Tags    []tag                 `json:"tags"`
 	}
 	if err := r.decode(&in); err != nil {
 		return nil, err
@@ -86,7 +86,7 @@ func createMitigationAction(s *Service, r *request) (any, error) {
 	case in.Params == nil:
 		return nil, missing("actionParams")
 	}
-	action := profile.MitigationAction{Name: name, RoleARN: in.RoleARN, Params: *in.Params, Tags: in.Tags}
+	action := profile.MitigationAction{Name: name, RoleARN: in.RoleARN, Params: *in.Params, Tags: plainTags(in.Tags)}
 	if err := checkProblems(action.Check()); err != nil {
 		return nil, err
 	}

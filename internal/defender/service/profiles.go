@@ -31,7 +31,7 @@ type profileInput struct {
 	AdditionalMetricsToRetainV2 []profile.MetricToRetain       `json:"additionalMetricsToRetainV2"`
 	MetricsExportConfig         *profile.MetricsExportConfig   `json:"metricsExportConfig"`
 
-	Tags []profile.Tag `json:"tags"`
+	Tags []tag `json:"tags"`
 
 	DeleteBehaviors                 bool `json:"deleteBehaviors"`
 	DeleteAlertTargets              bool `json:"deleteAlertTargets"`

@@ -13,7 +13,7 @@ var (
 	bucketTargets     = []byte("targets")       // profile \x00 target ARN -> nothing
 	bucketMetrics     = []byte("custommetrics") // name -> storedCustomMetric
 	bucketDimensions  = []byte("dimensions")    // name -> storedDimension
-	bucketTags        = []byte("tags")          // resource ARN -> []profile.Tag
+	bucketTags        = []byte("tags")          // resource ARN -> []tag
 	bucketThings      = []byte("things")        // name -> storedThing
 	bucketGroups      = []byte("groups")        // name -> storedGroup
 	bucketMembers     = []byte("members")       // group \x00 thing -> nothing
