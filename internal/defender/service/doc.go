@@ -56,7 +56,10 @@
 // send to other origins unasked; headers that would let them (CORS) are never
 // sent. The Authorization header isn't looked at, and not logged.
 //
-// Bodies are at most 1 MB, headers 16 KB, connections 256, JSON 32 deep.
+// Bodies are at most 1 MB, headers 16 KB, connections 256, JSON 32 deep. One more
+// connection takes the place of the one that has been idle for longest, or whose
+// body has been on its way for longest. A body has five seconds, and more as it
+// comes, at 16 KB a second.
 //
 // # Operations
 //
