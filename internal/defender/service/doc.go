@@ -161,10 +161,9 @@
 //     of 25,000 datapoints that came in the last 14 calendar days.
 //   - Alerts go to SNS topics with the credentials of this process; the role of
 //     an alert target is kept and not assumed. Delivery is tried for three
-//     days, with pauses of up to five minutes, and the latest 10,000 alerts
-//     of a target wait for it. One that a webhook answers with 400, 410, 413,
-//     415 or 422, or SNS with InvalidParameter, is dropped at once, because it would
-//     hold up the others.
+//     days, with pauses of up to five minutes; only alerts of one violation wait
+//     for each other. One that a webhook answers with 400, 410, 413, 415 or
+//     422, or SNS with InvalidParameter, is dropped at once.
 //   - A cloud event is on disk a second after it happened: a process that is
 //     killed loses the counts of that second, and nothing else.
 //

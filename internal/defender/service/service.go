@@ -12,6 +12,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/device-defender/device-defender/internal/defender/detect"
+	"github.com/device-defender/device-defender/internal/defender/outbox"
 	"github.com/device-defender/device-defender/internal/defender/profile"
 )
 
@@ -77,7 +78,7 @@ func Open(o Options) (*Service, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if o.Webhook != "" {
-		if err := checkWebhook(o.Webhook); err != nil {
+		if err := outbox.CheckWebhook(o.Webhook); err != nil {
 			return nil, err
 		}
 	}
