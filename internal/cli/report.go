@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/device-defender/device-defender/internal/defender/report"
+	"github.com/device-defender/device-defender/internal/render"
 )
 
 func newReport() *cobra.Command {
@@ -45,7 +46,9 @@ CBOR, with long or short names. FILE "-" is standard input.`,
 			if err := json.Indent(&indented, text, "", "  "); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintln(cmd.OutOrStdout(), indented.String())
+			var safe bytes.Buffer
+			escapeInvisible(&safe, indented.String()+"\n", jsonEscape)
+			_, err = cmd.OutOrStdout().Write(safe.Bytes())
 			return err
 		},
 	}
@@ -65,7 +68,7 @@ a report that would be rejected.`,
 			out := cmd.OutOrStdout()
 			r, encoding, err := readReport(cmd.InOrStdin(), args[0])
 			if invalid := (*report.InvalidError)(nil); errors.As(err, &invalid) {
-				fmt.Fprintf(out, "REJECTED  %v\n", invalid)
+				fmt.Fprintf(out, "REJECTED  %s\n", render.Clean(invalid.Error(), mostInCell))
 				return fmt.Errorf("%s: the report would be rejected", args[0])
 			}
 			if err != nil {
@@ -73,7 +76,7 @@ a report that would be rejected.`,
 			}
 			fmt.Fprintf(out, "ACCEPTED  report %d, %v with %v names\n", r.ID, encoding.Format, encoding.Names)
 			for _, w := range r.Warnings() {
-				fmt.Fprintf(out, "warning   %s\n", w)
+				fmt.Fprintf(out, "warning   %s\n", render.Clean(w, mostInCell))
 			}
 			return nil
 		},

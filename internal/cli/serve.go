@@ -83,6 +83,9 @@ func (o *serveOptions) run(ctx context.Context, console *console) error {
 			return err
 		}
 	}
+	if err := checkLinks(filepath.Join(o.data, "defender.db")); err != nil {
+		return fmt.Errorf("--data: %w", err)
+	}
 	log := console.logger("serve", slog.LevelInfo)
 	s, err := service.Open(service.Options{
 		Data: o.data, Webhook: o.webhook, MinReportInterval: o.interval, Throttle: o.throttle, AcceptClock: o.clock,
