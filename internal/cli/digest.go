@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/device-defender/device-defender/internal/defender/report"
+	"github.com/device-defender/device-defender/internal/render"
 )
 
 // digestItems is how many entries of a list a digest shows.
@@ -37,7 +38,7 @@ func writeDigest(w io.Writer, r *report.Report) {
 }
 
 func writeLine(w io.Writer, label, format string, args ...any) {
-	fmt.Fprintf(w, "    %-14s  %s\n", label, fmt.Sprintf(format, args...))
+	fmt.Fprintf(w, "    %-14s  %s\n", render.Clean(label, 128), render.Clean(fmt.Sprintf(format, args...), mostInCell))
 }
 
 func writeList[T any](w io.Writer, label string, total *int64, list []T, describe func(T) string) {

@@ -96,6 +96,9 @@ func (o *localOptions) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	root := o.data
+	if err := checkLinks(filepath.Join(root, "defender", "defender.db")); root != "" && err != nil {
+		return fmt.Errorf("--data: %w", err)
+	}
 	if root == "" {
 		if root, err = os.MkdirTemp("", "defenderctl-"); err != nil {
 			return err

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/device-defender/device-defender/internal/render"
 )
 
 // console writes lines of several goroutines, each with the time and the part
@@ -26,7 +28,12 @@ func (c *console) line(part, text string) {
 	c.write(part, text)
 }
 
+// mostOfLine is how many characters of a line are shown.
+const mostOfLine = 4000
+
+// write makes the text harmless: much of it is from devices and their programs.
 func (c *console) write(part, text string) {
+	text = render.Clean(strings.ReplaceAll(text, "\t", "    "), mostOfLine)
 	if _, err := fmt.Fprintf(c.out, "%s  %-5s  %s\n", time.Now().Format(time.TimeOnly), part, text); err != nil {
 		c.gone()
 	}

@@ -125,11 +125,17 @@ func encodeDocument(format string, document any) ([]byte, error) {
 }
 
 func writeFiles(cmd *cobra.Command, folder string, files []exportFile) error {
+	if err := checkLinks(folder); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return err
 	}
 	for _, f := range files {
 		name := filepath.Join(folder, f.name)
+		if err := checkLinks(name); err != nil {
+			return err
+		}
 		if err := os.WriteFile(name, f.content, 0o644); err != nil {
 			return err
 		}

@@ -141,6 +141,9 @@ func (o *recordOptions) run(cmd *cobra.Command) (err error) {
 
 // openRecording opens a file to add lines to.
 func openRecording(name string) (*os.File, error) {
+	if err := checkLinks(name); err != nil {
+		return nil, err
+	}
 	f, err := os.OpenFile(name, os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o644)
 	if err != nil {
 		return nil, err

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/device-defender/device-defender/internal/defender/report"
+	"github.com/device-defender/device-defender/internal/render"
 )
 
 func newReport() *cobra.Command {
@@ -45,7 +46,9 @@ CBOR, with long or short names. FILE "-" is standard input.`,
 			if err := json.Indent(&indented, text, "", "  "); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintln(cmd.OutOrStdout(), indented.String())
+			var safe bytes.Buffer
+			escapeInvisible(&safe, indented.String()+"\n", jsonEscape)
+			_, err = cmd.OutOrStdout().Write(safe.Bytes())
 			return err
 		},
 	}
@@ -56,15 +59,16 @@ func newReportCheck() *cobra.Command {
 		Use:   "check FILE",
 		Short: "Say what the service would say to a report",
 		Long: `Say whether Device Defender would accept a metrics report, in JSON or CBOR, and
-which values it would silently not keep. FILE "-" is standard input. The exit
-code is 1 for a report that would be rejected.`,
+which values it would silently not keep. Whether it comes too soon after the
+last one is not known here. FILE "-" is standard input. The exit code is 1 for
+a report that would be rejected.`,
 		Example: `  device-defender print | defenderctl report check -`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			out := cmd.OutOrStdout()
 			r, encoding, err := readReport(cmd.InOrStdin(), args[0])
 			if invalid := (*report.InvalidError)(nil); errors.As(err, &invalid) {
-				fmt.Fprintf(out, "REJECTED  %v\n", invalid)
+				fmt.Fprintf(out, "REJECTED  %s\n", render.Clean(invalid.Error(), mostInCell))
 				return fmt.Errorf("%s: the report would be rejected", args[0])
 			}
 			if err != nil {
@@ -72,7 +76,7 @@ code is 1 for a report that would be rejected.`,
 			}
 			fmt.Fprintf(out, "ACCEPTED  report %d, %v with %v names\n", r.ID, encoding.Format, encoding.Names)
 			for _, w := range r.Warnings() {
-				fmt.Fprintf(out, "warning   %s\n", w)
+				fmt.Fprintf(out, "warning   %s\n", render.Clean(w, mostInCell))
 			}
 			return nil
 		},

@@ -27,6 +27,7 @@ type serveOptions struct {
 	webhook  string
 	interval time.Duration
 	throttle bool
+	clock    bool
 }
 
 func newServe() *cobra.Command {
@@ -68,6 +69,7 @@ of other origins.`,
 	flags.StringVar(&o.webhook, "webhook", "", "URL that every alert is posted to as well, as JSON")
 	flags.DurationVar(&o.interval, "interval", 0, "minimum time between two reports of a thing (default AWS's 5m0s)")
 	flags.BoolVar(&o.throttle, "throttle", false, "answer no more calls a second than AWS IoT's quotas allow")
+	flags.BoolVar(&o.clock, "accept-clock", false, "take this machine's time for true, though it is days ahead of what the service knew")
 	return cmd
 }
 
@@ -81,9 +83,12 @@ func (o *serveOptions) run(ctx context.Context, console *console) error {
 			return err
 		}
 	}
+	if err := checkLinks(filepath.Join(o.data, "defender.db")); err != nil {
+		return fmt.Errorf("--data: %w", err)
+	}
 	log := console.logger("serve", slog.LevelInfo)
 	s, err := service.Open(service.Options{
-		Data: o.data, Webhook: o.webhook, MinReportInterval: o.interval, Throttle: o.throttle,
+		Data: o.data, Webhook: o.webhook, MinReportInterval: o.interval, Throttle: o.throttle, AcceptClock: o.clock,
 		Log: log, Pages: web.Pages(log),
 	})
 	if err != nil {

@@ -79,6 +79,9 @@ func replaceFile(name string, content []byte) error {
 		}
 		return fmt.Errorf("writing %s: %w", name, err)
 	}
+	if err := checkLinks(name); err != nil {
+		return failed(err)
+	}
 	place := name
 	if target, err := filepath.EvalSymlinks(name); err == nil {
 		place = target

@@ -173,10 +173,14 @@ func all(s string, allowed func(rune) bool) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return !allowed(r) })
 }
 
-// Warnings lists what the service would not keep of a report that it accepts,
-// at most one line for the name and one for the value of each custom metric.
+// Warnings lists what the service would not keep of a report that it accepts:
+// a line for the id, and at most one for the name and one for the value of each
+// custom metric.
 func (r *Report) Warnings() []string {
 	var warnings []string
+	if r.ID > MaxID {
+		warnings = append(warnings, fmt.Sprintf("header.report_id: %d is above %d and not exact to every reader: the report is not known again when it is delivered twice", r.ID, MaxID))
+	}
 	for _, name := range slices.Sorted(maps.Keys(r.CustomMetrics)) {
 		place := path{{name: "custom_metrics"}, {name: name}}
 		if err := CheckMetricName(name); err != nil {

@@ -78,12 +78,13 @@ func TestRoundNumber(t *testing.T) {
 }
 
 func TestWarnings(t *testing.T) {
-	r := mustDecode(t, []byte(`{"header":{"report_id":7,"version":"1.0"},"custom_metrics":{
+	r := mustDecode(t, []byte(`{"header":{"report_id":9007199254740992,"version":"1.0"},"custom_metrics":{
 		"words":[{"string_list":["ok","not ok","not ok either"]}],
 		"aws:mine":[{"number":1}],
 		"cpu_usage":[{"number":0.5}],
 		"a b":[{"ip_list":["localhost"]}]}}`), longJSON)
 	want := []string{
+		"header.report_id: 9007199254740992 is above 9007199254740991 and not exact to every reader: the report is not known again when it is delivered twice",
 		`custom_metrics."a b": metric name "a b", want 1 to 128 of a-z A-Z 0-9 : _ -`,
 		`custom_metrics."a b"[0].ip_list[0]: 9 bytes, want an IP address`,
 		`custom_metrics."aws:mine": metric name "aws:mine", the prefix aws: is AWS's`,

@@ -1,7 +1,6 @@
 package report
 
 import (
-	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -20,8 +19,9 @@ func Decode(data []byte) (*Report, Encoding, error) {
 	if err != nil {
 		return nil, enc, err
 	}
-	root, _ := tree.(map[string]any) // parse gives nothing else
-	if has(root, Short.spell("header")) && !has(root, Long.spell("header")) {
+	defer tree.free()
+	root := tree.root()
+	if root.has(Short.spell("header")) && !root.has(Long.spell("header")) {
 		enc.Names = Short
 	}
 	d := &reader{names: enc.Names}
@@ -32,43 +32,43 @@ func Decode(data []byte) (*Report, Encoding, error) {
 	return report, enc, nil
 }
 
-func (d *reader) report(root map[string]any) *Report {
+func (d *reader) report(root value) *Report {
 	report := &Report{}
-	d.required(root, "header", func(v any) {
+	d.required(root, "header", func(v value) {
 		header := d.object(v)
-		d.required(header, "report_id", func(v any) { report.ID = int64(d.integer(v, 1, math.MaxInt64)) })
-		d.required(header, "version", func(v any) { report.Version = d.version(v) })
+		d.required(header, "report_id", func(v value) { report.ID = int64(d.integer(v, 1, math.MaxInt64)) })
+		d.required(header, "version", func(v value) { report.Version = d.version(v) })
 	})
-	d.optional(root, "metrics", func(v any) { report.Metrics = d.metrics(v) })
-	d.optional(root, "custom_metrics", func(v any) { report.CustomMetrics = d.customMetrics(v) })
+	d.optional(root, "metrics", func(v value) { report.Metrics = d.metrics(v) })
+	d.optional(root, "custom_metrics", func(v value) { report.CustomMetrics = d.customMetrics(v) })
 	if report.Metrics == nil && report.CustomMetrics == nil {
 		d.fail("want %s or %s", d.names.spell("metrics"), d.names.spell("custom_metrics"))
 	}
 	return report
 }
 
-func (d *reader) version(v any) string {
-	s := d.text(v)
+func (d *reader) version(v value) string {
+	s := d.label(v)
 	if !isVersion(s) {
-		d.fail("%s, want Major.Minor", describe(v))
+		d.fail("%s, want Major.Minor", v)
 	}
 	return s
 }
 
-func (d *reader) metrics(v any) *Metrics {
+func (d *reader) metrics(v value) *Metrics {
 	metrics, object := &Metrics{}, d.object(v)
-	d.optional(object, "network_stats", func(v any) { metrics.NetworkStats = d.networkStats(v) })
-	d.optional(object, "tcp_connections", func(v any) {
-		d.optional(d.object(v), "established_connections", func(v any) {
+	d.optional(object, "network_stats", func(v value) { metrics.NetworkStats = d.networkStats(v) })
+	d.optional(object, "tcp_connections", func(v value) {
+		d.optional(d.object(v), "established_connections", func(v value) {
 			metrics.TCPConnections = d.establishedConnections(v)
 		})
 	})
-	d.optional(object, "listening_tcp_ports", func(v any) { metrics.ListeningTCPPorts = d.listeningPorts(v) })
-	d.optional(object, "listening_udp_ports", func(v any) { metrics.ListeningUDPPorts = d.listeningPorts(v) })
+	d.optional(object, "listening_tcp_ports", func(v value) { metrics.ListeningTCPPorts = d.listeningPorts(v) })
+	d.optional(object, "listening_udp_ports", func(v value) { metrics.ListeningUDPPorts = d.listeningPorts(v) })
 	return metrics
 }
 
-func (d *reader) networkStats(v any) *NetworkStats {
+func (d *reader) networkStats(v value) *NetworkStats {
 	object := d.object(v)
 	return &NetworkStats{
 		BytesIn:    d.counter(object, "bytes_in"),
@@ -78,66 +78,69 @@ func (d *reader) networkStats(v any) *NetworkStats {
 	}
 }
 
-func (d *reader) counter(object map[string]any, name string) (n *uint64) {
-	d.optional(object, name, func(v any) { n = new(d.integer(v, 0, math.MaxUint64)) })
+func (d *reader) counter(object value, name string) (n *uint64) {
+	d.optional(object, name, func(v value) { n = new(d.integer(v, 0, math.MaxUint64)) })
 	return n
 }
 
-func (d *reader) total(object map[string]any) (n *int64) {
-	d.optional(object, "total", func(v any) { n = new(int64(d.integer(v, 0, math.MaxInt64))) })
+func (d *reader) total(object value) (n *int64) {
+	d.optional(object, "total", func(v value) { n = new(int64(d.integer(v, 0, math.MaxInt64))) })
 	return n
 }
 
-func (d *reader) establishedConnections(v any) *EstablishedConnections {
+func (d *reader) establishedConnections(v value) *EstablishedConnections {
 	established, object := &EstablishedConnections{}, d.object(v)
-	d.optional(object, "connections", func(v any) { established.Connections = readList(d, v, d.connection) })
+	d.optional(object, "connections", func(v value) { established.Connections = readList(d, v, d.connection) })
 	established.Total = d.total(object)
 	return established
 }
 
-func (d *reader) connection(v any) (c Connection) {
+func (d *reader) connection(v value) (c Connection) {
 	object := d.object(v)
-	d.required(object, "remote_addr", func(v any) { c.RemoteAddr = d.remoteAddr(v) })
-	d.optional(object, "local_interface", func(v any) { c.LocalInterface = d.text(v) })
-	d.optional(object, "local_port", func(v any) { c.LocalPort = new(uint16(d.integer(v, 0, math.MaxUint16))) })
+	d.required(object, "remote_addr", func(v value) { c.RemoteAddr = d.remoteAddr(v) })
+	d.optional(object, "local_interface", func(v value) { c.LocalInterface = d.label(v) })
+	d.optional(object, "local_port", func(v value) { c.LocalPort = d.pointer(uint16(d.integer(v, 0, math.MaxUint16))) })
 	return c
 }
 
-func (d *reader) listeningPorts(v any) *ListeningPorts {
+func (d *reader) listeningPorts(v value) *ListeningPorts {
 	listening, object := &ListeningPorts{}, d.object(v)
-	d.optional(object, "ports", func(v any) { listening.Ports = readList(d, v, d.port) })
+	d.optional(object, "ports", func(v value) { listening.Ports = readList(d, v, d.port) })
 	listening.Total = d.total(object)
 	return listening
 }
 
-func (d *reader) port(v any) (p Port) {
+func (d *reader) port(v value) (p Port) {
 	object := d.object(v)
-	d.required(object, "port", func(v any) { p.Port = uint16(d.integer(v, 1, math.MaxUint16)) })
-	d.optional(object, "interface", func(v any) { p.Interface = d.text(v) })
+	d.required(object, "port", func(v value) { p.Port = uint16(d.integer(v, 1, math.MaxUint16)) })
+	d.optional(object, "interface", func(v value) { p.Interface = d.label(v) })
 	return p
 }
 
-func (d *reader) customMetrics(v any) map[string]CustomMetric {
+func (d *reader) customMetrics(v value) map[string]CustomMetric {
 	object := d.object(v)
-	metrics := make(map[string]CustomMetric, len(object))
-	for _, name := range slices.Sorted(maps.Keys(object)) {
-		d.within(step{name: name}, func() { metrics[name] = d.customMetric(object[name]) })
+	metrics := make(map[string]CustomMetric, object.node().size)
+	// In the order of their names, so that of several faults it is always the
+	// same one that is told.
+	byName := func(a, b value) int { return strings.Compare(a.node().name, b.node().name) }
+	for _, member := range slices.SortedFunc(object.inside(), byName) {
+		name := strings.Clone(member.node().name)
+		d.within(step{name: name}, func() { metrics[name] = d.customMetric(member) })
 	}
 	return metrics
 }
 
 // customMetric reads a list of one object with one value.
-func (d *reader) customMetric(v any) (m CustomMetric) {
-	list, ok := v.([]any)
-	if !ok || len(list) != 1 {
-		d.fail("%s, want a list of one object", describe(v))
+func (d *reader) customMetric(v value) (m CustomMetric) {
+	if v.kind() != kindList || v.node().size != 1 {
+		d.fail("%s, want a list of one object", v)
 		return m
 	}
 	d.within(step{list: true}, func() {
-		object := d.object(list[0])
+		object := d.object(value{v.nodes[1:]})
 		var found []string
 		for _, t := range metricTypes {
-			if d.member(object, t.String(), func(v any) { m = d.customValue(t, v) }) {
+			if d.member(object, t.String(), func(v value) { m = d.customValue(t, v) }) {
 				found = append(found, t.String())
 			}
 		}
@@ -152,7 +155,7 @@ func (d *reader) customMetric(v any) (m CustomMetric) {
 	return m
 }
 
-func (d *reader) customValue(t MetricType, v any) CustomMetric {
+func (d *reader) customValue(t MetricType, v value) CustomMetric {
 	m := CustomMetric{Type: t}
 	switch t {
 	case Number:

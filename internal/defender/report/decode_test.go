@@ -369,6 +369,14 @@ func FuzzDecode(f *testing.F) {
 }
 
 func BenchmarkDecode(b *testing.B) {
+	b.Run("captured", func(b *testing.B) {
+		data := readTestdata(b, "python-sdk-scenario-long.json")
+		b.SetBytes(int64(len(data)))
+		b.ReportAllocs()
+		for b.Loop() {
+			mustDecode(b, data, longJSON)
+		}
+	})
 	r := bigReport(250, 50, 50)
 	for _, enc := range encodings {
 		b.Run(fmt.Sprintf("%v-%v", enc.Format, enc.Names), func(b *testing.B) {

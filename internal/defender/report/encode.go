@@ -51,7 +51,7 @@ func (w *writer) report(r *Report) {
 			w.integer(r.ID, 1)
 			w.key("version")
 			if !isVersion(r.Version) {
-				w.fail("%s, want Major.Minor", describe(r.Version))
+				w.fail("%s, want Major.Minor", quoted(r.Version))
 			}
 			w.text(r.Version)
 		})
@@ -188,7 +188,7 @@ func (w *writer) integer(n, least int64) {
 
 func (w *writer) address(a netip.AddrPort) {
 	if !isRemoteAddr(a) {
-		w.fail("%s, want ip:port", describe(a.String()))
+		w.fail("%s, want ip:port", quoted(a.String()))
 	}
 	w.text(a.String())
 }

@@ -54,20 +54,3 @@ func (p path) String() string {
 	}
 	return b.String()
 }
-
-// describe shows a value that was read, in a bounded length.
-func describe(v any) string {
-	switch v := v.(type) {
-	case nil:
-		return "null"
-	case string:
-		return fmt.Sprintf("%.64q", v)
-	case bool, int64, uint64, float64:
-		return fmt.Sprint(v)
-	case []any:
-		return fmt.Sprintf("a list of %d", len(v))
-	case map[string]any:
-		return "an object"
-	}
-	return "a value that JSON does not have"
-}

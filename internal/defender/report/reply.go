@@ -38,29 +38,30 @@ func ParseReply(data []byte) (Reply, error) {
 	if err != nil {
 		return Reply{}, fmt.Errorf("parse reply: %w", err)
 	}
+	defer tree.free()
 	d := &reader{}
-	reply := d.reply(d.object(tree))
+	reply := d.reply(tree.root())
 	if d.err != nil {
 		return Reply{}, fmt.Errorf("parse reply: %w", d.err)
 	}
 	return reply, nil
 }
 
-func (d *reader) reply(object map[string]any) (reply Reply) {
-	text := func(v any) string { return lenient(v, (*reader).text) }
-	number := func(v any) int64 {
-		return int64(lenient(v, func(d *reader, v any) uint64 { return d.integer(v, 0, math.MaxInt64) }))
+func (d *reader) reply(object value) (reply Reply) {
+	text := func(v value) string { return lenient(v, (*reader).text) }
+	number := func(v value) int64 {
+		return int64(lenient(v, func(d *reader, v value) uint64 { return d.integer(v, 0, math.MaxInt64) }))
 	}
-	reply.ThingName = text(object["thingName"])
-	if reply.ReportID = number(object["reportId"]); reply.ReportID == 0 {
+	reply.ThingName = text(object.member("thingName"))
+	if reply.ReportID = number(object.member("reportId")); reply.ReportID == 0 {
 		reply.ReportID = strayReportID(object)
 	}
-	if !d.member(object, "status", func(v any) { reply.Status = d.status(v) }) {
+	if !d.member(object, "status", func(v value) { reply.Status = d.status(v) }) {
 		d.fail("no status")
 	}
-	details, _ := object["statusDetails"].(map[string]any)
-	reply.ErrorCode, reply.ErrorMessage = text(details["ErrorCode"]), text(details["ErrorMessage"])
-	if ms := number(object["timestamp"]); ms > 0 {
+	details := object.member("statusDetails")
+	reply.ErrorCode, reply.ErrorMessage = text(details.member("ErrorCode")), text(details.member("ErrorMessage"))
+	if ms := number(object.member("timestamp")); ms > 0 {
 		reply.Timestamp = time.UnixMilli(ms).UTC()
 	}
 	return reply
@@ -68,30 +69,30 @@ func (d *reader) reply(object map[string]any) (reply Reply) {
 
 // lenient reads a value, and its zero where it is of another kind: an odd
 // member must not cost the verdict.
-func lenient[T any](v any, read func(*reader, any) T) (value T) {
-	if v == nil {
-		return value
+func lenient[T any](v value, read func(*reader, value) T) (result T) {
+	if v.kind() == kindNull {
+		return result
 	}
 	d := &reader{}
 	if read := read(d, v); d.err == nil {
-		value = read
+		result = read
 	}
-	return value
+	return result
 }
 
-func (d *reader) status(v any) Status {
+func (d *reader) status(v value) Status {
 	status := Status(d.text(v))
 	if status != Accepted && status != Rejected {
-		d.fail("%s, want %s or %s", describe(v), Accepted, Rejected)
+		d.fail("%s, want %s or %s", v, Accepted, Rejected)
 	}
 	return status
 }
 
 // strayReportID finds the id as AWS's troubleshooting page prints it, in place
 // of the name: "12334567":1635800375. It is 0 when there is none or a choice.
-func strayReportID(object map[string]any) (id int64) {
-	for name := range object {
-		n, err := strconv.ParseUint(name, 10, 63)
+func strayReportID(object value) (id int64) {
+	for member := range object.inside() {
+		n, err := strconv.ParseUint(member.node().name, 10, 63)
 		if err != nil || n == 0 {
 			continue
 		}
@@ -115,7 +116,7 @@ func (r Reply) Encode(f Format) ([]byte, error) {
 		}
 		w.member("status")
 		if r.Status != Accepted && r.Status != Rejected {
-			w.fail("%s, want %s or %s", describe(string(r.Status)), Accepted, Rejected)
+			w.fail("%s, want %s or %s", quoted(string(r.Status)), Accepted, Rejected)
 		}
 		w.text(string(r.Status))
 		if r.ErrorCode != "" || r.ErrorMessage != "" {

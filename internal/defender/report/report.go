@@ -9,10 +9,14 @@ const MaxSize = 128 << 10
 // the only one in use.
 const DocumentVersion = "1.0"
 
+// MaxID is the largest id that every reader of JSON keeps exact.
+const MaxID = 1<<53 - 1
+
 // Report is a metrics report. It has metrics, custom metrics or both.
 type Report struct {
-	// ID is positive and greater than that of the report before it. The epoch
-	// in seconds is the custom.
+	// ID is positive and tells a report from the one before it. AWS asks that it
+	// grows, and the epoch in seconds is the custom; devices that count from
+	// their boot begin again.
 	ID int64
 	// Version is "Major.Minor". A new minor version adds members, a new major
 	// one takes some away.

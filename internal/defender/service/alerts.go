@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/device-defender/device-defender/internal/defender/detect"
+	"github.com/device-defender/device-defender/internal/defender/outbox"
 	"github.com/device-defender/device-defender/internal/defender/profile"
 )
 
@@ -35,7 +36,7 @@ func (c *change) alert(ev *detect.Event) error {
 		}
 	}
 	if c.s.options.Webhook != "" {
-		targets = append(targets, webhookTarget)
+		targets = append(targets, outbox.Webhook)
 	}
 	if len(targets) == 0 {
 		return nil

@@ -9,7 +9,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,12 +21,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iot/types"
 	"github.com/google/go-cmp/cmp"
 	"go.etcd.io/bbolt"
+
+	"github.com/device-defender/device-defender/internal/defender/outbox"
 )
 
 const topic = "arn:aws:sns:eu-west-1:123456789012:alarms"
 
-// outbox lists the alerts that wait, by target and in their order.
-func (b *bench) outbox() map[string][]string {
+// outboxed lists the alerts that wait, by target and in their order.
+func (b *bench) outboxed() map[string][]string {
 	b.t.Helper()
 	all := map[string][]string{}
 	err := b.read(func(tx *bbolt.Tx) error {
@@ -75,10 +79,10 @@ func TestOutbox(t *testing.T) {
 	b.reports("thing-1", ports(443))
 	b.restart()
 	want := map[string][]string{
-		topic:         {"thing-1 in-alarm", "thing-1 alarm-cleared"},
-		webhookTarget: {"thing-1 in-alarm", "thing-1 in-alarm", "thing-1 alarm-cleared", "thing-1 alarm-cleared"},
+		topic:          {"thing-1 in-alarm", "thing-1 alarm-cleared"},
+		outbox.Webhook: {"thing-1 in-alarm", "thing-1 in-alarm", "thing-1 alarm-cleared", "thing-1 alarm-cleared"},
 	}
-	if diff := cmp.Diff(want, b.outbox()); diff != "" {
+	if diff := cmp.Diff(want, b.outboxed()); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 }
@@ -95,7 +99,7 @@ func TestAlertMessage(t *testing.T) {
 	ok(b, 0, b.advance())
 	var got []map[string]any
 	err := b.read(func(tx *bbolt.Tx) error {
-		return tx.Bucket(bucketOutbox).Bucket([]byte(webhookTarget)).ForEach(func(_, record []byte) error {
+		return tx.Bucket(bucketOutbox).Bucket([]byte(outbox.Webhook)).ForEach(func(_, record []byte) error {
 			var alert struct{ Message map[string]any }
 			defer func() { got = append(got, alert.Message) }()
 			return json.Unmarshal(record, &alert)
@@ -134,7 +138,7 @@ func outage(t *testing.T) *Service {
 	s := openService(t, Options{Webhook: "http://hook.example/alarms", MinReportInterval: -1})
 	put := func(c *change) error {
 		for _, thing := range []string{"thing-1", "thing-2"} {
-			if err := c.enqueue(webhookTarget, fmt.Appendf(nil, `{"thingName":%q,"violationEventType":"in-alarm"}`, thing)); err != nil {
+			if err := c.enqueue(outbox.Webhook, fmt.Appendf(nil, `{"thingName":%q,"violationEventType":"in-alarm"}`, thing)); err != nil {
 				return err
 			}
 		}
@@ -146,7 +150,7 @@ func outage(t *testing.T) *Service {
 	return s
 }
 
-// A target that fails gets its alerts later, in order and each once it works.
+// A target that fails gets its alerts later, each once it works.
 func TestDeliveryIsRetried(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := outage(t)
@@ -177,7 +181,8 @@ func TestDeliveryIsRetried(t *testing.T) {
 			}
 			return answered(http.StatusNoContent)
 		}))
-		c.run(ctx)
+		c.Run(ctx, s.outboxReady)
+		slices.Sort(delivered) // they are of different violations
 		if diff := cmp.Diff([]string{"thing-1 in-alarm", "thing-2 in-alarm"}, delivered); diff != "" {
 			t.Errorf("-want +got:\n%s", diff)
 		}
@@ -198,9 +203,9 @@ func TestDeliveryIsGivenUp(t *testing.T) {
 		s.log = newTextLog(&log)
 		ctx, cancel := context.WithTimeout(t.Context(), 4*24*time.Hour)
 		defer cancel()
-		s.newCourier(transport(func(*http.Request) (*http.Response, error) { return answered(http.StatusForbidden) })).run(ctx)
+		s.newCourier(transport(func(*http.Request) (*http.Response, error) { return answered(http.StatusForbidden) })).Run(ctx, s.outboxReady)
 		err := s.read(func(tx *bbolt.Tx) error {
-			if key, _ := tx.Bucket(bucketOutbox).Bucket([]byte(webhookTarget)).Cursor().First(); key != nil {
+			if key, _ := tx.Bucket(bucketOutbox).Bucket([]byte(outbox.Webhook)).Cursor().First(); key != nil {
 				t.Error("still in the outbox after four days")
 			}
 			return nil
@@ -227,7 +232,7 @@ func TestRefusedAlertIsGivenUp(t *testing.T) {
 			}
 			cancel()
 			return answered(http.StatusOK)
-		})).run(ctx)
+		})).Run(ctx, s.outboxReady)
 		if waited := time.Since(began); waited != 0 {
 			t.Errorf("the second alert waited %v for the first", waited)
 		}
@@ -248,7 +253,7 @@ func TestWebhookIsNotLogged(t *testing.T) {
 				cancel()
 			}
 			return nil, errors.New("connection refused")
-		})).run(ctx)
+		})).Run(ctx, s.outboxReady)
 		if text := log.String(); !strings.Contains(text, "connection refused") || strings.Contains(text, "/alarms") {
 			t.Errorf("log: %s", text)
 		}
@@ -256,61 +261,45 @@ func TestWebhookIsNotLogged(t *testing.T) {
 	})
 }
 
-// A FIFO topic takes no message without a group, and one without content-based
-// deduplication none without an id of its own.
-func TestFIFOTopic(t *testing.T) {
-	for name, value := range map[string]string{
-		"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
-		"AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
-	} {
-		t.Setenv(name, value)
-	}
-	ids := map[string]bool{}
-	refuse := false
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := r.ParseForm(); err != nil || r.Form.Get("MessageGroupId") == "" {
-			t.Error(err, r.Form)
+// A burst of alarms is delivered whole, whatever waits.
+func TestBurstIsDelivered(t *testing.T) {
+	const burst = 11_000
+	var mu sync.Mutex
+	got := map[string]bool{}
+	all := make(chan bool)
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		mu.Lock()
+		defer mu.Unlock()
+		if got[eventOf(body)] = true; len(got) == burst {
+			close(all)
 		}
-		ids[r.Form.Get("MessageDeduplicationId")] = true
-		w.Header().Set("Content-Type", "text/xml")
-		if refuse {
-			w.WriteHeader(http.StatusBadRequest)
-			io.WriteString(w, `<ErrorResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/"><Error><Type>Sender</Type><Code>InvalidParameter</Code><Message>Invalid parameter: Message too long</Message></Error><RequestId>9d3a9c2b-6c40-5b87-9f2e-fb0e1f0b4f6a</RequestId></ErrorResponse>`)
-			return
-		}
-		io.WriteString(w, `<PublishResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/"><PublishResult><MessageId>567910cd-659e-55d4-8ccb-5aaf14679dc0</MessageId></PublishResult></PublishResponse>`)
 	}))
 	defer server.Close()
-	t.Setenv("AWS_ENDPOINT_URL_SNS", server.URL)
-	c := openService(t, Options{}).newCourier(nil)
-	for _, message := range []string{`{"violationId":"1"}`, `{"violationId":"2"}`, `{"violationId":"1"}`} {
-		if err := c.send(t.Context(), topic+".fifo", []byte(message)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if len(ids) != 2 || ids[""] {
-		t.Errorf("%d deduplication ids for two alerts: %v", len(ids), ids)
-	}
-	refuse = true
-	if err := c.send(t.Context(), topic+".fifo", []byte(`{}`)); !errors.Is(err, errRefused) {
-		t.Errorf("a message that is too long: %v", err)
-	}
-}
-
-func TestOutboxIsBounded(t *testing.T) {
-	b := newBench(t, Options{Webhook: "http://127.0.0.1:1/hook"})
+	b := newBench(t, Options{Webhook: server.URL})
 	ok(b, 0, b.change(func(c *change) error {
-		for i := range maxAlerts + 5 {
-			if err := c.enqueue(webhookTarget, fmt.Appendf(nil, `{"thingName":"%d"}`, i)); err != nil {
+		for i := range burst {
+			if err := c.enqueue(outbox.Webhook, fmt.Appendf(nil, `{"thingName":"%d","violationId":"%d"}`, i, i)); err != nil {
 				return err
 			}
 		}
 		return nil
 	}))
-	waiting := b.outbox()[webhookTarget]
-	if len(waiting) != maxAlerts || waiting[0] != "5 " {
-		t.Errorf("%d alerts from %q on, want %d from the sixth on", len(waiting), waiting[0], maxAlerts)
+	if waiting := b.outboxed()[outbox.Webhook]; len(waiting) != burst {
+		t.Errorf("%d alerts wait, want %d", len(waiting), burst)
 	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- b.Run(ctx) }()
+	<-all
+	for { // until the last is forgotten, too
+		if targets, err := (alerts{b.Service}).Targets(); len(ok(b, targets, err)) == 0 {
+			break
+		}
+		runtime.Gosched()
+	}
+	cancel()
+	ok(b, 0, <-ended)
 }
 
 // Run delivers to a topic through the real client, and to a webhook.

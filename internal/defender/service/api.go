@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"os"
 	"runtime/debug"
 	"slices"
 	"strconv"
@@ -151,14 +152,22 @@ func (r *request) checkQuery() error {
 func (r *request) readBody(w http.ResponseWriter) error {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.http.Body, maxBody))
 	var tooLarge *http.MaxBytesError
+	if err != nil {
+		w.Header().Set("Connection", "close") // the answer waits for the rest of the body otherwise
+	}
 	switch {
 	case errors.As(err, &tooLarge):
 		return &apiError{Type: "RequestEntityTooLargeException", Status: http.StatusRequestEntityTooLarge,
 			Message: fmt.Sprintf("the body has more than %d bytes", maxBody)}
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return &apiError{Type: "RequestTimeoutException", Status: http.StatusRequestTimeout, Message: "the body comes too slowly"}
 	case err != nil:
 		return invalidRequest("reading the body: " + err.Error())
 	}
 	if len(body) > 0 {
+		if !r.op.hasBody() {
+			return invalidRequest(r.op.name + " has no body")
+		}
 		if err := checkContentType(r.http, r.op.contentTypes); err != nil {
 			return err
 		}

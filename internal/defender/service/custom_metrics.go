@@ -70,10 +70,10 @@ func createCustomMetric(s *Service, r *request) (any, error) {
 		return nil, err
 	}
 	var in struct {
-		Type        *string       `json:"metricType"`
-		DisplayName string        `json:"displayName"`
-		Tags        []profile.Tag `json:"tags"`
-		Token       *string       `json:"clientRequestToken"`
+		Type        *string `json:"metricType"`
+		DisplayName string  `json:"displayName"`
+		Tags        []tag   `json:"tags"`
+		Token       *string `json:"clientRequestToken"`
 	}
 	if err := r.decode(&in); err != nil {
 		return nil, err
@@ -84,7 +84,7 @@ func createCustomMetric(s *Service, r *request) (any, error) {
 	if err := checkToken(in.Token); err != nil {
 		return nil, err
 	}
-	document := profile.CustomMetric{Name: name, Type: *in.Type, DisplayName: in.DisplayName, Tags: in.Tags}
+	document := profile.CustomMetric{Name: name, Type: *in.Type, DisplayName: in.DisplayName, Tags: plainTags(in.Tags)}
 	if err := checkProblems(document.Check()); err != nil {
 		return nil, err
 	}

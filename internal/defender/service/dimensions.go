@@ -53,10 +53,10 @@ func createDimension(s *Service, r *request) (any, error) {
 		return nil, err
 	}
 	var in struct {
-		Type         *string       `json:"type"`
-		StringValues []string      `json:"stringValues"`
-		Tags         []profile.Tag `json:"tags"`
-		Token        *string       `json:"clientRequestToken"`
+		Type         *string  `json:"type"`
+		StringValues []string `json:"stringValues"`
+		Tags         []tag    `json:"tags"`
+		Token        *string  `json:"clientRequestToken"`
 	}
 	if err := r.decode(&in); err != nil {
 		return nil, err
@@ -70,7 +70,7 @@ func createDimension(s *Service, r *request) (any, error) {
 	if err := checkToken(in.Token); err != nil {
 		return nil, err
 	}
-	document := profile.Dimension{Name: name, Type: *in.Type, StringValues: in.StringValues, Tags: in.Tags}
+	document := profile.Dimension{Name: name, Type: *in.Type, StringValues: in.StringValues, Tags: plainTags(in.Tags)}
 	if err := checkProblems(document.Check()); err != nil {
 		return nil, err
 	}

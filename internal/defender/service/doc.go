@@ -40,6 +40,10 @@
 // and violations for 30, mitigation tasks for 90. Alerts are put into an outbox
 // by the transaction of their event, and delivered at least once.
 //
+// What time deletes or ends follows the clock. A clock that is set days ahead
+// deletes nothing, unless the machine's uptime explains it: the highest time
+// that was known is in the database.
+//
 // # Callers
 //
 // Signatures are not checked: whoever can connect can do everything. Therefore
@@ -52,7 +56,10 @@
 // send to other origins unasked; headers that would let them (CORS) are never
 // sent. The Authorization header isn't looked at, and not logged.
 //
-// Bodies are at most 1 MB, headers 16 KB, connections 256, JSON 32 deep.
+// Bodies are at most 1 MB, headers 16 KB, connections 256, JSON 32 deep. One more
+// connection takes the place of the one that has been idle for longest, or whose
+// body has been on its way for longest. A body has five seconds, and more as it
+// comes, at 16 KB a second.
 //
 // # Operations
 //
@@ -101,7 +108,8 @@
 // Decided here, and not verified against AWS:
 //
 //   - Members and query parameters that an operation doesn't have are refused,
-//     not ignored: a typing error in one would be without effect, unnoticed.
+//     not ignored: a typing error in one would be without effect, unnoticed. So
+//     is a body of an operation that has none.
 //   - The message of an error is AWS's where one is documented, and else names
 //     the member by its path, what it is, and what would be right.
 //   - A profile is deleted with its targets, a thing group with its members and
@@ -125,11 +133,19 @@
 //   - A body of more than 1 MB is RequestEntityTooLargeException (413), one of
 //     another type UnsupportedMediaTypeException (415), a page of another
 //     origin AccessDeniedException (403).
-//   - A report whose id does not grow is InvalidPayload, as a malformed one is;
-//     one that comes before nine tenths of the minimum interval are over is
-//     Throttled. Neither is evaluated. While the clock is behind a thing's last
-//     report, having been set back, the thing's time goes on by that interval
-//     with each report, and is met by the clock later.
+//   - Reports are in the order in which they come, by the service's time. A
+//     smaller report_id is of a device that has restarted; the last one once
+//     more has the answer that it had, and counts as nothing, unless its
+//     content is another and it isn't too soon; one above 2^53-1 is not
+//     remembered. A report that comes before nine tenths of the minimum
+//     interval are over is Throttled, and not evaluated.
+//   - While the clock is behind a thing's last report by up to that interval,
+//     having been set back, the thing's time goes on by it with each report. A
+//     clock that goes back farther was wrong before, and the thing's time is
+//     set to it.
+//   - DeleteThing forgets what the thing reported, its values and its state, and
+//     invalidates its alarms; the events stay. It does so for things that are
+//     not registered, too.
 //   - Events and values are listed from the latest to the earliest, both ends of
 //     the range included. Without listSuppressedAlerts all are listed; true
 //     asks for those of suppressed behaviors, false for the others.
@@ -145,10 +161,9 @@
 //     of 25,000 datapoints that came in the last 14 calendar days.
 //   - Alerts go to SNS topics with the credentials of this process; the role of
 //     an alert target is kept and not assumed. Delivery is tried for three
-//     days, with pauses of up to five minutes, and the latest 10,000 alerts
-//     of a target wait for it. One that a webhook answers with 400, 410, 413,
-//     415 or 422, or SNS with InvalidParameter, is dropped at once, because it would
-//     hold up the others.
+//     days, with pauses of up to five minutes; only alerts of one violation wait
+//     for each other. One that a webhook answers with 400, 410, 413, 415 or
+//     422, or SNS with InvalidParameter, is dropped at once.
 //   - A cloud event is on disk a second after it happened: a process that is
 //     killed loses the counts of that second, and nothing else.
 //

@@ -150,6 +150,34 @@ func (s *Service) thingChanged(tx *bbolt.Tx, name string) error {
 	return c.finish()
 }
 
+// forgetThing deletes what a thing said, which is deleted from the registry in
+// tx, and ends its alarms. If it goes on reporting, it is a new thing.
+func (s *Service) forgetThing(tx *bbolt.Tx, name string) error {
+	s.touch()
+	reported := tx.Bucket(bucketReporters).Get([]byte(name)) != nil
+	if reported && !s.thing(name).Registered {
+		s.unregistered--
+	}
+	c := s.newChange(tx)
+	events := s.engine.ForgetThing(name, c.now)
+	delete(s.things, name)
+	c.touched[name] = true
+	if err := c.events(events); err != nil {
+		return err
+	}
+	if err := tx.Bucket(bucketReporters).Delete([]byte(name)); err != nil {
+		return err
+	}
+	days := tx.Bucket(bucketValueDays)
+	err := days.ForEachBucket(func(day []byte) error {
+		return deleteKeys(days.Bucket(day), name+"\x00")
+	})
+	if err != nil {
+		return err
+	}
+	return c.finish()
+}
+
 // setDimensions tells the engine the dimensions: there are few.
 func (s *Service) setDimensions(tx *bbolt.Tx) error {
 	for name, record := range keysAfter(tx, bucketDimensions, "", "") {

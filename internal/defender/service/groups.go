@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
-
-	"github.com/device-defender/device-defender/internal/defender/profile"
 )
 
 // AWS's quotas of thing groups.
@@ -115,7 +113,7 @@ func createThingGroup(s *Service, r *request) (any, error) {
 	var in struct {
 		Parent     *string         `json:"parentGroupName"`
 		Properties groupProperties `json:"thingGroupProperties"`
-		Tags       []profile.Tag   `json:"tags"`
+		Tags       []tag           `json:"tags"`
 	}
 	if err := r.decode(&in); err != nil {
 		return nil, err

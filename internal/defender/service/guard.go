@@ -12,15 +12,13 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 )
 
 const (
-	maxConnections    = 256      // with maxBody it bounds the memory of requests that are being read
 	maxHeader         = 16 << 10 // bytes of a request's header
 	readHeaderTimeout = 10 * time.Second
-	readTimeout       = time.Minute
+	readTimeout       = 15 * time.Second // where no operation reads the body, see pacedBody
 	writeTimeout      = time.Minute
 	idleTimeout       = 2 * time.Minute
 	shutdownTimeout   = 5 * time.Second
@@ -69,6 +67,8 @@ func (s *Service) Serve(ctx context.Context, l net.Listener) error {
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
+		ConnState:         stateChanged,
+		ConnContext:       withConn,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 		// A stream of events, which has no end of its own, ends with ctx.
 		BaseContext: func(net.Listener) context.Context { return ctx },
@@ -82,7 +82,7 @@ func (s *Service) Serve(ctx context.Context, l net.Listener) error {
 			server.Close()
 		}
 	})
-	err := server.Serve(newLimitedListener(l, maxConnections))
+	err := server.Serve(newConnections(l, maxConnections))
 	if stop() { // ctx has not ended: the listener failed
 		server.Close()
 		return fmt.Errorf("serving on %v: %w", l.Addr(), err)
@@ -91,59 +91,19 @@ func (s *Service) Serve(ctx context.Context, l net.Listener) error {
 	return nil
 }
 
-// limitedListener accepts a connection only while fewer than its limit are
-// open; the others wait in the kernel's queue.
-type limitedListener struct {
-	net.Listener
-	slots  chan struct{} // holds one token for each open connection
-	closed chan struct{}
-	once   sync.Once
-}
-
-func newLimitedListener(l net.Listener, limit int) *limitedListener {
-	return &limitedListener{Listener: l, slots: make(chan struct{}, limit), closed: make(chan struct{})}
-}
-
-func (l *limitedListener) Accept() (net.Conn, error) {
-	select {
-	case l.slots <- struct{}{}:
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-	conn, err := l.Listener.Accept()
-	if err != nil {
-		<-l.slots
-		return nil, err
-	}
-	return &limitedConn{Conn: conn, release: sync.OnceFunc(func() { <-l.slots })}, nil
-}
-
-func (l *limitedListener) Close() error {
-	l.once.Do(func() { close(l.closed) })
-	return l.Listener.Close()
-}
-
-type limitedConn struct {
-	net.Conn
-	release func()
-}
-
-func (c *limitedConn) Close() error {
-	defer c.release()
-	return c.Conn.Close()
-}
-
 // guard lets a request through to the operations when it comes neither from a
 // web page of another origin nor by a name that isn't this machine's, and
 // answers what is no operation as the API does.
 func (s *Service) guard(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		began(w, r)
 		header := w.Header()
 		header.Set("X-Amzn-RequestId", newID())
 		header.Set("X-Content-Type-Options", "nosniff")
 		header.Set("Cache-Control", "no-store")
 		header.Set("Date", s.now().Format(http.TimeFormat)) // the service's time, which may be another
 		if err := checkCaller(r); err != nil {
+			header.Set("Connection", "close") // without waiting for the body
 			s.log.Warn("request refused", "host", clip(r.Host), "origin", clip(r.Header.Get("Origin")), "reason", err)
 			writeError(w, &apiError{Type: "AccessDeniedException", Status: http.StatusForbidden, Message: err.Error()})
 			return

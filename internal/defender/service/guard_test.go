@@ -12,7 +12,6 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -311,68 +310,6 @@ func TestServeFinishesRequests(t *testing.T) {
 		t.Error(err)
 	}
 }
-
-// TestConnectionLimit opens one connection more than there can be.
-func TestConnectionLimit(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		inner := &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
-		l := newLimitedListener(inner, 2)
-		accepted := make(chan net.Conn, 3)
-		go func() {
-			for {
-				conn, err := l.Accept()
-				if err != nil {
-					close(accepted)
-					return
-				}
-				accepted <- conn
-			}
-		}()
-		for range 3 {
-			client, server := net.Pipe()
-			defer client.Close()
-			go func() {
-				select {
-				case inner.conns <- server:
-				case <-inner.closed:
-				}
-			}()
-		}
-		synctest.Wait()
-		if n := len(accepted); n != 2 {
-			t.Errorf("%d connections are accepted, want 2", n)
-		}
-		first := <-accepted
-		first.Close()
-		first.Close() // gives its slot back once
-		synctest.Wait()
-		if n := len(accepted); n != 2 {
-			t.Errorf("%d connections are accepted after one was closed, want 2", n)
-		}
-		l.Close()
-		synctest.Wait()
-		for conn := range accepted {
-			conn.Close()
-		}
-	})
-}
-
-type pipeListener struct {
-	conns  chan net.Conn
-	closed chan struct{}
-}
-
-func (l *pipeListener) Accept() (net.Conn, error) {
-	select {
-	case conn := <-l.conns:
-		return conn, nil
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (l *pipeListener) Close() error   { close(l.closed); return nil }
-func (l *pipeListener) Addr() net.Addr { return &net.TCPAddr{} }
 
 // TestPanic has an operation panic that has changed something before.
 func TestPanic(t *testing.T) {

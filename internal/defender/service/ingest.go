@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -63,6 +64,7 @@ type intake struct {
 type pendingReport struct {
 	thing        string
 	id           int64
+	digest       uint64 // of the payload
 	measurements []detect.Measurement
 	reply        report.Reply // what to answer when the transaction is on disk
 	answer       chan report.Reply
@@ -87,11 +89,14 @@ func (s *Service) stopIntake() {
 
 // Report takes a thing's report, in the format of the topic that it came on,
 // and says what to reply. A report that is accepted is on disk with everything
-// that follows from it. One whose id does not grow, or that comes too soon
-// after the last, is rejected.
+// that follows from it. The last report once more has the answer that it had,
+// and one that comes too soon after the last is rejected.
 func (s *Service) Report(ctx context.Context, thing string, format report.Format, payload []byte) report.Reply {
 	reply := s.report(ctx, thing, format, payload)
-	reply.ThingName, reply.Timestamp = strings.ToValidUTF8(thing, "\uFFFD"), s.now()
+	reply.ThingName = strings.ToValidUTF8(thing, "\uFFFD")
+	if reply.Timestamp.IsZero() {
+		reply.Timestamp = s.now()
+	}
 	s.log.Info("report", "thing", thing, "status", reply.Status, "report_id", reply.ReportID, "code", reply.ErrorCode, "bytes", len(payload))
 	s.watch.took(TakenReport{Time: reply.Timestamp, Thing: thing, Format: format, Bytes: len(payload), Reply: reply})
 	return reply
@@ -111,7 +116,7 @@ func (s *Service) report(ctx context.Context, thing string, format report.Format
 		s.log.Warn("malformed report", "thing", thing, "format", encoding.Format, "topic_format", format)
 		return malformed()
 	}
-	p := &pendingReport{thing: thing, id: r.ID, measurements: detect.FromReport(r), answer: make(chan report.Reply, 1)}
+	p := &pendingReport{thing: thing, id: r.ID, digest: digest(payload), measurements: detect.FromReport(r), answer: make(chan report.Reply, 1)}
 	unavailable := rejected(codeUnavailable, "The service is not available")
 	select {
 	case <-s.intake.closing: // select chooses at random when both are possible
@@ -312,18 +317,39 @@ func (c *change) saveThing(thing string) error {
 
 // storedReporter is a thing's last accepted report.
 type storedReporter struct {
-	ID    int64     `json:"id"`
-	Time  time.Time `json:"time"`
-	Clock time.Time `json:"clock,omitzero"` // the service's, when it was behind Time
+	ID     int64     `json:"id,omitempty"`     // 0 is an id that tells nothing
+	Digest uint64    `json:"digest,omitempty"` // of its payload
+	Time   time.Time `json:"time"`
+	Clock  time.Time `json:"clock,omitzero"` // the service's, when it was behind Time
 }
 
+// received is when the service took the report, by its own clock.
+func (r *storedReporter) received() time.Time { return cmp.Or(r.Clock, r.Time) }
+
+// digest tells payloads apart that bear the same id.
+func digest(payload []byte) uint64 {
+	h := fnv.New64a()
+	h.Write(payload)
+	return h.Sum64()
+}
+
+// mostAhead is how far a thing's time may be ahead of the service's clock. A
+// clock that goes back farther was wrong before, see restamp.
+const mostAhead = time.Minute
+
 // report judges one report and, unless it's rejected, evaluates and stores it.
-// Two rules are ours, for AWS's documentation is silent: an id that does not
-// grow makes a malformed report, and one too soon after the last is throttled,
-// where a tenth of the interval is forgiven for the jitter of a schedule and of
-// the way here. When the clock was set back, the interval is unknown, and the
-// report not too soon. While the clock is behind, intervals are taken for the
-// minimum, so that evaluation goes on, and the clock slowly meets the thing's time.
+//
+// Reports are in the order in which they come: an id only tells the last report
+// from the next. A smaller one is a device that has restarted, as many count
+// from their boot. The last one again is the same report, delivered once
+// more, and gets the same answer; with another content it's a device that
+// restarts and counts from the same number, unless it comes at once.
+//
+// One too soon after the last is throttled, where a tenth of the interval is
+// forgiven for the jitter of a schedule and of the way here. When the clock was
+// set back, the interval is unknown, and the report not too soon; a thing's time
+// goes on by the minimum then, until the clock has met it, or is set to the
+// clock when it is far ahead.
 func (c *change) report(p *pendingReport) (report.Reply, error) {
 	last, err := get[storedReporter](c.tx, bucketReporters, p.thing)
 	if err != nil {
@@ -333,15 +359,21 @@ func (c *change) report(p *pendingReport) (report.Reply, error) {
 	if last != nil {
 		least := c.s.minReportInterval()
 		least -= least / 10
-		since := c.now.Sub(cmp.Or(last.Clock, last.Time))
+		since := c.now.Sub(last.received())
+		tooSoon := since >= 0 && since < least
 		switch {
-		case p.id <= last.ID:
-			c.s.log.Warn("report_id does not grow", "thing", p.thing, "report_id", p.id, "last", last.ID)
-			return malformed(), nil
-		case since >= 0 && since < least:
+		case p.id == last.ID && (tooSoon || p.digest == last.Digest):
+			return report.Reply{Status: report.Accepted, ReportID: p.id, Timestamp: last.received()}, nil
+		case tooSoon:
 			return rejected(codeThrottled, "Too many metrics reports"), nil
+		case p.id < last.ID:
+			c.s.log.Info("report_id begins again, the device has restarted", "thing", p.thing, "report_id", p.id, "last", last.ID)
 		}
-		at = later(at, last.Time.Add(max(time.Millisecond, least))) // a thing's time always grows
+		if last.Time.Sub(c.now) > max(mostAhead, least) {
+			c.s.engine.Restamp(p.thing, at)
+		} else {
+			at = later(at, last.Time.Add(max(time.Millisecond, least))) // a thing's time always grows
+		}
 	} else if !c.s.thing(p.thing).Registered {
 		if c.s.unregistered >= maxUnregistered {
 			c.s.log.Warn("too many things that are not registered", "thing", p.thing, "limit", maxUnregistered)
@@ -349,7 +381,10 @@ func (c *change) report(p *pendingReport) (report.Reply, error) {
 		}
 		c.s.unregistered++
 	}
-	reporter := storedReporter{ID: p.id, Time: at}
+	reporter := storedReporter{Time: at}
+	if p.id <= report.MaxID {
+		reporter.ID, reporter.Digest = p.id, p.digest
+	}
 	if !at.Equal(c.now) {
 		reporter.Clock = c.now
 	}
@@ -365,7 +400,7 @@ func (c *change) report(p *pendingReport) (report.Reply, error) {
 	if err := c.events(events); err != nil {
 		return report.Reply{}, err
 	}
-	return report.Reply{Status: report.Accepted, ReportID: p.id}, nil
+	return report.Reply{Status: report.Accepted, ReportID: p.id, Timestamp: c.now}, nil
 }
 
 // outcome stores what came of cloud events or of time.

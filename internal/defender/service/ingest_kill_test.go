@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.etcd.io/bbolt"
 
+	"github.com/device-defender/device-defender/internal/defender/outbox"
 	"github.com/device-defender/device-defender/internal/defender/profile"
 	"github.com/device-defender/device-defender/internal/defender/report"
 	"github.com/device-defender/device-defender/internal/memdir"
@@ -205,7 +206,7 @@ func storedEvents(t *testing.T, tx *bbolt.Tx, thing string) (all []string) {
 // storedAlerts returns the types of the events in the outbox, in its order.
 func storedAlerts(t *testing.T, tx *bbolt.Tx, thing string) (all []string) {
 	t.Helper()
-	outbox := tx.Bucket(bucketOutbox).Bucket([]byte(webhookTarget))
+	outbox := tx.Bucket(bucketOutbox).Bucket([]byte(outbox.Webhook))
 	if outbox == nil {
 		return nil
 	}

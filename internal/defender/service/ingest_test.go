@@ -305,8 +305,9 @@ func TestReportIsJudged(t *testing.T) {
 		{10 * time.Second, "a", report.JSON, string(reportOf(6, packets(1))), "Throttled"},
 		{259 * time.Second, "a", report.JSON, string(reportOf(6, packets(1))), "Throttled"},
 		{time.Second, "a", report.JSON, string(reportOf(6, packets(1))), ""}, // 270 s
-		{time.Hour, "a", report.JSON, string(reportOf(6, packets(1))), "InvalidPayload"},
-		{0, "a", report.JSON, string(reportOf(4, packets(1))), "InvalidPayload"},
+		{0, "a", report.JSON, string(reportOf(6, packets(1))), ""},           // the same once more
+		{time.Second, "a", report.JSON, string(reportOf(4, packets(1))), "Throttled"},
+		{time.Hour, "a", report.JSON, string(reportOf(4, packets(1))), ""},       // has restarted
 		{-24 * time.Hour, "a", report.JSON, string(reportOf(7, packets(1))), ""}, // the clock was set back
 	} {
 		b.after(step.after)
@@ -485,7 +486,16 @@ func TestClockSetBack(t *testing.T) {
 			t.Errorf("a second report at once: %+v", reply)
 		}
 	}
-	b.wantHistory("13m30s thing-1 PacketsOut alarm-cleared 1", "4m30s thing-1 PacketsOut in-alarm 500")
+	out, err := b.client.ListViolationEvents(t.Context(), &iot.ListViolationEventsInput{
+		StartTime: aws.Time(start.AddDate(0, 0, -2)), EndTime: aws.Time(b.now()),
+	})
+	var got []string
+	for _, ev := range ok(b, out, err).ViolationEvents {
+		got = append(got, fmt.Sprint(ev.ViolationEventTime.Sub(start), " ", ev.ViolationEventType))
+	}
+	if diff := cmp.Diff([]string{"-23h45m0s alarm-cleared", "-23h55m0s in-alarm"}, got); diff != "" {
+		t.Errorf("events up to now (-want +got):\n%s", diff)
+	}
 }
 
 func TestReportAfterClose(t *testing.T) {

@@ -75,7 +75,7 @@ func createMitigationAction(s *Service, r *request) (any, error) {
 	var in struct {
 		RoleARN string                `json:"roleArn"`
 		Params  *profile.ActionParams `json:"actionParams"`
-		Tags    []profile.Tag         `json:"tags"`
+		Tags    []tag                 `json:"tags"`
 	}
 	if err := r.decode(&in); err != nil {
 		return nil, err
@@ -86,7 +86,7 @@ func createMitigationAction(s *Service, r *request) (any, error) {
 	case in.Params == nil:
 		return nil, missing("actionParams")
 	}
-	action := profile.MitigationAction{Name: name, RoleARN: in.RoleARN, Params: *in.Params, Tags: in.Tags}
+	action := profile.MitigationAction{Name: name, RoleARN: in.RoleARN, Params: *in.Params, Tags: plainTags(in.Tags)}
 	if err := checkProblems(action.Check()); err != nil {
 		return nil, err
 	}
@@ -225,7 +225,7 @@ var mitigationOperations = []operation{
 	{name: "ListMitigationActions", method: "GET", path: "/mitigationactions/actions", handle: listMitigationActions, tps: 10, page: 250, initial: 25, query: []string{"actionType"}},
 	{name: "StartDetectMitigationActionsTask", method: "PUT", path: "/detect/mitigationactions/tasks/{taskId}", handle: startDetectMitigationActionsTask, tps: 10},
 	{name: "DescribeDetectMitigationActionsTask", method: "GET", path: "/detect/mitigationactions/tasks/{taskId}", handle: describeDetectMitigationActionsTask, tps: 10},
-	{name: "CancelDetectMitigationActionsTask", method: "PUT", path: "/detect/mitigationactions/tasks/{taskId}/cancel", handle: cancelDetectMitigationActionsTask, tps: 10},
+	{name: "CancelDetectMitigationActionsTask", method: "PUT", path: "/detect/mitigationactions/tasks/{taskId}/cancel", handle: cancelDetectMitigationActionsTask, noBody: true, tps: 10},
 	{name: "ListDetectMitigationActionsTasks", method: "GET", path: "/detect/mitigationactions/tasks", handle: listDetectMitigationActionsTasks, tps: 10, page: 250, initial: 25, query: []string{"startTime", "endTime"}},
 	{name: "ListDetectMitigationActionsExecutions", method: "GET", path: "/detect/mitigationactions/executions", handle: listDetectMitigationActionsExecutions, tps: 10, page: 250, initial: 25, query: []string{"taskId", "violationId", "thingName", "startTime", "endTime"}},
 }

@@ -17,8 +17,14 @@ type operation struct {
 	initial int      // maxResults when it is absent; 0 is page
 	tps     int      // calls per second in AWS's quotas, for Options.Throttle; 0 is no quota
 
+	noBody       bool                                 // a POST, PUT or PATCH without one
 	contentTypes []string                             // of bodies; nil is only JSON
 	writeError   func(http.ResponseWriter, *apiError) // nil writes JSON
+}
+
+// hasBody reports whether requests have a body, which may be empty.
+func (op *operation) hasBody() bool {
+	return !op.noBody && op.method != http.MethodGet && op.method != http.MethodDelete
 }
 
 // allOperations returns the operations that the service has. Members of
@@ -46,7 +52,7 @@ var profileOperations = []operation{
 }
 
 var targetOperations = []operation{
-	{name: "AttachSecurityProfile", method: "PUT", path: "/security-profiles/{securityProfileName}/targets", handle: attachSecurityProfile, tps: 10, query: []string{"securityProfileTargetArn"}},
+	{name: "AttachSecurityProfile", method: "PUT", path: "/security-profiles/{securityProfileName}/targets", handle: attachSecurityProfile, noBody: true, tps: 10, query: []string{"securityProfileTargetArn"}},
 	{name: "DetachSecurityProfile", method: "DELETE", path: "/security-profiles/{securityProfileName}/targets", handle: detachSecurityProfile, tps: 10, query: []string{"securityProfileTargetArn"}},
 	{name: "ListTargetsForSecurityProfile", method: "GET", path: "/security-profiles/{securityProfileName}/targets", handle: listTargetsForSecurityProfile, tps: 10, page: 250},
 	{name: "ListSecurityProfilesForTarget", method: "GET", path: "/security-profiles-for-target", handle: listSecurityProfilesForTarget, tps: 10, page: 250, query: []string{"securityProfileTargetArn", "recursive"}},

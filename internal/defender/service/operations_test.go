@@ -248,3 +248,41 @@ func TestDocListsOperations(t *testing.T) {
 		}
 	}
 }
+
+// A body of an operation that has none would be without effect, unnoticed.
+func TestBodiesAreRefused(t *testing.T) {
+	handler := openService(t, Options{}).Handler()
+	members := regexp.MustCompile(`\{\w+\}`)
+	for _, op := range allOperations() {
+		if strings.Contains(op.path, "{$}") || op.hasBody() {
+			continue
+		}
+		w := send(t, handler, op.method, members.ReplaceAllString(op.path, "a"), jsonBody, `{}`)
+		if w.Code != 400 || !strings.Contains(w.Body.String(), op.name+" has no body") {
+			t.Errorf("%s: %d %s", op.name, w.Code, w.Body)
+		}
+	}
+	// All others read theirs.
+	for _, op := range allOperations() {
+		if !op.hasBody() || op.contentTypes != nil {
+			continue
+		}
+		w := send(t, handler, op.method, members.ReplaceAllString(op.path, "a"), jsonBody, `{"unknown":1}`)
+		if w.Code != 400 || !strings.Contains(w.Body.String(), `member \"unknown\" is unknown`) {
+			t.Errorf("%s: %d %s", op.name, w.Code, w.Body)
+		}
+	}
+}
+
+func TestEmptyTagValue(t *testing.T) {
+	c := newClient(t, serve(t, openService(t, Options{})))
+	ctx := t.Context()
+	_, err := c.CreateThingGroup(ctx, &iot.CreateThingGroupInput{ThingGroupName: aws.String("g"), Tags: []types.Tag{{Key: aws.String("k"), Value: aws.String("")}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := c.ListTagsForResource(ctx, &iot.ListTagsForResourceInput{ResourceArn: aws.String(account + "thinggroup/g")})
+	if err != nil || len(out.Tags) != 1 || out.Tags[0].Value == nil || *out.Tags[0].Value != "" {
+		t.Errorf("tags %+v, %v", out, err)
+	}
+}

@@ -21,8 +21,9 @@ type page struct {
 	scope []byte
 }
 
-// scopeSize is the length of what ties a token to its list.
-const scopeSize = 8
+// sealSize is the length of what ties a token to its list, and shows that it is
+// whole.
+const sealSize = 8
 
 // page reads maxResults and nextToken.
 func (r *request) page() (*page, error) {
@@ -42,10 +43,10 @@ func (r *request) page() (*page, error) {
 		text := r.query("nextToken")
 		token, err := base64.RawURLEncoding.Strict().DecodeString(text)
 		if err != nil || strings.ContainsAny(text, "\r\n") || // which the decoder ignores
-			len(token) <= scopeSize || !bytes.Equal(token[:scopeSize], p.scope) {
+			len(token) <= sealSize || !bytes.Equal(token[:sealSize], p.seal(token[sealSize:])) {
 			return nil, invalidRequest("nextToken is not one that this operation answered for the same request")
 		}
-		p.after = string(token[scopeSize:])
+		p.after = string(token[sealSize:])
 	}
 	return p, nil
 }
@@ -58,12 +59,18 @@ func (r *request) scope() []byte {
 	for _, parameter := range r.op.query {
 		fmt.Fprintf(h, " %s %q", parameter, r.values[parameter])
 	}
-	return h.Sum(nil)[:scopeSize]
+	return h.Sum(nil)
+}
+
+// seal is a checksum of a key in the list.
+func (p *page) seal(after []byte) []byte {
+	sum := sha256.Sum256(append(bytes.Clone(p.scope), after...))
+	return sum[:sealSize]
 }
 
 // token returns the nextToken of the page that begins after the key.
 func (p *page) token(after string) string {
-	return base64.RawURLEncoding.EncodeToString(append(bytes.Clone(p.scope), after...))
+	return base64.RawURLEncoding.EncodeToString(append(p.seal([]byte(after)), after...))
 }
 
 // fill takes items for the page from a list, whose keys are greater than

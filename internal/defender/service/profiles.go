@@ -1,6 +1,7 @@
 package service
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -30,7 +31,7 @@ type profileInput struct {
 	AdditionalMetricsToRetainV2 []profile.MetricToRetain       `json:"additionalMetricsToRetainV2"`
 	MetricsExportConfig         *profile.MetricsExportConfig   `json:"metricsExportConfig"`
 
-	Tags []profile.Tag `json:"tags"`
+	Tags []tag `json:"tags"`
 
 	DeleteBehaviors                 bool `json:"deleteBehaviors"`
 	DeleteAlertTargets              bool `json:"deleteAlertTargets"`
@@ -423,12 +424,17 @@ func behaviorProblem(behaviors []profile.Behavior, p profile.Problem) string {
 
 // deletePrefix deletes the records whose keys begin with the prefix.
 func deletePrefix(tx *bbolt.Tx, bucket []byte, prefix string) error {
-	var keys []string // a cursor may skip records when they are deleted under it
-	for key := range keysAfter(tx, bucket, prefix, "") {
-		keys = append(keys, prefix+key)
+	return deleteKeys(tx.Bucket(bucket), prefix)
+}
+
+func deleteKeys(b *bbolt.Bucket, prefix string) error {
+	var keys [][]byte // a cursor may skip records when they are deleted under it
+	cursor := b.Cursor()
+	for key, _ := cursor.Seek([]byte(prefix)); bytes.HasPrefix(key, []byte(prefix)); key, _ = cursor.Next() {
+		keys = append(keys, bytes.Clone(key))
 	}
 	for _, key := range keys {
-		if err := tx.Bucket(bucket).Delete([]byte(key)); err != nil {
+		if err := b.Delete(key); err != nil {
 			return err
 		}
 	}

@@ -3,6 +3,7 @@ package service
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -17,25 +18,30 @@ const (
 )
 
 // prune forgets what is older than AWS keeps it. Days go as a whole; what is
-// too old in a day that still counts, the operations don't list.
+// too old in a day that still counts, the operations don't list. While the clock
+// can't be right, nothing goes.
 func (s *Service) prune() error {
 	now := s.now()
-	return s.change(func(c *change) error {
-		for _, drop := range []func() error{
-			func() error { return dropDays(c.tx.Bucket(bucketValueDays), now.Add(-keepValues), nil) },
-			func() error { return dropDays(c.tx.Bucket(bucketModelDays), now.Add(-keepValues), nil) },
-			func() error { return dropEvents(c.tx, now.Add(-keepViolations)) },
-			func() error { return dropTasks(c.tx, now.Add(-keepTasks)) },
-			func() error { return sweepOutbox(c.tx, s.options.Webhook != "") },
-			func() error { return c.dropReporters(now.Add(-keepValues)) },
-			c.dropStates,
-		} {
-			if err := drop(); err != nil {
-				return err
-			}
-		}
+	s.watchClock(now)
+	if leap := s.clock.leapt(); leap > 0 {
+		s.log.Error(leapText(leap), "clock", now)
 		return nil
-	})
+	}
+	// Each is a transaction: on a disk that is full, what one can't delete
+	// another may.
+	var errs []error
+	for _, drop := range []func(*change) error{
+		func(c *change) error { return dropDays(c.tx.Bucket(bucketValueDays), now.Add(-keepValues), nil) },
+		func(c *change) error { return dropDays(c.tx.Bucket(bucketModelDays), now.Add(-keepValues), nil) },
+		func(c *change) error { return dropEvents(c.tx, now.Add(-keepViolations)) },
+		func(c *change) error { return dropTasks(c.tx, now.Add(-keepTasks)) },
+		func(c *change) error { return sweepOutbox(c.tx, s.options.Webhook != "") },
+		func(c *change) error { return c.dropReporters(now.Add(-keepValues)) },
+		(*change).dropStates,
+	} {
+		errs = append(errs, s.change(drop))
+	}
+	return errors.Join(errs...)
 }
 
 // dropDays deletes the buckets of days that ended before the time, after

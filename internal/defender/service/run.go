@@ -2,20 +2,18 @@ package service
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"time"
 )
 
 // Run does what is due by the time: it ends the windows of cloud-side metrics
 // and alarms of silent things, delivers alerts, carries out mitigation tasks,
-// and prunes. It returns nil after ctx ended.
+// and prunes. What fails, because the disk is full or for any other reason, is
+// logged and tried again. It returns nil after ctx ended.
 func (s *Service) Run(ctx context.Context) error {
-	if err := s.advance(); err != nil {
-		return fmt.Errorf("advancing the time: %w", err)
-	}
-	if err := s.prune(); err != nil {
-		return fmt.Errorf("pruning: %w", err)
+	s.watchClock(s.now())
+	if err := s.restamp(); err != nil {
+		s.log.Error("setting the time of things back failed", "error", err)
 	}
 	var parts sync.WaitGroup
 	defer parts.Wait()
@@ -25,22 +23,25 @@ func (s *Service) Run(ctx context.Context) error {
 	defer ticker.Stop()
 	// Every second asks whether a minute has passed, as the service's clock
 	// may run faster than that of the machine, or jump.
-	minute, pruned := s.now().Truncate(time.Minute), s.now().Truncate(time.Hour)
+	var minute, pruned time.Time
 	for {
-		if now := s.now().Truncate(time.Minute); !now.Equal(minute) {
-			minute = now
+		now := s.now()
+		s.watchClock(now)
+		if m := now.Truncate(time.Minute); !m.Equal(minute) {
+			minute = m
 			if err := s.advance(); err != nil {
 				s.log.Error("advancing the time failed", "error", err)
+			}
+			if hour := now.Truncate(time.Hour); !hour.Equal(pruned) {
+				if err := s.prune(); err != nil {
+					s.log.Error("pruning failed, it is tried again in a minute", "error", err)
+				} else {
+					pruned = hour
+				}
 			}
 			// What failed because of the disk is tried again.
 			s.wake(s.outboxReady)
 			s.wake(s.tasksReady)
-		}
-		if now := s.now().Truncate(time.Hour); !now.Equal(pruned) {
-			pruned = now
-			if err := s.prune(); err != nil {
-				s.log.Error("pruning failed", "error", err)
-			}
 		}
 		select {
 		case <-ticker.C:
@@ -62,6 +63,9 @@ func (s *Service) wake(part chan struct{}) {
 // alarms of things that have been silent for two days are invalidated.
 func (s *Service) advance() error {
 	return s.change(func(c *change) error {
+		if err := c.keepClock(); err != nil {
+			return err
+		}
 		return c.outcome(s.engine.Advance(c.now))
 	})
 }

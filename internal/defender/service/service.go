@@ -12,6 +12,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/device-defender/device-defender/internal/defender/detect"
+	"github.com/device-defender/device-defender/internal/defender/outbox"
 	"github.com/device-defender/device-defender/internal/defender/profile"
 )
 
@@ -22,6 +23,14 @@ type Options struct {
 	Account string           // in ARNs; default 123456789012
 	Now     func() time.Time // the service's clock; default time.Now
 	Log     *slog.Logger     // default: no log
+	// Uptime names the boot of the machine and says how long ago it was, to tell
+	// a clock that is wrong from time that has passed. Default: the kernel's;
+	// but when Now is set, time is what it says.
+	Uptime func() (boot string, up time.Duration)
+	// AcceptClock takes the time that the clock has for true, however far it is
+	// ahead of what was known.
+	AcceptClock bool
+	ownClock    bool // Now is the machine's
 	// Throttle holds callers to AWS's quotas of calls per second.
 	Throttle bool
 	// Pages makes the handler of the pages for people, at / and below /live/,
@@ -47,6 +56,7 @@ type Service struct {
 	stale  bool           // engine was touched by a transaction that may fail
 	mirror
 
+	clock       clock
 	intake      intake
 	outboxReady chan struct{} // wakes the delivery of alerts
 	tasksReady  chan struct{} // wakes the mitigation tasks
@@ -62,41 +72,48 @@ func Open(o Options) (*Service, error) {
 		o.Account = "123456789012"
 	}
 	if o.Now == nil {
-		o.Now = time.Now
+		o.Now, o.ownClock = time.Now, true
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if o.Webhook != "" {
-		if err := checkWebhook(o.Webhook); err != nil {
+		if err := outbox.CheckWebhook(o.Webhook); err != nil {
 			return nil, err
 		}
 	}
 	if err := os.MkdirAll(o.Data, 0o700); err != nil {
 		return nil, err
 	}
-	path := filepath.Join(o.Data, "defender.db")
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: time.Second})
+	db, err := openDatabase(filepath.Join(o.Data, "defender.db"))
 	if err != nil {
-		return nil, fmt.Errorf("opening database %s (is another defenderctl using it?): %w", path, err)
-	}
-	s := &Service{options: o, log: o.Log, db: db, outboxReady: make(chan struct{}, 1), tasksReady: make(chan struct{}, 1)}
-	if err := s.db.Update(createBuckets); err != nil {
-		db.Close()
 		return nil, err
 	}
-	s.mu.Lock()
-	err = s.rebuild()
-	s.mu.Unlock()
-	if err == nil {
-		err = s.endLost()
-	}
-	if err != nil {
+	s := &Service{options: o, log: o.Log, db: db, outboxReady: make(chan struct{}, 1), tasksReady: make(chan struct{}, 1)}
+	if err := s.load(); err != nil {
 		db.Close()
 		return nil, err
 	}
 	s.startIntake()
 	return s, nil
+}
+
+// load takes up what the database has.
+func (s *Service) load() (err error) {
+	defer noDamage(s.db.Path(), &err)()
+	if err := createBuckets(s.db); err != nil {
+		return err
+	}
+	if err := s.startClock(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	err = s.rebuild()
+	s.mu.Unlock()
+	if err != nil {
+		return fmt.Errorf("reading database %s: %w", s.db.Path(), err)
+	}
+	return s.endLost()
 }
 
 // Close commits the reports already accepted and closes the database.
@@ -114,13 +131,17 @@ func (s *Service) arn(resource string) string {
 }
 
 // read runs fn in a read-only transaction. It doesn't see the engine.
-func (s *Service) read(fn func(tx *bbolt.Tx) error) error { return s.db.View(fn) }
+func (s *Service) read(fn func(tx *bbolt.Tx) error) (err error) {
+	defer noDamage(s.db.Path(), &err)()
+	return s.db.View(fn)
+}
 
 // write runs fn in the one read-write transaction at a time; fn may use the
 // engine, and calls touch before it changes it. A transaction that fails
 // afterwards, or panics, leaves the engine ahead of the database: it's read
 // again.
-func (s *Service) write(fn func(tx *bbolt.Tx) error) error {
+func (s *Service) write(fn func(tx *bbolt.Tx) error) (err error) {
+	defer noDamage(s.db.Path(), &err)()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	committed := false
@@ -132,7 +153,7 @@ func (s *Service) write(fn func(tx *bbolt.Tx) error) error {
 		}
 		s.stale = false
 	}()
-	err := s.db.Update(fn)
+	err = s.db.Update(fn)
 	if committed = err == nil; committed {
 		s.watch.changed()
 	}

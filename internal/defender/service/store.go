@@ -13,7 +13,7 @@ var (
 	bucketTargets     = []byte("targets")       // profile \x00 target ARN -> nothing
 	bucketMetrics     = []byte("custommetrics") // name -> storedCustomMetric
 	bucketDimensions  = []byte("dimensions")    // name -> storedDimension
-	bucketTags        = []byte("tags")          // resource ARN -> []profile.Tag
+	bucketTags        = []byte("tags")          // resource ARN -> []tag
 	bucketThings      = []byte("things")        // name -> storedThing
 	bucketGroups      = []byte("groups")        // name -> storedGroup
 	bucketMembers     = []byte("members")       // group \x00 thing -> nothing
@@ -29,16 +29,33 @@ var (
 	bucketEngine      = []byte("engine")        // thing -> detect.Engine.SaveThing, binary
 	bucketReporters   = []byte("reporters")     // thing -> storedReporter: last report id, time
 	bucketOutbox      = []byte("outbox")        // target (bucket) -> number -> storedAlert
-	bucketsAll        = [][]byte{bucketProfiles, bucketTargets, bucketMetrics, bucketDimensions, bucketTags, bucketThings, bucketGroups, bucketMembers, bucketMemberships, bucketActions, bucketTasks, bucketExecutions, bucketActive, bucketViolations, bucketEventDays, bucketValueDays, bucketModelDays, bucketEngine, bucketReporters, bucketOutbox}
+	bucketClock       = []byte("clock")         // "clock" -> storedClock
+	bucketsAll        = [][]byte{bucketProfiles, bucketTargets, bucketMetrics, bucketDimensions, bucketTags, bucketThings, bucketGroups, bucketMembers, bucketMemberships, bucketActions, bucketTasks, bucketExecutions, bucketActive, bucketViolations, bucketEventDays, bucketValueDays, bucketModelDays, bucketEngine, bucketReporters, bucketOutbox, bucketClock}
 )
 
-func createBuckets(tx *bbolt.Tx) error {
-	for _, name := range bucketsAll {
-		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
-			return err
+// createBuckets creates the buckets that are missing. It writes nothing when
+// none is: a disk may be full.
+func createBuckets(db *bbolt.DB) error {
+	missing := 0
+	err := db.View(func(tx *bbolt.Tx) error {
+		for _, name := range bucketsAll {
+			if tx.Bucket(name) == nil {
+				missing++
+			}
 		}
+		return nil
+	})
+	if err != nil || missing == 0 {
+		return err
 	}
-	return nil
+	return db.Update(func(tx *bbolt.Tx) error {
+		for _, name := range bucketsAll {
+			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // get reads the record at key; nil when there is none.

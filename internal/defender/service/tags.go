@@ -10,6 +10,27 @@ import (
 	"github.com/device-defender/device-defender/internal/defender/profile"
 )
 
+// tag is a tag of a resource, as the API has it. A value may be absent, which
+// isn't the same as empty.
+type tag struct {
+	Key   string  `json:"Key"`
+	Value *string `json:"Value,omitempty"`
+}
+
+func checkTags(tags []tag) error { return checkProblems(profile.CheckTags(plainTags(tags))) }
+
+// plainTags are the tags as a document has them.
+func plainTags(tags []tag) []profile.Tag {
+	var plain []profile.Tag
+	for _, t := range tags {
+		plain = append(plain, profile.Tag{Key: t.Key})
+		if t.Value != nil {
+			plain[len(plain)-1].Value = *t.Value
+		}
+	}
+	return plain
+}
+
 // taggable are the types of resources that can have tags, as ARNs spell them,
 // and the buckets that they are in. AWS has no tags for things.
 var taggable = map[string][]byte{
@@ -33,7 +54,7 @@ func (s *Service) resource(arn string) (kind, name string, err error) {
 }
 
 // resourceTags returns the tags of a resource that has to be there.
-func (s *Service) resourceTags(tx *bbolt.Tx, arn string) ([]profile.Tag, error) {
+func (s *Service) resourceTags(tx *bbolt.Tx, arn string) ([]tag, error) {
 	kind, name, err := s.resource(arn)
 	if err != nil {
 		return nil, err
@@ -41,7 +62,7 @@ func (s *Service) resourceTags(tx *bbolt.Tx, arn string) ([]profile.Tag, error) 
 	if tx.Bucket(taggable[kind]).Get([]byte(name)) == nil {
 		return nil, notFound(fmt.Sprintf("Resource %s does not exist", arn))
 	}
-	tags, err := get[[]profile.Tag](tx, bucketTags, arn)
+	tags, err := get[[]tag](tx, bucketTags, arn)
 	if err != nil || tags == nil {
 		return nil, err
 	}
@@ -50,8 +71,8 @@ func (s *Service) resourceTags(tx *bbolt.Tx, arn string) ([]profile.Tag, error) 
 
 // createTags stores the tags of a resource that is created. The caller has
 // checked nothing of them.
-func createTags(tx *bbolt.Tx, arn string, tags []profile.Tag) error {
-	if err := checkProblems(profile.CheckTags(tags)); err != nil {
+func createTags(tx *bbolt.Tx, arn string, tags []tag) error {
+	if err := checkTags(tags); err != nil {
 		return err
 	}
 	return putTags(tx, arn, tags)
@@ -60,7 +81,7 @@ func createTags(tx *bbolt.Tx, arn string, tags []profile.Tag) error {
 // deleteTags forgets the tags of a resource that is deleted.
 func deleteTags(tx *bbolt.Tx, arn string) error { return putTags(tx, arn, nil) }
 
-func putTags(tx *bbolt.Tx, arn string, tags []profile.Tag) error {
+func putTags(tx *bbolt.Tx, arn string, tags []tag) error {
 	if len(tags) == 0 {
 		return tx.Bucket(bucketTags).Delete([]byte(arn))
 	}
@@ -78,22 +99,22 @@ func listTagsForResource(s *Service, r *request) (any, error) {
 		return nil, invalidRequest("nextToken is not one that this operation answered")
 	}
 	var out struct {
-		Tags []profile.Tag `json:"tags"`
+		Tags []tag `json:"tags"`
 	}
 	err = s.read(func(tx *bbolt.Tx) (err error) {
 		out.Tags, err = s.resourceTags(tx, arn)
 		return err
 	})
 	if out.Tags == nil {
-		out.Tags = []profile.Tag{}
+		out.Tags = []tag{}
 	}
 	return out, err
 }
 
 func tagResource(s *Service, r *request) (any, error) {
 	var in struct {
-		ARN  *string       `json:"resourceArn"`
-		Tags []profile.Tag `json:"tags"`
+		ARN  *string `json:"resourceArn"`
+		Tags []tag   `json:"tags"`
 	}
 	if err := r.decode(&in); err != nil {
 		return nil, err
@@ -109,14 +130,14 @@ func tagResource(s *Service, r *request) (any, error) {
 		if err != nil {
 			return err
 		}
-		if err := checkProblems(profile.CheckTags(in.Tags)); err != nil {
+		if err := checkTags(in.Tags); err != nil {
 			return err
 		}
-		for _, tag := range in.Tags {
-			if i := slices.IndexFunc(tags, func(t profile.Tag) bool { return t.Key == tag.Key }); i >= 0 {
-				tags[i] = tag
+		for _, given := range in.Tags {
+			if i := slices.IndexFunc(tags, func(t tag) bool { return t.Key == given.Key }); i >= 0 {
+				tags[i] = given
 			} else {
-				tags = append(tags, tag)
+				tags = append(tags, given)
 			}
 		}
 		if len(tags) > profile.MaxTags {
@@ -151,6 +172,6 @@ func untagResource(s *Service, r *request) (any, error) {
 		if err != nil {
 			return err
 		}
-		return putTags(tx, *in.ARN, slices.DeleteFunc(tags, func(t profile.Tag) bool { return slices.Contains(in.Keys, t.Key) }))
+		return putTags(tx, *in.ARN, slices.DeleteFunc(tags, func(t tag) bool { return slices.Contains(in.Keys, t.Key) }))
 	})
 }

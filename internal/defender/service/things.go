@@ -205,8 +205,9 @@ func updateThing(s *Service, r *request) (any, error) {
 	})
 }
 
-// deleteThing takes a thing out of the registry and of its groups. One that
-// isn't there is deleted already.
+// deleteThing takes a thing out of the registry and of its groups, and forgets
+// all that it said; what happened to it stays. One that isn't there is deleted
+// already.
 func deleteThing(s *Service, r *request) (any, error) {
 	name, err := r.checkedName("thingName")
 	if err != nil {
@@ -218,11 +219,13 @@ func deleteThing(s *Service, r *request) (any, error) {
 	}
 	return struct{}{}, s.write(func(tx *bbolt.Tx) error {
 		stored, err := get[storedThing](tx, bucketThings, name)
-		if err != nil || stored == nil {
+		if err != nil {
 			return err
 		}
-		if err := checkVersion("thing "+name, expected, stored.Version); err != nil {
-			return err
+		if stored != nil {
+			if err := checkVersion("thing "+name, expected, stored.Version); err != nil {
+				return err
+			}
 		}
 		for _, group := range groupsOf(tx, name) {
 			if err := tx.Bucket(bucketMembers).Delete(pairKey(group, name)); err != nil {
@@ -235,7 +238,7 @@ func deleteThing(s *Service, r *request) (any, error) {
 		if err := tx.Bucket(bucketThings).Delete([]byte(name)); err != nil {
 			return err
 		}
-		return s.thingChanged(tx, name)
+		return s.forgetThing(tx, name)
 	})
 }
 

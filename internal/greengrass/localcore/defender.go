@@ -60,10 +60,10 @@ const (
 )
 
 // responder answers reports as AWS documents the service to. Two rules are our
-// own, for the documentation is silent on them: a report_id that does not grow
-// is an invalid payload, and a report too soon after the last accepted one is
-// rejected as Throttled. A tenth of the interval is forgiven, for the jitter of
-// a schedule and of the way here.
+// own, for the documentation is silent on them: the last accepted report once
+// more is accepted again, and another too soon after it is rejected as
+// Throttled. A tenth of the interval is forgiven, for the jitter of a schedule
+// and of the way here. A smaller report_id is of a device that has restarted.
 type responder struct {
 	interval time.Duration
 	log      *slog.Logger
@@ -112,11 +112,10 @@ func (d *responder) judge(thing string, format report.Format, payload []byte) re
 	defer d.mu.Unlock()
 	last, known := d.last[thing]
 	now := time.Now()
-	switch {
-	case known && r.ID <= last.id:
-		d.log.Warn("report_id does not grow", "thing", thing, "report_id", r.ID, "last", last.id)
-		return malformed
-	case known && now.Sub(last.at) < d.interval-d.interval/10:
+	if known && now.Sub(last.at) < d.interval-d.interval/10 {
+		if r.ID == last.id {
+			return report.Reply{Status: report.Accepted, ReportID: r.ID}
+		}
 		return report.Reply{Status: report.Rejected, ErrorCode: "Throttled", ErrorMessage: "Too many metrics reports"}
 	}
 	if !known && len(d.last) >= maxThings {

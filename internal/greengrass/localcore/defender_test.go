@@ -69,9 +69,10 @@ func TestResponder(t *testing.T) {
 			{0, reportJSON(11), rejectedReply("Throttled", "Too many metrics reports")},
 			{269 * time.Second, reportJSON(12), rejectedReply("Throttled", "Too many metrics reports")},
 			{time.Second, reportJSON(13), acceptedReply(13.0)}, // 270 s: a tenth is forgiven
-			{time.Hour, reportJSON(13), rejectedReply("InvalidPayload", malformed)},
-			{0, reportJSON(12), rejectedReply("InvalidPayload", malformed)},
-			{0, reportJSON(14), acceptedReply(14.0)},
+			{0, reportJSON(13), acceptedReply(13.0)},           // once more
+			{time.Hour, reportJSON(14), acceptedReply(14.0)},
+			{0, reportJSON(12), rejectedReply("Throttled", "Too many metrics reports")},
+			{time.Hour, reportJSON(12), acceptedReply(12.0)}, // has restarted
 		} {
 			time.Sleep(step.after)
 			got := replies(t, d.answer(Message{Topic: metricsTopic + "json", Payload: step.payload}))
