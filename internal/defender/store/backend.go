@@ -91,9 +91,6 @@ func (r Range) Resume(after string) Range {
 	return r
 }
 
-// contains reports whether the key is in the range.
-func (r Range) contains(key string) bool { return key >= r.From && (r.To == "" || key < r.To) }
-
 // Item is a row of a scan. Its value belongs to the caller.
 type Item struct {
 	Key   string
