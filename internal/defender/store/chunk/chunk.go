@@ -19,11 +19,16 @@
 //
 // # Size
 //
-// BenchmarkThingDay measures a thing with the profiles of artifacts/profiles,
-// 288 reports a day, in chunks of an hour: see the figures there. A general
-// compressor (flate) finds nothing left in a single chunk that would pay for
-// its time; the blocks of the store, which hold several chunks, are compressed
-// by the store.
+// A day of a thing with all metrics that the profiles of artifacts/profiles use,
+// 288 reports in chunks of an hour (BenchmarkThingDay):
+//
+//	peers it talks to, one changing in every fourth report    5     50    250
+//	KB a day                                                  11.0  16.3  40.5
+//	the same, each chunk compressed with flate                9.2   14.4  36.1
+//	largest chunk in bytes                                    505   736   1,745
+//
+// Compressing single chunks does not pay for its time. The blocks of the store,
+// which hold many chunks, are compressed by the store.
 package chunk
 
 import (

@@ -37,9 +37,9 @@
 // # Why pebble
 //
 // Measured with scripts/measure-store in November 2026: 2 shared cores at a load
-// of 15 to 40, ext4, Linux 6.18, pebble 2.1.7 and bbolt 1.5.0. All engines of a
-// table ran one after the other. Bytes did not differ by more than 3 % between
-// runs; rates and times did by a factor of 3, the longest commits by 10.
+// of 15 to 40, ext4, Linux 6.18, pebble 2.1.7 and bbolt 1.5.0, one engine after
+// the other. Between runs, bytes differed by up to 6 %, rates by a factor of 4,
+// and the longest commits by more than 10: compare them within a table only.
 //
 // "bbolt" is one file, as version 0.1 has it; "days" is bbolt with a file per
 // day, NoFreelistSync and the map freelist. Its transactions are not atomic over
@@ -65,13 +65,14 @@
 //	the same after a day was dropped       5,117 (1,021)  193,928 (181,591)
 //
 // 1,000,000 things with states of 600 bytes, 400,000 reports of random things,
-// 250 a transaction:
+// 250 a transaction. The two engines ran at different times, pebble under twice
+// the load; its open took 1.7 s with states that compress well:
 //
 //	                                       pebble         days
 //	bytes per report                       3,229 (3,208)  8,477 (8,427)
 //	resident memory meanwhile              66 MB          993 MB (its mapped file)
 //	disk                                   825 MB         927 MB
-//	open                                   0.7-1.7 s      3.8 s
+//	open                                   0.7 s          3.8 s
 //	resident memory after it               13 MB          935 MB
 //
 // 100,000 things, two days of chunks, the first one dropped, pebble only: 8.7 KB
@@ -79,7 +80,10 @@
 // commits meanwhile 63 ms (22 and 58 ms without a drop in the first table); 52 %
 // of the disk space was left. A small database also has up to four logs of 18 MB.
 //
-// So a thing takes 9 to 17 KB a day for its values, plus a state of a few hundred
-// bytes and the half-full chunk once. defenderctl grows by 10.6 MB with pebble,
-// from 36.8 to 47.4 MB; bbolt leaves with the move of the service.
+// The drops of the first and the last load were measured before a drop flushed
+// the memory table at once; pebble then did it after ten seconds.
+//
+// So the values of a thing take 9 to 16 KB a day (package chunk), plus a state of
+// a few hundred bytes and the open chunk once. defenderctl grows by 10.6 MB with
+// pebble, from 36.8 to 47.4 MB; bbolt leaves with the move of the service.
 package pebble
