@@ -368,11 +368,14 @@ func TestRestartContinues(t *testing.T) {
 		d.accepted()
 		d.process.Stop()
 		<-d.process.Done()
+		// A restart within two intervals continues, and starting takes its time.
+		d.deploy(map[string]any{"SampleIntervalSeconds": 60})
 		d.mu.Lock()
 		before := len(d.reports)
 		d.mu.Unlock()
+		accepted := d.lines("report accepted")
 		d.start()
-		d.accepted()
+		d.until("a report after the restart", func() bool { return d.lines("report accepted") > accepted })
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		if r := d.reports[before]; r.ID <= d.reports[before-1].ID || r.Metrics.NetworkStats == nil {

@@ -59,10 +59,13 @@ func TestInDocker(t *testing.T) {
 			d.checkCommandLines()
 			last := d.stop()
 
+			// A restart within two intervals continues, and starting takes its time.
+			d.interval(60)
 			d.start(run)
 			if r := d.report(); r.ID <= last.ID || r.Metrics.NetworkStats == nil {
 				t.Errorf("after a restart: report id %d after %d, network_stats %v", r.ID, last.ID, r.Metrics.NetworkStats)
 			}
+			d.interval(1)
 			// The docker command is gone, its container is not.
 			if err := d.process.Signal(syscall.SIGKILL); err != nil {
 				t.Fatal(err)
@@ -149,9 +152,7 @@ func newDevice(t *testing.T, nucleus greengrass.Nucleus) *device {
 		t.Fatal(err)
 	}
 	d.component.Setenv(command.MinIntervalVariable, "1s")
-	if err := d.core.Deploy(t.Context(), componentName, map[string]any{"SampleIntervalSeconds": 1}); err != nil {
-		t.Fatal(err)
-	}
+	d.interval(1)
 	if err := d.core.Listen(); err != nil {
 		t.Fatal(err)
 	}
@@ -164,6 +165,14 @@ func newDevice(t *testing.T, nucleus greengrass.Nucleus) *device {
 		t.Fatal(err)
 	}
 	return d
+}
+
+// interval deploys the seconds between two reports.
+func (d *device) interval(seconds int) {
+	d.t.Helper()
+	if err := d.core.Deploy(d.t.Context(), componentName, map[string]any{"SampleIntervalSeconds": seconds}); err != nil {
+		d.t.Fatal(err)
+	}
 }
 
 // start runs the run script. Reports in quick succession are for tests only:
