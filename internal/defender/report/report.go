@@ -10,7 +10,7 @@ const MaxSize = 128 << 10
 const DocumentVersion = "1.0"
 
 // MaxID is the largest id that every reader of JSON keeps exact.
-const MaxID = 1<<53 - 1
+const MaxID int64 = 1<<53 - 1
 
 // Report is a metrics report. It has metrics, custom metrics or both.
 type Report struct {
