@@ -22,9 +22,6 @@ const stateFile = "state.json"
 // takes about 100.
 const maxStateSize = 4 << 20
 
-// maxReportID is the largest id that every JSON reader keeps exact.
-const maxReportID int64 = 1<<53 - 1
-
 // state is what the agent remembers over a restart.
 type state struct {
 	// ThingName is the thing's, for a start without it.
@@ -91,8 +88,8 @@ func parseState(r io.Reader) (state, error) {
 	if s.ThingName != "" && report.CheckThingName(s.ThingName) != nil {
 		return state{}, errors.New("thing is not the name of one")
 	}
-	if s.ReportID < 0 || s.ReportID >= maxReportID {
-		return state{}, fmt.Errorf("report_id %d, want 0 to %d", s.ReportID, maxReportID-1)
+	if s.ReportID < 0 || s.ReportID >= report.MaxID {
+		return state{}, fmt.Errorf("report_id %d, want 0 to %d", s.ReportID, report.MaxID-1)
 	}
 	return s, nil
 }
