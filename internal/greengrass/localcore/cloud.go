@@ -161,6 +161,7 @@ func (c *Core) loseConnection() {
 // disconnected does what each nucleus does when MQTT is gone: lite will start
 // clean, which loses what was in flight.
 func (c *Core) disconnected() {
+	c.tell(false)
 	cl := &c.cloud
 	cl.leaked = 0
 	cl.drop(func(m *outgoing) bool { return c.lite() || m.QoS == greengrass.AtMostOnce })
@@ -171,6 +172,7 @@ func (c *Core) connected() {
 	if !c.cloud.connected() {
 		return
 	}
+	c.tell(true)
 	for _, s := range c.subscriptions {
 		if !s.answered {
 			s.answered = true
