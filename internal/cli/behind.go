@@ -11,7 +11,8 @@ import (
 )
 
 // behind puts the service behind the topics of a thing's core: it answers the
-// reports, and hears of every message that the thing sends or receives.
+// reports, and hears of every message that the thing sends or receives, and of
+// its connection.
 func behind(core *localcore.Core, thing string, s *service.Service) {
 	core.SetDefender(func(m localcore.Message) []localcore.Message {
 		thing, format, ok := report.ParseTopic(m.Topic)
@@ -28,6 +29,13 @@ func behind(core *localcore.Core, thing string, s *service.Service) {
 			topic = report.RejectedTopic(thing, format)
 		}
 		return []localcore.Message{{Topic: topic, Payload: payload}}
+	})
+	core.OnConnection(func(connected bool) {
+		ev := detect.CloudEvent{Thing: thing, Type: detect.Disconnect, ClientID: thing}
+		if connected {
+			ev.Type, ev.SourceIP = detect.Connect, netip.AddrFrom4([4]byte{127, 0, 0, 1})
+		}
+		s.Cloud(ev)
 	})
 	core.Tap(func(m localcore.Message) { s.Cloud(cloudEvent(thing, m)) })
 }

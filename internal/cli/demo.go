@@ -139,7 +139,7 @@ func (o *demoOptions) run(ctx context.Context, out io.Writer) (err error) {
 	defer st.alerts.Close()
 	s, err := service.Open(service.Options{
 		Data: filepath.Join(folder, "data"), Webhook: st.alerts.URL(), MinReportInterval: demoInterval,
-		Now: st.now, Log: st.log, Pages: web.Pages(st.log),
+		CloudEvents: true, Now: st.now, Log: st.log, Pages: web.Pages(st.log),
 	})
 	if err != nil {
 		return err

@@ -129,7 +129,7 @@ func (o *localOptions) run(ctx context.Context, out io.Writer) error {
 	log := console.logger("serve", slog.LevelWarn)
 	s, err := service.Open(service.Options{
 		Data: filepath.Join(root, "defender"), Webhook: o.webhook, MinReportInterval: o.least(),
-		Now: forwardClock(o.forward), Log: log, Pages: web.Pages(log),
+		CloudEvents: true, Now: forwardClock(o.forward), Log: log, Pages: web.Pages(log),
 	})
 	if err != nil {
 		return err
@@ -145,9 +145,12 @@ func (o *localOptions) run(ctx context.Context, out io.Writer) error {
 
 	var wait sync.WaitGroup
 	var served error
+	// The service hears of the end of the core, which may be for long.
+	serving, endService := context.WithCancel(context.WithoutCancel(ctx))
+	defer endService()
 	wait.Go(func() {
 		defer cancel()
-		served = runService(ctx, s, o.listen, func(url string) { console.line("serve", "listening on "+url) })
+		served = runService(serving, s, o.listen, func(url string) { console.line("serve", "listening on "+url) })
 	})
 	if o.component != "" {
 		err = o.startChild(ctx, core, component)
@@ -157,6 +160,7 @@ func (o *localOptions) run(ctx context.Context, out io.Writer) error {
 	cancel()
 	// No message of the core may reach a service that is closed.
 	err = errors.Join(err, core.Close())
+	endService()
 	wait.Wait()
 	return errors.Join(err, served)
 }

@@ -422,3 +422,17 @@ func TestHostileProfiles(t *testing.T) {
 		}
 	}
 }
+
+// What the service would take and do nothing about is said before, and apart
+// from the plan.
+func TestPlanSaysWhatIsWithoutEffect(t *testing.T) {
+	w := account(t, map[string]string{"silent.json": `{"securityProfileName":"Silent","behaviors":[{"name":"Disconnected","metric":"aws:disconnect-duration",
+		"criteria":{"comparisonOperator":"less-than-equals","value":{"count":60}}}],"targets":["all/things"]}`})
+	const note = "note: Silent: behavior Disconnected is not evaluated: aws:disconnect-duration is measured in the cloud, and this service hears of no connections and messages\n"
+	for _, args := range [][]string{{"plan"}, {"plan", "-o", "json"}, {"apply", "--yes"}, {"plan"}} {
+		stdout, stderr, code := invoke(t, "", append([]string{"profile", args[0], "silent.json", "--endpoint-url", w.URL}, args[1:]...)...)
+		if code != 0 || stderr != note || strings.Contains(stdout, "note") {
+			t.Errorf("%v: exit code %d, %q, %q", args, code, stdout, stderr)
+		}
+	}
+}

@@ -83,6 +83,9 @@ func planFiles(cmd *cobra.Command, a *awsOptions, files []string) (*cloud.Client
 	if err != nil {
 		return nil, nil, err
 	}
+	for _, note := range plan.Ineffective {
+		fmt.Fprintf(cmd.ErrOrStderr(), "note: %s\n", render.Clean(note, 500))
+	}
 	return client, plan, showProblems(cmd, plan.Problems)
 }
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/device-defender/device-defender/internal/defender/service"
 	"github.com/device-defender/device-defender/internal/web"
@@ -28,6 +29,26 @@ type serveOptions struct {
 	interval time.Duration
 	throttle bool
 	clock    bool
+
+	unregistered unregisteredLimits
+}
+
+// unregisteredLimits are those of things that are not registered.
+type unregisteredLimits struct {
+	things    int
+	megabytes int64
+}
+
+func (l *unregisteredLimits) flags(flags *pflag.FlagSet) {
+	flags.IntVar(&l.things, "unregistered-things", 100_000, "most things that may report without being in the registry; -1 is no limit")
+	flags.Int64Var(&l.megabytes, "unregistered-megabytes", 512, "most that all of these may send in a day, in MB; -1 is no limit")
+}
+
+func (l *unregisteredLimits) check() error {
+	if l.things == 0 || l.megabytes == 0 {
+		return usageError{errors.New("--unregistered-things and --unregistered-megabytes want 1 and more, or -1 for no limit")}
+	}
+	return nil
 }
 
 func newServe() *cobra.Command {
@@ -70,12 +91,16 @@ of other origins.`,
 	flags.DurationVar(&o.interval, "interval", 0, "minimum time between two reports of a thing (default AWS's 5m0s)")
 	flags.BoolVar(&o.throttle, "throttle", false, "answer no more calls a second than AWS IoT's quotas allow")
 	flags.BoolVar(&o.clock, "accept-clock", false, "take this machine's time for true, though it is days ahead of what the service knew")
+	o.unregistered.flags(flags)
 	return cmd
 }
 
 func (o *serveOptions) run(ctx context.Context, console *console) error {
 	if o.interval < 0 {
 		return usageError{fmt.Errorf("--interval %v, want a positive duration", o.interval)}
+	}
+	if err := o.unregistered.check(); err != nil {
+		return err
 	}
 	if o.data == "" {
 		var err error
@@ -89,6 +114,7 @@ func (o *serveOptions) run(ctx context.Context, console *console) error {
 	log := console.logger("serve", slog.LevelInfo)
 	s, err := service.Open(service.Options{
 		Data: o.data, Webhook: o.webhook, MinReportInterval: o.interval, Throttle: o.throttle, AcceptClock: o.clock,
+		MaxUnregistered: o.unregistered.things, MaxUnregisteredBytes: o.unregistered.megabytes << 20,
 		Log: log, Pages: web.Pages(log),
 	})
 	if err != nil {

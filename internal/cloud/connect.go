@@ -49,6 +49,7 @@ type Client struct {
 
 	config   aws.Config
 	endpoint string // "" is AWS's own
+	without  without
 
 	account struct {
 		sync.Mutex
@@ -146,6 +147,7 @@ func newClient(cfg aws.Config, o Options, endpoint string) *Client {
 	c := &Client{Region: cfg.Region, Local: isLoopback(endpoint), config: cfg, endpoint: endpoint}
 	c.account.id = o.Account
 	c.IoT = iot.NewFromConfig(cfg, func(io *iot.Options) {
+		c.without.add(io)
 		if endpoint != "" {
 			io.BaseEndpoint = aws.String(endpoint)
 		}

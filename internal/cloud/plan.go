@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iot"
 	"github.com/aws/aws-sdk-go-v2/service/iot/types"
 
+	"github.com/device-defender/device-defender/internal/defender/effect"
 	"github.com/device-defender/device-defender/internal/defender/profile"
 	"github.com/device-defender/device-defender/internal/defender/profile/profilefile"
 )
@@ -61,6 +62,8 @@ type Plan struct {
 	// Unattached are new profiles without a target: they are evaluated for no
 	// thing.
 	Unattached []string
+	// Ineffective is what of the set the service would take and do nothing about.
+	Ineffective []string
 }
 
 // Plan finds out what has to be done so that the account has what the set
@@ -75,10 +78,16 @@ func (c *Client) Plan(ctx context.Context, set *profilefile.Set) (*Plan, error) 
 			return nil, err
 		}
 	}
-	return &Plan{
+	plan := &Plan{
 		Steps:    slices.Concat(p.resources, p.documents, p.tagging, p.attaching),
 		Problems: p.problems, Unattached: p.unattached,
-	}, nil
+	}
+	for i := range set.Profiles {
+		for _, note := range effect.Notes(&set.Profiles[i], c.without.list()) {
+			plan.Ineffective = append(plan.Ineffective, set.Profiles[i].Name+": "+note)
+		}
+	}
+	return plan, nil
 }
 
 // planner makes a plan.

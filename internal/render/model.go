@@ -222,9 +222,11 @@ type Choice struct {
 // Overview is the live service's first page.
 type Overview struct {
 	About      About
+	Notices    []string // what an operator has to know
 	Things     []ThingRow
-	MoreThings int         // that there are, and are not listed
-	Violations []Violation // active ones, then the latest
+	Silent     map[string]bool // things of which reports are missing
+	MoreThings int             // that there are, and are not listed
+	Violations []Violation     // active ones, then the latest
 	Profiles   []ProfileRow
 	Reports    []ReportRow // the latest, newest first
 }
@@ -263,6 +265,7 @@ type ReportRow struct {
 type ThingPage struct {
 	About      About
 	Thing      ThingRow
+	Silent     bool // reports are missing
 	Violations []Violation
 	Periods    []Choice // other periods of plots and sets
 	Plots      []Plot

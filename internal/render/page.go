@@ -165,12 +165,13 @@ func WriteThingHTML(w io.Writer, p ThingPage) error {
 	}
 	return write(w, "thing", name(p.Thing.Name), p.About, struct {
 		Thing      ThingRow
+		Silent     bool
 		Violations []Violation
 		Periods    []Choice
 		Plots      []figureView
 		Sets       []setView
 		Reports    []ReportRow
-	}{p.Thing, latest(p.Violations), p.Periods, plots, setViews(p.Sets, c), p.Reports})
+	}{p.Thing, p.Silent, latest(p.Violations), p.Periods, plots, setViews(p.Sets, c), p.Reports})
 }
 
 // WriteNoticeHTML writes a page that says why there is no other.

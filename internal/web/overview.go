@@ -40,7 +40,11 @@ func overview(ctx context.Context, r *request) (writePage, error) {
 	page := render.Overview{
 		About: r.about, Violations: explore.Violations(violations), Reports: reportRows(r.service.Reports("", overviewReports)),
 	}
-	if page.Things, page.MoreThings, err = thingRows(r.service, inAlarm(func(v *cloud.Violation) string { return v.Thing })); err != nil {
+	page.Silent = map[string]bool{}
+	if page.Things, page.MoreThings, err = thingRows(r.service, inAlarm(func(v *cloud.Violation) string { return v.Thing }), page.Silent); err != nil {
+		return nil, err
+	}
+	if page.Notices, err = r.service.Notices(); err != nil {
 		return nil, err
 	}
 	profiles, err := r.client.Profiles(ctx, nil)
@@ -55,8 +59,8 @@ func overview(ctx context.Context, r *request) (writePage, error) {
 }
 
 // thingRows are the things in alarm, and those that reported last. more is how
-// many there are besides.
-func thingRows(s *service.Service, inAlarm map[string]int) (rows []render.ThingRow, more int, err error) {
+// many there are besides. Those that are silent are added to silent.
+func thingRows(s *service.Service, inAlarm map[string]int, silent map[string]bool) (rows []render.ThingRow, more int, err error) {
 	things, total, err := s.Things(overviewThings)
 	if err != nil {
 		return nil, 0, err
@@ -75,6 +79,9 @@ func thingRows(s *service.Service, inAlarm map[string]int) (rows []render.ThingR
 	}
 	for _, t := range things {
 		rows = append(rows, thingRow(t, inAlarm[t.Name]))
+		if t.Silent {
+			silent[t.Name] = true
+		}
 	}
 	slices.SortFunc(rows, func(a, b render.ThingRow) int {
 		return cmp.Or(cmp.Compare(min(b.Active, 1), min(a.Active, 1)), b.LastReport.Compare(a.LastReport), cmp.Compare(a.Name, b.Name))

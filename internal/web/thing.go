@@ -26,7 +26,7 @@ func thing(ctx context.Context, r *request) (writePage, error) {
 		}
 	}
 	page := render.ThingPage{
-		About: r.about, Thing: thingRow(h.thing, active),
+		About: r.about, Thing: thingRow(h.thing, active), Silent: h.thing.Silent,
 		Violations: explore.Violations(h.violations), Reports: reportRows(r.service.Reports(h.thing.Name, thingReports)),
 	}
 	from, choices := r.period(h.thing.Name)

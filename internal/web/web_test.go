@@ -5,6 +5,11 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iot"
+	"github.com/aws/aws-sdk-go-v2/service/iot/types"
 
 	"github.com/device-defender/device-defender/internal/cloud"
 	"github.com/device-defender/device-defender/internal/cloud/cloudtest"
@@ -183,6 +188,35 @@ func TestGuard(t *testing.T) {
 		answer.Body.Close()
 		if answer.StatusCode != http.StatusMethodNotAllowed {
 			t.Errorf("%s: %s", method, answer.Status)
+		}
+	}
+}
+
+// What an operator has to know is on the first page, and that a thing has
+// stopped reporting on its own.
+func TestNoticesAndSilence(t *testing.T) {
+	w := story(t)
+	client, err := cloud.Connect(t.Context(), cloud.Options{EndpointURL: w.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = client.IoT.CreateSecurityProfile(t.Context(), &iot.CreateSecurityProfileInput{
+		SecurityProfileName: aws.String("Silence"), AdditionalMetricsToRetainV2: []types.MetricToRetain{{Metric: aws.String("aws:num-messages-sent")}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, page := get(t, w.URL+render.OverviewPath)
+	if !strings.Contains(page, "profile Silence: no values of aws:num-messages-sent are kept") {
+		t.Error("the overview doesn't say what is without effect")
+	}
+	if strings.Contains(page, "silent since") {
+		t.Error("a thing is silent that has just reported")
+	}
+	w.Pass(6 * time.Hour)
+	for path, want := range map[string]string{render.OverviewPath: "silent since", render.ThingLink("gateway-1"): "Silent since then"} {
+		if _, page := get(t, w.URL+path); !strings.Contains(page, want) {
+			t.Errorf("%s has no %q", path, want)
 		}
 	}
 }

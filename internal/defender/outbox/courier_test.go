@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -129,9 +130,10 @@ var errDown = errors.New("500 Internal Server Error")
 // An alert that its target answers with an error holds up no other, but for
 // those of its violation, which keep their order.
 func TestFailingAlertWaitsOnItsOwn(t *testing.T) {
-	broken := true
+	var broken atomic.Bool
+	broken.Store(true)
 	delivers(t, func(message string) error {
-		if broken && message == "bad in-alarm" {
+		if broken.Load() && message == "bad in-alarm" {
 			return errDown
 		}
 		return nil
@@ -146,8 +148,9 @@ func TestFailingAlertWaitsOnItsOwn(t *testing.T) {
 			t.Errorf("%d of 100 are delivered at once, %d wait", len(g.got), m.left("topic"))
 		}
 		time.Sleep(time.Hour)
-		broken = false
+		broken.Store(false)
 		time.Sleep(longestRetry)
+		synctest.Wait()
 		if diff := cmp.Diff([]string{"bad in-alarm", "bad alarm-cleared"}, g.got[100:]); diff != "" {
 			t.Errorf("-want +got:\n%s", diff)
 		}
@@ -161,9 +164,10 @@ func TestFailingAlertWaitsOnItsOwn(t *testing.T) {
 // has all of them when it is back, and stops no other target.
 func TestTargetIsDown(t *testing.T) {
 	const waiting = 20_000
-	down := true
+	var down atomic.Bool
+	down.Store(true)
 	delivers(t, func(message string) error {
-		if down && !strings.HasPrefix(message, "other") {
+		if down.Load() && !strings.HasPrefix(message, "other") {
 			return errDown
 		}
 		return nil
@@ -172,6 +176,7 @@ func TestTargetIsDown(t *testing.T) {
 			m.add("down", fmt.Sprint("v", i), "")
 		}
 		time.Sleep(24 * time.Hour)
+		synctest.Wait()
 		if g.attempts > 1000 {
 			t.Errorf("%d attempts in a day", g.attempts)
 		}
@@ -180,8 +185,9 @@ func TestTargetIsDown(t *testing.T) {
 		if len(g.got) != 1 {
 			t.Errorf("another target has %v", g.got)
 		}
-		down = false
+		down.Store(false)
 		time.Sleep(2 * longestRetry)
+		synctest.Wait()
 		if len(g.got) != waiting+1 || m.left("down") != 0 {
 			t.Errorf("%d are delivered, and %d wait, of %d", len(g.got)-1, m.left("down"), waiting)
 		}
@@ -197,10 +203,12 @@ func TestGivenUpAfterThreeDays(t *testing.T) {
 			m.add("down", fmt.Sprint("v", i), " alarm-cleared")
 		}
 		time.Sleep(Life - time.Minute)
+		synctest.Wait()
 		if m.left("down") != 2*waiting {
 			t.Errorf("%d of %d wait before three days are over", m.left("down"), 2*waiting)
 		}
 		time.Sleep(3 * time.Minute)
+		synctest.Wait()
 		if n := strings.Count(log.String(), "alert given up"); m.left("down") != 0 || n != 2*waiting {
 			t.Errorf("%d are left after three days, %d said to be given up", m.left("down"), n)
 		}
@@ -234,10 +242,13 @@ func TestRefusedIsGivenUpAtOnce(t *testing.T) {
 // delivered again and again.
 func TestDiskIsFull(t *testing.T) {
 	delivers(t, func(string) error { return nil }, func(m *memory, g *target, _ *strings.Builder) {
+		m.mu.Lock()
 		m.full = true
+		m.mu.Unlock()
 		m.add("topic", "a", "")
 		m.add("topic", "b", "")
 		time.Sleep(time.Hour)
+		synctest.Wait()
 		if g.attempts != 2 {
 			t.Errorf("%d attempts for two alerts", g.attempts)
 		}
@@ -245,6 +256,7 @@ func TestDiskIsFull(t *testing.T) {
 		m.full = false
 		m.mu.Unlock()
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if m.left("topic") != 0 {
 			t.Errorf("%d are left", m.left("topic"))
 		}

@@ -149,6 +149,7 @@ func TestRunOutlivesAFullDisk(t *testing.T) {
 		ended := make(chan error, 1)
 		go func() { ended <- s.Run(ctx) }()
 		time.Sleep(2 * time.Hour)
+		synctest.Wait()
 		select {
 		case err := <-ended:
 			t.Fatalf("Run ended: %v", err)
@@ -159,6 +160,7 @@ func TestRunOutlivesAFullDisk(t *testing.T) {
 		}
 		hasRoom()
 		time.Sleep(2 * time.Minute)
+		synctest.Wait()
 		var left []string
 		err := s.read(func(tx *bbolt.Tx) error {
 			return tx.Bucket(bucketValueDays).ForEachBucket(func(name []byte) error {

@@ -152,6 +152,11 @@
 //   - A list that is shorter than the total that was reported with it has a
 //     member cut in ListMetricValues, {"listed": 250, "total": 1240}, beside its
 //     value. Clients that do not know it pass over it.
+//   - Things that are not registered report within bounds, see [Options]; what is
+//     beyond them is Throttled.
+//   - Answers have a header X-Defender-Without, which lists what of profiles is
+//     kept and without effect: metric-export, ml-detect, and cloud-side-metrics
+//     where nobody calls [Service.Cloud].
 //   - What targets and flags of a mitigation task name has to be true of a
 //     violation at once. One that is named by its id need not be named by
 //     includeSuppressedAlerts. A task of which an action failed has FAILED; one

@@ -3,11 +3,13 @@ package service
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 
 	"go.etcd.io/bbolt"
 
 	"github.com/device-defender/device-defender/internal/defender/detect"
+	"github.com/device-defender/device-defender/internal/defender/effect"
 	"github.com/device-defender/device-defender/internal/defender/profile"
 )
 
@@ -18,6 +20,7 @@ type mirror struct {
 	things       map[string]profile.Thing // those that are registered
 	coverage     map[string]*coverage     // by profile
 	unregistered int                      // things that reported and are not registered
+	sent         load                     // of these, today
 	lost         []string                 // things whose stored state the engine didn't take
 }
 
@@ -28,6 +31,7 @@ type coverage struct {
 	metrics map[profile.MetricRef]profile.Kind // used or retained
 	models  map[profile.MetricRef][]string     // behaviors that a model would learn for
 	topic   string                             // alert target
+	notes   []string                           // on what is without effect, but for behaviors that the engine leaves out
 }
 
 // rebuild creates the engine from the database. The caller holds s.mu.
@@ -50,9 +54,20 @@ func (s *Service) rebuild() error {
 				return err
 			}
 		}
-		for name := range keysAfter(tx, bucketReporters, "", "") {
-			if !s.thing(name).Registered {
-				s.unregistered++
+		for name, record := range keysAfter(tx, bucketReporters, "", "") {
+			if s.thing(name).Registered {
+				continue
+			}
+			s.unregistered++
+			var last storedReporter
+			if err := json.Unmarshal(record, &last); err != nil {
+				return fmt.Errorf("last report of %q: %w", name, err)
+			}
+			if last.Day > s.sent.day { // the last day on which one sent something
+				s.sent = load{day: last.Day}
+			}
+			if last.Day == s.sent.day {
+				s.sent.bytes += last.Bytes
 			}
 		}
 		for name, state := range keysAfter(tx, bucketEngine, "", "") {
@@ -124,6 +139,13 @@ func (s *Service) sayUnevaluated(name string) {
 	for _, u := range s.engine.Unevaluated() {
 		if name == "" || name == u.Profile {
 			s.log.Warn("behavior is not evaluated", "profile", u.Profile, "behavior", u.Behavior, "reason", u.Reason)
+		}
+	}
+	for _, profile := range slices.Sorted(maps.Keys(s.coverage)) {
+		for _, note := range s.coverage[profile].notes {
+			if name == "" || name == profile {
+				s.log.Warn("a part of the profile is without effect", "profile", profile, "note", note)
+			}
 		}
 	}
 }
@@ -212,7 +234,9 @@ func (s *Service) setProfile(tx *bbolt.Tx, name string) error {
 	if err := s.engine.SetProfile(attached); err != nil {
 		return err
 	}
-	s.coverage[name] = newCoverage(document, attached.Targets, registry)
+	covered := newCoverage(document, attached.Targets, registry)
+	covered.notes = effect.Notes(document, slices.DeleteFunc(s.Without(), func(what string) bool { return what == effect.ML }))
+	s.coverage[name] = covered
 	return nil
 }
 

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/device-defender/device-defender/internal/defender/effect"
 )
 
 const (
@@ -101,6 +103,7 @@ func (s *Service) guard(mux *http.ServeMux) http.Handler {
 		header.Set("X-Amzn-RequestId", newID())
 		header.Set("X-Content-Type-Options", "nosniff")
 		header.Set("Cache-Control", "no-store")
+		header.Set(effect.Header, s.without())
 		header.Set("Date", s.now().Format(http.TimeFormat)) // the service's time, which may be another
 		if err := checkCaller(r); err != nil {
 			header.Set("Connection", "close") // without waiting for the body

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"math"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -30,9 +31,12 @@ const (
 	// transaction costs a write to the disk. A process that is killed loses
 	// the counts of that time and no more.
 	cloudDelay = time.Second
-	// maxUnregistered bounds the things that report and are not registered:
-	// anybody who reaches the service can make up names.
-	maxUnregistered = 100_000
+	// What things that are not registered may do, see Options.
+	defaultUnregistered      = 100_000
+	defaultUnregisteredBytes = 512 << 20
+	// maxThingBytes is what one of them may send in a day: a device with long
+	// lists and AWS's shortest interval sends half of it.
+	maxThingBytes = 16 << 20
 )
 
 // Codes of rejections. AWS documents only InvalidPayload, and its message;
@@ -65,6 +69,7 @@ type pendingReport struct {
 	thing        string
 	id           int64
 	digest       uint64 // of the payload
+	size         int    // of the payload
 	measurements []detect.Measurement
 	reply        report.Reply // what to answer when the transaction is on disk
 	answer       chan report.Reply
@@ -116,7 +121,7 @@ func (s *Service) report(ctx context.Context, thing string, format report.Format
 		s.log.Warn("malformed report", "thing", thing, "format", encoding.Format, "topic_format", format)
 		return malformed()
 	}
-	p := &pendingReport{thing: thing, id: r.ID, digest: digest(payload), measurements: detect.FromReport(r), answer: make(chan report.Reply, 1)}
+	p := &pendingReport{thing: thing, id: r.ID, digest: digest(payload), size: len(payload), measurements: detect.FromReport(r), answer: make(chan report.Reply, 1)}
 	unavailable := rejected(codeUnavailable, "The service is not available")
 	select {
 	case <-s.intake.closing: // select chooses at random when both are possible
@@ -321,6 +326,18 @@ type storedReporter struct {
 	Digest uint64    `json:"digest,omitempty"` // of its payload
 	Time   time.Time `json:"time"`
 	Clock  time.Time `json:"clock,omitzero"` // the service's, when it was behind Time
+	// Every is the time between this report and the one before.
+	Every time.Duration `json:"every,omitempty"`
+	// Day and Bytes are what the thing has sent on a day, when it isn't
+	// registered.
+	Day   string `json:"day,omitempty"`
+	Bytes int64  `json:"bytes,omitempty"`
+}
+
+// load is what things that are not registered have sent on a day.
+type load struct {
+	day   string
+	bytes int64
 }
 
 // received is when the service took the report, by its own clock.
@@ -374,14 +391,14 @@ func (c *change) report(p *pendingReport) (report.Reply, error) {
 		} else {
 			at = later(at, last.Time.Add(max(time.Millisecond, least))) // a thing's time always grows
 		}
-	} else if !c.s.thing(p.thing).Registered {
-		if c.s.unregistered >= maxUnregistered {
-			c.s.log.Warn("too many things that are not registered", "thing", p.thing, "limit", maxUnregistered)
-			return rejected(codeThrottled, "Too many unregistered things"), nil
-		}
-		c.s.unregistered++
 	}
 	reporter := storedReporter{Time: at}
+	if last != nil {
+		reporter.Every = max(0, at.Sub(last.Time))
+	}
+	if refusal := c.admit(p, last, &reporter); refusal != "" {
+		return rejected(codeThrottled, refusal), nil
+	}
 	if p.id <= report.MaxID {
 		reporter.ID, reporter.Digest = p.id, p.digest
 	}
@@ -401,6 +418,62 @@ func (c *change) report(p *pendingReport) (report.Reply, error) {
 		return report.Reply{}, err
 	}
 	return report.Reply{Status: report.Accepted, ReportID: p.id, Timestamp: c.now}, nil
+}
+
+// admit counts a report of a thing that isn't registered. It returns why it is
+// turned away, if it is.
+func (c *change) admit(p *pendingReport, last, reporter *storedReporter) (refusal string) {
+	s := c.s
+	if s.thing(p.thing).Registered {
+		return ""
+	}
+	reporter.Day = string(day(c.now))
+	if s.sent.day != reporter.Day {
+		s.sent = load{day: reporter.Day}
+	}
+	size := int64(p.size)
+	reporter.Bytes = size
+	if last != nil && last.Day == reporter.Day {
+		reporter.Bytes += last.Bytes
+	}
+	switch most := s.maxUnregisteredBytes(); {
+	case last == nil && s.unregistered >= s.maxUnregistered():
+		s.turn(tooManyThings, p.thing, c.now)
+		return "Too many unregistered things"
+	case reporter.Bytes > maxThingBytes:
+		s.turn(tooMuchOfThing, p.thing, c.now)
+		return "Too much of an unregistered thing"
+	case size > most-s.sent.bytes:
+		s.turn(tooMuchOfAll, p.thing, c.now)
+		return "Too much of unregistered things"
+	}
+	s.sent.bytes += size
+	if last == nil {
+		s.unregistered++
+	}
+	return ""
+}
+
+func (s *Service) maxUnregistered() int {
+	switch n := s.options.MaxUnregistered; {
+	case n == 0:
+		return defaultUnregistered
+	case n < 0:
+		return math.MaxInt
+	default:
+		return n
+	}
+}
+
+func (s *Service) maxUnregisteredBytes() int64 {
+	switch n := s.options.MaxUnregisteredBytes; {
+	case n == 0:
+		return defaultUnregisteredBytes
+	case n < 0:
+		return math.MaxInt64
+	default:
+		return n
+	}
 }
 
 // outcome stores what came of cloud events or of time.

@@ -41,6 +41,15 @@ type Options struct {
 	// MinReportInterval is the minimum time between two reports of one thing;
 	// 0 is AWS's 300 s, negative is none. A tenth of it is forgiven.
 	MinReportInterval time.Duration
+	// MaxUnregistered is how many things may report that are not registered, and
+	// MaxUnregisteredBytes how much all of them in a day; 0 is 100,000 and
+	// 512 MB, negative is no limit. Anybody who reaches the service can make up
+	// names.
+	MaxUnregistered      int
+	MaxUnregisteredBytes int64
+	// CloudEvents says that Cloud is told of connections and messages: profiles
+	// on cloud-side metrics are of use then.
+	CloudEvents bool
 	// Webhook is a URL that every alert is posted to, as JSON; default none.
 	Webhook string
 }
@@ -57,6 +66,7 @@ type Service struct {
 	mirror
 
 	clock       clock
+	turnedAway  turnedAway
 	intake      intake
 	outboxReady chan struct{} // wakes the delivery of alerts
 	tasksReady  chan struct{} // wakes the mitigation tasks

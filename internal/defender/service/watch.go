@@ -116,6 +116,17 @@ type ThingState struct {
 	Registered bool
 	Groups     []string
 	LastReport time.Time // zero when none was accepted
+	// Silent says that three reports and more are missing, by the time that was
+	// between the last two.
+	Silent bool
+}
+
+// missed is how many reports have to be missing.
+const missed = 3
+
+func (t *ThingState) reported(s *Service, last *storedReporter) {
+	t.LastReport = last.Time
+	t.Silent = s.now().Sub(last.Time) > missed*max(last.Every, s.minReportInterval(), time.Second)
 }
 
 // Things returns the things that are registered or have reported: first those
@@ -128,7 +139,9 @@ func (s *Service) Things(most int) (things []ThingState, total int, err error) {
 			if err := json.Unmarshal(record, &last); err != nil {
 				return fmt.Errorf("last report of %q: %w", name, err)
 			}
-			things = append(things, ThingState{Name: name, LastReport: last.Time})
+			t := ThingState{Name: name}
+			t.reported(s, &last)
+			things = append(things, t)
 		}
 		for name := range keysAfter(tx, bucketThings, "", "") {
 			if reported.Get([]byte(name)) == nil {
@@ -159,7 +172,7 @@ func (s *Service) Thing(name string) (state ThingState, ok bool, err error) {
 		}
 		state.Name = name
 		if last != nil {
-			state.LastReport = last.Time
+			state.reported(s, last)
 		}
 		state.register(tx)
 		return nil

@@ -18,9 +18,6 @@ func NewDayTable[V any](name string, codec Codec[V]) DayTable[V] {
 	return DayTable[V]{name, codec}
 }
 
-// Name returns the table's name.
-func (t DayTable[V]) Name() string { return t.name }
-
 // Get returns the value of a key of the day, and whether there is one.
 func (t DayTable[V]) Get(r *Reader, day Day, key string) (V, bool, error) {
 	return getOne(r, Part{t.name, day}, t.codec, key)

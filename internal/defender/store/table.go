@@ -66,9 +66,6 @@ func checkTable(name string) {
 	}
 }
 
-// Name returns the table's name.
-func (t Table[V]) Name() string { return t.name }
-
 // Get returns the value of a key, and whether there is one.
 func (t Table[V]) Get(r *Reader, key string) (V, bool, error) {
 	return getOne(r, Part{Table: t.name}, t.codec, key)

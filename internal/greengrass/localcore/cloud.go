@@ -183,6 +183,7 @@ func (c *Core) loseConnection() {
 // session, which loses what was in flight (mqtt.c); the Java nucleus keeps what
 // it has spooled, but QoS 0 only if it is configured to.
 func (c *Core) disconnect() {
+	c.tell(false)
 	cl := &c.cloud
 	cl.attempt++
 	cl.leaked = 0
@@ -215,6 +216,7 @@ func (c *Core) reconnect(pause time.Duration) {
 func (c *Core) connected() {
 	cl := &c.cloud
 	cl.onlineOnce = true
+	c.tell(cl.connected())
 	for _, s := range c.subscriptions {
 		if !s.answered {
 			s.answered = true

@@ -87,6 +87,7 @@ type Core struct {
 	validators    map[*Component]*subscription
 	update        *update // the deployment's question to the components
 	cloud         cloud
+	connectivity  connectivity
 	faults        faults
 }
 
@@ -248,6 +249,9 @@ func (c *Core) Close() error {
 	c.mu.Unlock()
 	c.processes.stop()
 	c.processes.running.Wait()
+	c.mu.Lock()
+	c.tell(false)
+	c.mu.Unlock()
 	c.stop()
 	c.stopListening()
 	c.CloseConnections()
