@@ -51,6 +51,15 @@ func rejected(code, message string) report.Reply {
 	return report.Reply{Status: report.Rejected, ErrorCode: code, ErrorMessage: message}
 }
 
+// throttled says which report it is about, unlike AWS's documented rejection, of
+// a report that could not be read: a device can then tell it from the echo of
+// another agent's.
+func throttled(id int64, message string) report.Reply {
+	reply := rejected(codeThrottled, message)
+	reply.ReportID = id
+	return reply
+}
+
 func malformed() report.Reply { return rejected(codeInvalid, "Malformed metrics report") }
 
 // intake is the way in for reports and cloud events: one goroutine takes what
@@ -382,7 +391,7 @@ func (c *change) report(p *pendingReport) (report.Reply, error) {
 		case p.id == last.ID && (tooSoon || p.digest == last.Digest):
 			return report.Reply{Status: report.Accepted, ReportID: p.id, Timestamp: last.received()}, nil
 		case tooSoon:
-			return rejected(codeThrottled, "Too many metrics reports"), nil
+			return throttled(p.id, "Too many metrics reports"), nil
 		case p.id < last.ID:
 			c.s.log.Info("report_id begins again, the device has restarted", "thing", p.thing, "report_id", p.id, "last", last.ID)
 		}
@@ -397,7 +406,7 @@ func (c *change) report(p *pendingReport) (report.Reply, error) {
 		reporter.Every = max(0, at.Sub(last.Time))
 	}
 	if refusal := c.admit(p, last, &reporter); refusal != "" {
-		return rejected(codeThrottled, refusal), nil
+		return throttled(p.id, refusal), nil
 	}
 	if p.id <= report.MaxID {
 		reporter.ID, reporter.Digest = p.id, p.digest

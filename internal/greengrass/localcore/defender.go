@@ -116,7 +116,7 @@ func (d *responder) judge(thing string, format report.Format, payload []byte) re
 		if r.ID == last.id {
 			return report.Reply{Status: report.Accepted, ReportID: r.ID}
 		}
-		return report.Reply{Status: report.Rejected, ErrorCode: "Throttled", ErrorMessage: "Too many metrics reports"}
+		return report.Reply{Status: report.Rejected, ReportID: r.ID, ErrorCode: "Throttled", ErrorMessage: "Too many metrics reports"}
 	}
 	if !known && len(d.last) >= maxThings {
 		clear(d.last)

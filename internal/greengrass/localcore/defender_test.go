@@ -55,6 +55,12 @@ func rejectedReply(code, message string) []reply {
 		"statusDetails": map[string]any{"ErrorCode": code, "ErrorMessage": message}}}}
 }
 
+func throttledReply(id float64) []reply {
+	replies := rejectedReply("Throttled", "Too many metrics reports")
+	replies[0].payload["reportId"] = id
+	return replies
+}
+
 func TestResponder(t *testing.T) {
 	const malformed = "Malformed metrics report"
 	synctest.Test(t, func(t *testing.T) {
@@ -66,12 +72,12 @@ func TestResponder(t *testing.T) {
 		}{
 			{0, []byte("no report"), rejectedReply("InvalidPayload", malformed)},
 			{0, reportJSON(10), acceptedReply(10.0)},
-			{0, reportJSON(11), rejectedReply("Throttled", "Too many metrics reports")},
-			{269 * time.Second, reportJSON(12), rejectedReply("Throttled", "Too many metrics reports")},
+			{0, reportJSON(11), throttledReply(11)},
+			{269 * time.Second, reportJSON(12), throttledReply(12)},
 			{time.Second, reportJSON(13), acceptedReply(13.0)}, // 270 s: a tenth is forgiven
 			{0, reportJSON(13), acceptedReply(13.0)},           // once more
 			{time.Hour, reportJSON(14), acceptedReply(14.0)},
-			{0, reportJSON(12), rejectedReply("Throttled", "Too many metrics reports")},
+			{0, reportJSON(12), throttledReply(12)},
 			{time.Hour, reportJSON(12), acceptedReply(12.0)}, // has restarted
 		} {
 			time.Sleep(step.after)
@@ -148,7 +154,7 @@ func TestDefenderTopics(t *testing.T) {
 		replied(rejectedReply("Malformed", "by order"))
 		c.RejectReports("", "")
 		publish(3)
-		replied(rejectedReply("Throttled", "Too many metrics reports"))
+		replied(throttledReply(3))
 		c.SetDefender(nil)
 		publish(4)
 		p.silent()
