@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 	if err != nil {
 		panic(err)
 	}
-	// The scenarios wait most of the time: each beside all others.
+	// The scenarios wait most of the time, so all run at once.
 	if err := flag.Set("test.parallel", "32"); err != nil {
 		panic(err)
 	}

@@ -17,8 +17,8 @@ const shared = "/dev/shm"
 const room = 256 << 20
 
 // New returns a folder that is removed when the test has ended. If there is no
-// room in memory it is one as from [testing.T.TempDir]. It may lie on a file
-// system without execute permission.
+// room in memory it is that of [testing.T.TempDir]. Programs may not run in it:
+// containers mount the memory without that permission.
 func New(t testing.TB) string {
 	t.Helper()
 	var fs unix.Statfs_t

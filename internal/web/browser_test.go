@@ -16,8 +16,8 @@ import (
 )
 
 // TestInBrowser looks at the pages of a story as readers do: in each of the
-// layouts, light and dark. The tab fails the test when the console complains, as
-// of what the policy refused.
+// layouts, light and dark. The tab fails the test when the console complains, such
+// as of what the policy refused.
 func TestInBrowser(t *testing.T) {
 	w := story(t)
 	browser := bt.NewTab(t, bt.Start(t)) // after the service, whose end it holds up
