@@ -41,7 +41,6 @@ func TestCostIsLinear(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer host.Close()
 		return testing.AllocsPerRun(1, func() { Collect(host, options(), nil, nil) })
 	}
 	few, many := allocations(2_000), allocations(16_000)
