@@ -8,8 +8,8 @@ import (
 )
 
 // The binary's size and attack surface are a promise: what it may not do it
-// does not even link. It installs nothing at a deployment (fault M of AWS's
-// component) and cannot.
+// does not even link. AWS's component installs packages from the network at a
+// deployment; this one cannot.
 func TestLinksOnlyWhatItNeeds(t *testing.T) {
 	const module = "github.com/device-defender/device-defender/"
 	out, err := exec.Command("go", "list", "-deps", ".").Output()

@@ -33,8 +33,8 @@ func BenchmarkCollect(b *testing.B) {
 	}
 }
 
-// Eight times the sockets cost eight times as much, not 64 times as in AWS's
-// component (fault L).
+// Eight times the sockets cost eight times as much. In AWS's component they cost
+// 64 times as much.
 func TestCostIsLinear(t *testing.T) {
 	allocations := func(rows int) float64 {
 		host, err := hostproc.Open(busyTree(t, rows))
