@@ -670,7 +670,7 @@ func TestSilenceIsSaidOnce(t *testing.T) {
 		b.core.SetDefender(nil)
 		b.after(22 * time.Minute)
 		b.core.SetOnline(false)
-		b.after(10 * time.Hour)
+		b.after(2 * time.Hour)
 		if n := len(b.logged("level=WARN", "renewing the subscriptions")); n != 1 {
 			t.Errorf("said %d times, want once", n)
 		}
