@@ -25,7 +25,7 @@ func TestLinksOnlyWhatItNeeds(t *testing.T) {
 		"github.com/aws/aws-sdk-go-v2/aws/protocol/eventstream", "github.com/aws/smithy-go/logging",
 		"github.com/fxamacker/cbor/v2", "github.com/x448/float16", "github.com/prometheus/procfs", "golang.org/x/sys/unix",
 	}
-	for _, p := range strings.Fields(string(out)) {
+	for p := range strings.FieldsSeq(string(out)) {
 		if slices.Contains(forbidden, p) {
 			t.Errorf("links %s", p)
 		}

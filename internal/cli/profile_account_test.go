@@ -357,7 +357,7 @@ func TestProfileExamples(t *testing.T) {
 		if err != nil || c.Name() != name {
 			t.Fatal(name, err)
 		}
-		for _, line := range strings.Split(strings.TrimSpace(c.Example), "\n") {
+		for line := range strings.SplitSeq(strings.TrimSpace(c.Example), "\n") {
 			w := account(t, map[string]string{"all.json": names, "profiles/limits.json": limits, "rule.json": `{"securityProfileName": "Rule"}`})
 			succeed(t, w, "profile", "apply", "all.json", "--yes")
 			command, _, _ := strings.Cut(line, " > ")

@@ -31,8 +31,8 @@ func TestExamples(t *testing.T) {
 }
 
 func runExamples(t *testing.T, c *cobra.Command) {
-	lines := strings.Split(strings.TrimSpace(c.Example), "\n")
-	for _, line := range lines {
+	lines := strings.SplitSeq(strings.TrimSpace(c.Example), "\n")
+	for line := range lines {
 		w, known := exampleWorld(t, c.Name() != "cancel")
 		before, stdin := line, ""
 		if source, after, piped := strings.Cut(line, " | "); piped {
