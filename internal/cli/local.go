@@ -131,7 +131,9 @@ func (o *localOptions) run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return s.While(ctx, func(ctx context.Context) error {
+	return s.While(ctx, func(ctx context.Context) (err error) {
+		// No message of the core may reach a service that is closed.
+		defer func() { err = errors.Join(err, core.Close()) }()
 		if err := s.Attach(core, o.thing); err != nil {
 			return err
 		}
@@ -144,9 +146,7 @@ func (o *localOptions) run(ctx context.Context, out io.Writer) error {
 		if o.component != "" {
 			run = o.startChild
 		}
-		err := run(ctx, core, component, console)
-		// No message of the core may reach a service that is closed.
-		return errors.Join(err, core.Close())
+		return run(ctx, core, component, console)
 	})
 }
 
