@@ -8,8 +8,8 @@ import (
 )
 
 // The binary's size and attack surface are a promise: what it may not do it
-// does not even link. It installs nothing at a deployment (fault M of AWS's
-// component) and cannot.
+// does not even link. AWS's component installs packages from the network at a
+// deployment; this one cannot.
 func TestLinksOnlyWhatItNeeds(t *testing.T) {
 	const module = "github.com/device-defender/device-defender/"
 	out, err := exec.Command("go", "list", "-deps", ".").Output()
@@ -25,7 +25,7 @@ func TestLinksOnlyWhatItNeeds(t *testing.T) {
 		"github.com/aws/aws-sdk-go-v2/aws/protocol/eventstream", "github.com/aws/smithy-go/logging",
 		"github.com/fxamacker/cbor/v2", "github.com/x448/float16", "github.com/prometheus/procfs", "golang.org/x/sys/unix",
 	}
-	for _, p := range strings.Fields(string(out)) {
+	for p := range strings.FieldsSeq(string(out)) {
 		if slices.Contains(forbidden, p) {
 			t.Errorf("links %s", p)
 		}

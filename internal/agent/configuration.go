@@ -197,11 +197,8 @@ func (a *agent) wrong(ctx context.Context, proposed map[string]any) []string {
 		}
 	}
 	err, answered := within(ctx, lookPatience, func() error {
-		host, err := hostproc.Open(config.ProcPath)
-		if err != nil {
-			return err
-		}
-		return host.Close()
+		_, err := hostproc.Open(config.ProcPath)
+		return err
 	})
 	if !answered {
 		err = errors.New("it does not answer")

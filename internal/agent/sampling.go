@@ -65,7 +65,6 @@ func lookAt(paths []string) look {
 		if err != nil {
 			continue // said when the first sample fails
 		}
-		defer host.Close()
 		boot, bootErr := host.BootID()
 		uptime, uptimeErr := host.Clock()
 		return look{boot, uptime, bootErr == nil && uptimeErr == nil}
@@ -134,7 +133,6 @@ func (s *sample) read(path string, options metrics.Options, baseline *metrics.Ba
 	if err != nil {
 		return err
 	}
-	defer host.Close()
 	s.notice = host.Notice()
 	s.Sample = metrics.Collect(host, options, baseline, history)
 	if s.Metrics == nil && s.Custom == nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iot"
 
-	"github.com/device-defender/device-defender/internal/cloud/cloudtest"
+	"github.com/device-defender/device-defender/internal/defender/servicetest"
 )
 
 // anAlert is an alert as a workshop published it, as SNS puts it in a queue.
@@ -75,9 +75,9 @@ func TestAlertSetup(t *testing.T) {
 }
 
 // queryAPI serves SNS and IAM, where the SDK looks for them.
-func queryAPI(t *testing.T) *cloudtest.QueryAPI {
+func queryAPI(t *testing.T) *servicetest.QueryAPI {
 	t.Helper()
-	q := cloudtest.NewQueryAPI()
+	q := servicetest.NewQueryAPI()
 	server := httptest.NewServer(q)
 	t.Cleanup(server.Close)
 	t.Setenv("AWS_ENDPOINT_URL_SNS", server.URL)

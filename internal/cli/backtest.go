@@ -54,7 +54,7 @@ wrong command line.`,
   defenderctl backtest rule.json monday.ndjson tuesday.ndjson.gz --max-alarms-per-week 0.5 --output json
   defenderctl backtest profiles/ --reports recordings/ --group gateways=gateway-1,gateway-2 --fail-on-alarm`,
 		Args: cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd, args) },
+		RunE: o.run,
 	}
 	o.output = outputFlags(cmd)
 	flags := cmd.Flags()

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -18,7 +17,7 @@ import (
 	"github.com/device-defender/device-defender/internal/cloud"
 	"github.com/device-defender/device-defender/internal/defender/service"
 	"github.com/device-defender/device-defender/internal/demo"
-	"github.com/device-defender/device-defender/internal/web"
+	"github.com/device-defender/device-defender/internal/server"
 )
 
 // The story runs 60 times faster than real time: a report every 5 seconds is
@@ -137,60 +136,49 @@ func (o *demoOptions) run(ctx context.Context, out io.Writer) (err error) {
 		return err
 	}
 	defer st.alerts.Close()
-	s, err := service.Open(service.Options{
+	s, err := openServer(ctx, o.listen, service.Options{
 		Data: filepath.Join(folder, "data"), Webhook: st.alerts.URL(), MinReportInterval: demoInterval,
-		CloudEvents: true, Now: st.now, Log: st.log, Pages: web.Pages(st.log),
+		CloudEvents: true, Now: st.now, Log: st.log,
 	})
 	if err != nil {
 		return err
 	}
-	var wait sync.WaitGroup
-	var served error
-	defer func() {
-		cancel()
-		wait.Wait()
-		err = errors.Join(err, served)
-	}()
-	ready := make(chan string, 1)
-	wait.Go(func() {
-		defer cancel()
-		defer close(ready)
-		served = runService(ctx, s, o.listen, func(url string) { ready <- url })
-	})
-	url, ok := <-ready
-	if !ok {
-		return nil // served says why
-	}
-	st.url = url
-	if st.client, err = cloud.Connect(ctx, cloud.Options{EndpointURL: url}); err != nil {
+	st.url = s.URL()
+	return s.While(ctx, func(ctx context.Context) error { return o.show(ctx, st, s) })
+}
+
+// show tells the story, and leaves the page up.
+func (o *demoOptions) show(ctx context.Context, st *story, s *server.Server) (err error) {
+	if st.client, err = cloud.Connect(ctx, cloud.Options{EndpointURL: st.url}); err != nil {
 		return err
 	}
 	defer st.leave()
 	if err := st.gather(ctx, s); err != nil {
 		return err
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	var wait sync.WaitGroup
+	// The gateways end before they are closed.
+	defer func() { cancel(); wait.Wait() }()
 	for _, g := range st.gateways {
-		behind(g.Core, g.Thing, s)
 		wait.Go(func() {
 			if err := g.Run(ctx, st.log); err != nil {
 				st.log.Error("gateway ended", "thing", g.Thing, "error", err)
 			}
 		})
 	}
-	// The gateways end before they are closed.
-	defer func() { cancel(); wait.Wait() }()
 	if err := st.tell(ctx); err != nil || ctx.Err() != nil {
 		return err
 	}
 	if !o.noWait {
-		st.say("The page is at " + url + "/ until Ctrl-C.")
+		st.say("The page is at " + st.url + "/ until Ctrl-C.")
 		<-ctx.Done()
 	}
 	return nil
 }
 
 // gather makes the gateways and tells the service of them.
-func (st *story) gather(ctx context.Context, s *service.Service) error {
+func (st *story) gather(ctx context.Context, s *server.Server) error {
 	procRoots := map[string]string{}
 	var things []string
 	for i := range demoGateways {
@@ -218,7 +206,12 @@ func (st *story) gather(ctx context.Context, s *service.Service) error {
 	things = append(things, "this-host")
 	procRoots["this-host"] = hostProc
 	for _, thing := range things {
-		if err := s.Register(thing); err != nil {
+		g, err := demo.NewGateway(ctx, thing, procRoots[thing], demoInterval)
+		if err != nil {
+			return err
+		}
+		st.gateways = append(st.gateways, g)
+		if err := s.Attach(g.Core, thing); err != nil {
 			return err
 		}
 		if thing != "this-host" {
@@ -228,11 +221,6 @@ func (st *story) gather(ctx context.Context, s *service.Service) error {
 				return err
 			}
 		}
-		g, err := demo.NewGateway(ctx, thing, procRoots[thing], demoInterval)
-		if err != nil {
-			return err
-		}
-		st.gateways = append(st.gateways, g)
 	}
 	return nil
 }

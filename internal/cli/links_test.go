@@ -25,12 +25,12 @@ func TestLinksOfOthersAreNotFollowed(t *testing.T) {
 		}
 		return path
 	}
-	real := filepath.Join(root, "real")
-	if err := os.Mkdir(real, 0o700); err != nil {
+	folder := filepath.Join(root, "real")
+	if err := os.Mkdir(folder, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	const other = 65534
-	theirs := link("theirs", real, other)
+	theirs := link("theirs", folder, other)
 	ours := link("ours", "real", 0)
 	link("real/inner", "/nowhere", other)
 	toTheirs := link("chain", "theirs", 0)
@@ -38,7 +38,7 @@ func TestLinksOfOthersAreNotFollowed(t *testing.T) {
 	profile := filepath.Join(root, "p.json")
 	for path, refused := range map[string]bool{
 		theirs: true, filepath.Join(theirs, "new"): true, toTheirs: true, filepath.Join(ours, "inner"): true, filepath.Join(root, "loop"): true,
-		ours: false, filepath.Join(ours, "new", "file"): false, real: false, profile: false, "/dev/stdout": false,
+		ours: false, filepath.Join(ours, "new", "file"): false, folder: false, profile: false, "/dev/stdout": false,
 	} {
 		if err := checkLinks(path); (err != nil) != refused {
 			t.Errorf("%s: %v", path, err)
@@ -57,7 +57,7 @@ func TestLinksOfOthersAreNotFollowed(t *testing.T) {
 			t.Errorf("%q: %v", args, err)
 		}
 	}
-	if entries, _ := os.ReadDir(real); len(entries) != 1 {
+	if entries, _ := os.ReadDir(folder); len(entries) != 1 {
 		t.Errorf("something was written through the link: %v", entries)
 	}
 }

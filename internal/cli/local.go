@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -21,7 +20,6 @@ import (
 	"github.com/device-defender/device-defender/internal/defender/service"
 	"github.com/device-defender/device-defender/internal/greengrass"
 	"github.com/device-defender/device-defender/internal/greengrass/localcore"
-	"github.com/device-defender/device-defender/internal/web"
 	"github.com/device-defender/device-defender/recipes"
 )
 
@@ -126,43 +124,30 @@ func (o *localOptions) run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	log := console.logger("serve", slog.LevelWarn)
-	s, err := service.Open(service.Options{
+	s, err := openServer(ctx, o.listen, service.Options{
 		Data: filepath.Join(root, "defender"), Webhook: o.webhook, MinReportInterval: o.least(),
-		CloudEvents: true, Now: forwardClock(o.forward), Log: log, Pages: web.Pages(log),
+		CloudEvents: true, Now: forwardClock(o.forward), Log: console.logger("serve", slog.LevelWarn),
 	})
 	if err != nil {
 		return err
 	}
-	if err := s.Register(o.thing); err != nil {
-		return errors.Join(err, s.Close())
-	}
-	behind(core, o.thing, s)
-	if err := core.Listen(); err != nil {
-		return errors.Join(err, s.Close())
-	}
-	console.line("core", fmt.Sprintf("stand-in %v is up: thing %s, component %s; Ctrl-C ends it", nucleus, o.thing, component.Name()))
-
-	var wait sync.WaitGroup
-	var served error
-	// The service hears of the end of the core, which may be for long.
-	serving, endService := context.WithCancel(context.WithoutCancel(ctx))
-	defer endService()
-	wait.Go(func() {
-		defer cancel()
-		served = runService(serving, s, o.listen, func(url string) { console.line("serve", "listening on "+url) })
+	return s.While(ctx, func(ctx context.Context) (err error) {
+		// No message of the core may reach a service that is closed.
+		defer func() { err = errors.Join(err, core.Close()) }()
+		if err := s.Attach(core, o.thing); err != nil {
+			return err
+		}
+		if err := core.Listen(); err != nil {
+			return err
+		}
+		console.line("core", fmt.Sprintf("stand-in %v is up: thing %s, component %s; Ctrl-C ends it", nucleus, o.thing, component.Name()))
+		console.line("serve", "listening on "+s.URL())
+		run := o.runInside
+		if o.component != "" {
+			run = o.startChild
+		}
+		return run(ctx, core, component, console)
 	})
-	if o.component != "" {
-		err = o.startChild(ctx, core, component)
-	} else {
-		err = o.runInside(ctx, component, console)
-	}
-	cancel()
-	// No message of the core may reach a service that is closed.
-	err = errors.Join(err, core.Close())
-	endService()
-	wait.Wait()
-	return errors.Join(err, served)
 }
 
 // least is the least time between two reports, here.
@@ -183,7 +168,7 @@ func (o *localOptions) install(ctx context.Context, core *localcore.Core) (*loca
 }
 
 // runInside runs the agent in this process, through the core's real socket.
-func (o *localOptions) runInside(ctx context.Context, component *localcore.Component, console *console) error {
+func (o *localOptions) runInside(ctx context.Context, _ *localcore.Core, component *localcore.Component, console *console) error {
 	if err := os.MkdirAll(component.WorkDir(), 0o700); err != nil {
 		return err
 	}
@@ -201,7 +186,7 @@ func (o *localOptions) runInside(ctx context.Context, component *localcore.Compo
 }
 
 // startChild runs a device-defender binary as the core would.
-func (o *localOptions) startChild(ctx context.Context, core *localcore.Core, component *localcore.Component) error {
+func (o *localOptions) startChild(ctx context.Context, core *localcore.Core, component *localcore.Component, _ *console) error {
 	if o.interval < agent.MinSampleInterval {
 		component.Setenv(command.MinIntervalVariable, o.interval.String())
 	}

@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/device-defender/device-defender/internal/cloud"
-	"github.com/device-defender/device-defender/internal/cloud/cloudtest"
 	"github.com/device-defender/device-defender/internal/defender/profile"
+	"github.com/device-defender/device-defender/internal/defender/servicetest"
 )
 
 func TestMetricValues(t *testing.T) {
@@ -31,7 +31,7 @@ func TestMetricValues(t *testing.T) {
 	if err := json.Unmarshal([]byte(values("gateway-2", "aws:all-packets-in", "--since", "3h", "-o", "json")), &rows); err != nil || len(rows) != 18 || *rows[0].Value.Count != 10 {
 		t.Errorf("%+v, %v", rows, err)
 	}
-	if page := values("gateway-2", "aws:destination-ip-addresses", "--html", "-"); !strings.HasPrefix(page, "<!") || !strings.Contains(page, cloudtest.Unknown) {
+	if page := values("gateway-2", "aws:destination-ip-addresses", "--html", "-"); !strings.HasPrefix(page, "<!") || !strings.Contains(page, servicetest.Unknown) {
 		t.Errorf("%.200s", page)
 	}
 	// A metric that no profile retains has no values, which is said.

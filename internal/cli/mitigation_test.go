@@ -11,26 +11,26 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iot"
 
-	"github.com/device-defender/device-defender/internal/cloud/cloudtest"
+	"github.com/device-defender/device-defender/internal/defender/servicetest"
 )
 
 // quarantineFile is the example that ships.
 const quarantineFile = "../../artifacts/mitigation/quarantine-action.json"
 
 // alarmed is a world in which gateway-2 is in alarm, and whose service runs.
-func alarmed(t *testing.T) *cloudtest.World {
+func alarmed(t *testing.T) *servicetest.World {
 	t.Helper()
-	w := cloudtest.NewWorld(t, time.Now().Add(-30*time.Minute).Truncate(time.Minute))
+	w := servicetest.NewWorld(t, time.Now().Add(-30*time.Minute).Truncate(time.Minute))
 	w.Run()
 	w.Things("gateway-1", "gateway-2", "gateway-3")
-	w.Profile("DataExfiltrationCheck", cloudtest.PacketExfiltration(1))
+	w.Profile("DataExfiltrationCheck", servicetest.PacketExfiltration(1))
 	w.Report("gateway-1", 100)
 	w.Report("gateway-2", 2000)
 	w.Real()
 	return w
 }
 
-func groupsOf(t *testing.T, w *cloudtest.World, thing string) (groups []string) {
+func groupsOf(t *testing.T, w *servicetest.World, thing string) (groups []string) {
 	t.Helper()
 	out, err := w.IoT.ListThingGroupsForThing(t.Context(), &iot.ListThingGroupsForThingInput{ThingName: aws.String(thing)})
 	if err != nil {

@@ -16,12 +16,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/device-defender/device-defender/internal/cloud"
-	"github.com/device-defender/device-defender/internal/cloud/cloudtest"
 	"github.com/device-defender/device-defender/internal/defender/profile/profilefile"
+	"github.com/device-defender/device-defender/internal/defender/servicetest"
 )
 
 // account is a world without anything, and a folder of files to work in.
-func account(t *testing.T, files map[string]string) *cloudtest.World {
+func account(t *testing.T, files map[string]string) *servicetest.World {
 	t.Helper()
 	t.Chdir(t.TempDir())
 	for name, text := range files {
@@ -32,7 +32,7 @@ func account(t *testing.T, files map[string]string) *cloudtest.World {
 			t.Fatal(err)
 		}
 	}
-	return cloudtest.NewWorld(t, time.Date(2026, 11, 22, 6, 0, 0, 0, time.UTC))
+	return servicetest.NewWorld(t, time.Date(2026, 11, 22, 6, 0, 0, 0, time.UTC))
 }
 
 const limits = `[
@@ -293,7 +293,7 @@ func TestProfileExport(t *testing.T) {
 			t.Error(got)
 		}
 		// Into an account that has nothing.
-		other := cloudtest.NewWorld(t, w.Now())
+		other := servicetest.NewWorld(t, w.Now())
 		succeed(t, other, "profile", "apply", folder, "--yes")
 		if got := succeed(t, other, "profile", "export", "--format", format); got != document {
 			t.Error(cmp.Diff(document, got))
@@ -357,7 +357,7 @@ func TestProfileExamples(t *testing.T) {
 		if err != nil || c.Name() != name {
 			t.Fatal(name, err)
 		}
-		for _, line := range strings.Split(strings.TrimSpace(c.Example), "\n") {
+		for line := range strings.SplitSeq(strings.TrimSpace(c.Example), "\n") {
 			w := account(t, map[string]string{"all.json": names, "profiles/limits.json": limits, "rule.json": `{"securityProfileName": "Rule"}`})
 			succeed(t, w, "profile", "apply", "all.json", "--yes")
 			command, _, _ := strings.Cut(line, " > ")

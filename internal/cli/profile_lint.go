@@ -63,7 +63,7 @@ Exit codes: 0 nothing or warnings only, 1 errors (with --strict warnings too),
 			}
 			return nil
 		},
-		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd, args) },
+		RunE: o.run,
 	}
 	o.output = outputFlags(cmd)
 	flags := cmd.Flags()

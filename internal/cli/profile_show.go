@@ -91,8 +91,7 @@ func behaviorTable(ctx context.Context, client *cloud.Client, behaviors []profil
 	t := table{header: []string{"BEHAVIOR", "NORMAL", "ALARM AFTER", "CLEAR AFTER", "ALERTS"}, right: []int{2, 3}, empty: "no behavior: metrics are only retained"}
 	for _, b := range behaviors {
 		metric, err := client.Metric(ctx, b.Metric)
-		var unknown *cloud.UnknownMetricError
-		if errors.As(err, &unknown) {
+		if _, ok := errors.AsType[*cloud.UnknownMetricError](err); ok {
 			metric, err = explore.KnownMetric(b.Metric), nil
 		}
 		if err != nil {

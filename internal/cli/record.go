@@ -169,7 +169,6 @@ func (o *recordOptions) recordHost(cmd *cobra.Command, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer host.Close()
 	remarks := cmd.ErrOrStderr()
 	if n := host.Notice(); n != "" {
 		fmt.Fprintln(remarks, n)

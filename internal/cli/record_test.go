@@ -15,7 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iot/types"
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/device-defender/device-defender/internal/cloud/cloudtest"
+	"github.com/device-defender/device-defender/internal/defender/servicetest"
 )
 
 // recordedLine is a line of a recording, as it's documented.
@@ -86,9 +86,9 @@ func TestRecordAndBacktestExamples(t *testing.T) {
 	}
 
 	// What the service has kept of a fleet.
-	w := cloudtest.NewWorld(t, time.Now().Add(-95*time.Minute).Truncate(time.Minute))
+	w := servicetest.NewWorld(t, time.Now().Add(-95*time.Minute).Truncate(time.Minute))
 	w.Things("gateway-1", "gateway-2")
-	w.Profile("DataExfiltrationCheck", cloudtest.PacketExfiltration(1))
+	w.Profile("DataExfiltrationCheck", servicetest.PacketExfiltration(1))
 	w.Exfiltrate()
 	w.Real()
 	succeed(t, w, example("record", 1)...)
@@ -258,7 +258,7 @@ func TestBar(t *testing.T) {
 // plots say it too.
 func TestCutLists(t *testing.T) {
 	t.Chdir(t.TempDir())
-	w := cloudtest.NewWorld(t, time.Now().Add(-65*time.Minute).Truncate(time.Minute))
+	w := servicetest.NewWorld(t, time.Now().Add(-65*time.Minute).Truncate(time.Minute))
 	w.Things("gateway-1")
 	w.Profile("Destinations", types.Behavior{Name: new("Known"), Metric: new("aws:destination-ip-addresses"), Criteria: &types.BehaviorCriteria{
 		ComparisonOperator: types.ComparisonOperatorInCidrSet, Value: &types.MetricValue{Cidrs: []string{"127.0.0.0/8", "198.51.100.0/24"}},
@@ -267,11 +267,11 @@ func TestCutLists(t *testing.T) {
 		w.Pass(5 * time.Minute)
 		w.ReportCut("gateway-1", 300, total, addresses...)
 	}
-	report(1, cloudtest.Broker)
-	report(2, cloudtest.Broker, cloudtest.Unknown)
+	report(1, servicetest.Broker)
+	report(2, servicetest.Broker, servicetest.Unknown)
 	report(1240, "127.0.0.1", "127.0.0.2")
 	report(1240, "127.0.0.3", "127.0.0.4")
-	report(1, cloudtest.Broker)
+	report(1, servicetest.Broker)
 	report(1240, "127.0.0.5", "127.0.0.6")
 	w.Real()
 	rows := violations(t, w, "--since", "3h")

@@ -26,8 +26,7 @@ func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 	if err == nil {
 		return 0
 	}
-	var code exitCode
-	if errors.As(err, &code) {
+	if code, ok := errors.AsType[exitCode](err); ok {
 		return int(code)
 	}
 	// An error can quote a file or the answer of a service.
@@ -70,7 +69,7 @@ type usageError struct{ error }
 func (e usageError) Unwrap() error { return e.error }
 
 func isUsage(err error) bool {
-	_, ok := err.(usageError)
+	_, ok := errors.AsType[usageError](err)
 	return ok
 }
 

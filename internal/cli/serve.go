@@ -5,17 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
-	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/device-defender/device-defender/internal/defender/service"
-	"github.com/device-defender/device-defender/internal/web"
+	"github.com/device-defender/device-defender/internal/server"
 )
 
 // defaultListen is where the service is unless told otherwise.
@@ -111,18 +109,16 @@ func (o *serveOptions) run(ctx context.Context, console *console) error {
 	if err := checkLinks(filepath.Join(o.data, "defender.db")); err != nil {
 		return fmt.Errorf("--data: %w", err)
 	}
-	log := console.logger("serve", slog.LevelInfo)
-	s, err := service.Open(service.Options{
+	s, err := openServer(ctx, o.listen, service.Options{
 		Data: o.data, Webhook: o.webhook, MinReportInterval: o.interval, Throttle: o.throttle, AcceptClock: o.clock,
 		MaxUnregistered: o.unregistered.things, MaxUnregisteredBytes: o.unregistered.megabytes << 20,
-		Log: log, Pages: web.Pages(log),
+		Log: console.logger("serve", slog.LevelInfo),
 	})
 	if err != nil {
 		return err
 	}
-	return runService(ctx, s, o.listen, func(url string) {
-		console.line("serve", "listening on "+url+", state in "+o.data+"; Ctrl-C ends it")
-	})
+	console.line("serve", "listening on "+s.URL()+", state in "+o.data+"; Ctrl-C ends it")
+	return s.Run(ctx)
 }
 
 // stateFolder is where the XDG Base Directory Specification puts state.
@@ -137,30 +133,14 @@ func stateFolder() (string, error) {
 	return filepath.Join(home, ".local", "state", "defenderctl"), nil
 }
 
-// runService serves until ctx ends, then closes the service. It calls ready
-// with the URL once it listens.
-func runService(ctx context.Context, s *service.Service, listen string, ready func(url string)) (err error) {
-	defer func() { err = errors.Join(err, s.Close()) }()
-	listener, err := service.Listen(ctx, listen)
+// openServer opens a server at the address of --listen.
+func openServer(ctx context.Context, listen string, o service.Options) (*server.Server, error) {
+	s, err := server.Open(o)
 	if err != nil {
-		return fmt.Errorf("--listen: %w", err)
+		return nil, err
 	}
-	ready(serviceURL(listener))
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	var wait sync.WaitGroup
-	errs := make([]error, 2)
-	for i, part := range []func() error{
-		func() error { return s.Run(ctx) },
-		func() error { return s.Serve(ctx, listener) },
-	} {
-		wait.Go(func() {
-			defer cancel() // one does not go on without the other
-			errs[i] = part()
-		})
+	if err := s.Listen(ctx, listen); err != nil {
+		return nil, errors.Join(fmt.Errorf("--listen: %w", err), s.Close())
 	}
-	wait.Wait()
-	return errors.Join(errs...)
+	return s, nil
 }
-
-func serviceURL(l net.Listener) string { return "http://" + l.Addr().String() }

@@ -38,7 +38,7 @@ func (st *story) profiles(ctx context.Context) error {
 	st.chapter("What is normal")
 	st.say("The widely copied profile against data exfiltration says what is NOT normal. Lint sees it:")
 	// Lint finds warnings; the exit code is the answer, not a failure.
-	st.run(ctx, "profile", "lint", st.file(demo.TutorialProfile))
+	_ = st.run(ctx, "profile", "lint", st.file(demo.TutorialProfile))
 	st.say("Corrected, and with a count, because a few gateways make no percentile:")
 	return st.run(ctx, "profile", "apply", "--yes", st.file(demo.CorrectedProfile))
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iot/types"
 	"github.com/spf13/cobra"
 
-	"github.com/device-defender/device-defender/internal/cloud/cloudtest"
+	"github.com/device-defender/device-defender/internal/defender/servicetest"
 )
 
 // TestExamples runs each example in the help of these commands, in a world
@@ -31,8 +31,8 @@ func TestExamples(t *testing.T) {
 }
 
 func runExamples(t *testing.T, c *cobra.Command) {
-	lines := strings.Split(strings.TrimSpace(c.Example), "\n")
-	for _, line := range lines {
+	lines := strings.SplitSeq(strings.TrimSpace(c.Example), "\n")
+	for line := range lines {
 		w, known := exampleWorld(t, c.Name() != "cancel")
 		before, stdin := line, ""
 		if source, after, piped := strings.Cut(line, " | "); piped {
@@ -69,7 +69,7 @@ func runExamples(t *testing.T, c *cobra.Command) {
 
 // exampleWorld has what examples name; of ids, it says which stand for them.
 // The working folder has the files. Tasks are carried out if it runs.
-func exampleWorld(t *testing.T, runs bool) (*cloudtest.World, *strings.Replacer) {
+func exampleWorld(t *testing.T, runs bool) (*servicetest.World, *strings.Replacer) {
 	t.Helper()
 	action, err := os.ReadFile(filepath.Join(repository, "artifacts/mitigation/quarantine-action.json"))
 	if err != nil {
@@ -90,12 +90,12 @@ func exampleWorld(t *testing.T, runs bool) (*cloudtest.World, *strings.Replacer)
 	q.Topics["arn:aws:sns:us-east-1:123456789012:security"] = map[string]string{}
 	q.Roles["alerts"] = `{"Statement":{"Effect":"Allow","Principal":{"Service":"iot.amazonaws.com"},"Action":"sts:AssumeRole"}}`
 
-	w := cloudtest.NewWorld(t, time.Now().Add(-30*time.Minute).Truncate(time.Minute))
+	w := servicetest.NewWorld(t, time.Now().Add(-30*time.Minute).Truncate(time.Minute))
 	if runs {
 		w.Run()
 	}
 	w.Things("gateway-2", "gateway-3")
-	w.Profile("DataExfiltrationCheck", cloudtest.PacketExfiltration(1))
+	w.Profile("DataExfiltrationCheck", servicetest.PacketExfiltration(1))
 	ports := types.Behavior{Name: aws.String("ForbiddenTcpPorts"), Metric: aws.String("aws:listening-tcp-ports"), Criteria: &types.BehaviorCriteria{
 		ComparisonOperator: types.ComparisonOperatorNotInPortSet, Value: &types.MetricValue{Ports: []int32{22}},
 	}}

@@ -73,8 +73,7 @@ func (p *pageFlags) save(content []byte) (string, error) {
 // no file, as /dev/stdout, is written to.
 func replaceFile(name string, content []byte) error {
 	failed := func(err error) error {
-		var path *os.PathError
-		if errors.As(err, &path) {
+		if path, ok := errors.AsType[*os.PathError](err); ok {
 			err = path.Err // the path is one that nobody has named
 		}
 		return fmt.Errorf("writing %s: %w", name, err)

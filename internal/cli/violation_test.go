@@ -15,17 +15,17 @@ import (
 	"time"
 
 	"github.com/device-defender/device-defender/internal/cloud"
-	"github.com/device-defender/device-defender/internal/cloud/cloudtest"
 	"github.com/device-defender/device-defender/internal/defender/profile"
+	"github.com/device-defender/device-defender/internal/defender/servicetest"
 )
 
 // exfiltrated is a world in which gateway-2 moved data out an hour ago, for 15
 // minutes; its clock shows the real time.
-func exfiltrated(t *testing.T) *cloudtest.World {
+func exfiltrated(t *testing.T) *servicetest.World {
 	t.Helper()
-	w := cloudtest.NewWorld(t, time.Now().Add(-2*time.Hour).Truncate(time.Minute))
+	w := servicetest.NewWorld(t, time.Now().Add(-2*time.Hour).Truncate(time.Minute))
 	w.Things("gateway-1", "gateway-2", "gateway-3")
-	w.Profile("DataExfiltrationCheck", cloudtest.PacketExfiltration(1))
+	w.Profile("DataExfiltrationCheck", servicetest.PacketExfiltration(1))
 	w.Exfiltrate()
 	w.Real()
 	return w
@@ -40,7 +40,7 @@ func invoke(t *testing.T, stdin string, args ...string) (stdout, stderr string, 
 }
 
 // succeed runs a command on the world that has to succeed.
-func succeed(t *testing.T, w *cloudtest.World, args ...string) (stdout string) {
+func succeed(t *testing.T, w *servicetest.World, args ...string) (stdout string) {
 	t.Helper()
 	stdout, stderr, code := invoke(t, "", append(args, "--endpoint-url", w.URL)...)
 	if code != 0 {
@@ -50,7 +50,7 @@ func succeed(t *testing.T, w *cloudtest.World, args ...string) (stdout string) {
 }
 
 // violations returns the rows of violation list as JSON.
-func violations(t *testing.T, w *cloudtest.World, args ...string) []violationRow {
+func violations(t *testing.T, w *servicetest.World, args ...string) []violationRow {
 	t.Helper()
 	var rows []violationRow
 	text := succeed(t, w, append([]string{"violation", "list", "--output", "json"}, args...)...)
@@ -96,9 +96,9 @@ func TestViolationList(t *testing.T) {
 }
 
 func TestViolationListActive(t *testing.T) {
-	w := cloudtest.NewWorld(t, time.Now().Add(-time.Hour))
+	w := servicetest.NewWorld(t, time.Now().Add(-time.Hour))
 	w.Things("gateway-2")
-	w.Profile("DataExfiltrationCheck", cloudtest.PacketExfiltration(1))
+	w.Profile("DataExfiltrationCheck", servicetest.PacketExfiltration(1))
 	w.Report("gateway-2", 2000)
 	w.Pass(5 * time.Minute)
 	w.Report("gateway-2", 3000)
@@ -131,13 +131,13 @@ func TestViolationShow(t *testing.T) {
 	if d.ViolationID != id || len(d.Events) != 2 || len(d.Metrics) != 3 || len(d.Metrics[0].Values) != 18 || !d.Ended.Equal(w.At(80)) {
 		t.Errorf("%+v", d)
 	}
-	if set := d.Metrics[1]; set.Metric != "aws:destination-ip-addresses" || !slices.Equal(set.New, []string{cloudtest.Unknown}) || !set.NewSince.Equal(w.At(60)) {
+	if set := d.Metrics[1]; set.Metric != "aws:destination-ip-addresses" || !slices.Equal(set.New, []string{servicetest.Unknown}) || !set.NewSince.Equal(w.At(60)) {
 		t.Errorf("%+v", set)
 	}
 	page := filepath.Join(t.TempDir(), "violation.html")
 	succeed(t, w, "violation", "show", id, "--html", page)
 	data, err := os.ReadFile(page)
-	if err != nil || !bytes.HasPrefix(data, []byte("<!")) || !bytes.Contains(data, []byte(cloudtest.Unknown)) {
+	if err != nil || !bytes.HasPrefix(data, []byte("<!")) || !bytes.Contains(data, []byte(servicetest.Unknown)) {
 		t.Errorf("%.200s, %v", data, err)
 	}
 	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(page), ".*")); len(left) > 0 {

@@ -152,8 +152,7 @@ func unwrap(document []byte, depth int) ([]Alert, error) {
 func decodeAlert(document []byte) (Alert, error) {
 	var m alertMessage
 	if err := json.Unmarshal(document, &m); err != nil {
-		var mismatch *json.UnmarshalTypeError
-		if errors.As(err, &mismatch) {
+		if mismatch, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 			return Alert{}, fmt.Errorf("%w: %s is a %s", ErrNoAlert, mismatch.Field, mismatch.Value)
 		}
 		return Alert{}, fmt.Errorf("%w: %w", ErrNoAlert, err)

@@ -16,11 +16,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/device-defender/device-defender/internal/cloud/cloudtest"
+	"github.com/device-defender/device-defender/internal/defender/servicetest"
 )
 
 // planWith plans as PlanAlerts does, with the real SDK talking to the query API.
-func planWith(t *testing.T, w *world, q *cloudtest.QueryAPI, o AlertOptions) (*Setup, error) {
+func planWith(t *testing.T, w *world, q *servicetest.QueryAPI, o AlertOptions) (*Setup, error) {
 	t.Helper()
 	server := httptest.NewServer(q)
 	t.Cleanup(server.Close)
@@ -44,8 +44,8 @@ func whats(s *Setup) (steps []string) {
 
 func TestAlertSetup(t *testing.T) {
 	w := newWorld(t)
-	w.Profile("DataExfiltrationCheck", cloudtest.PacketExfiltration(1))
-	q := cloudtest.NewQueryAPI()
+	w.Profile("DataExfiltrationCheck", servicetest.PacketExfiltration(1))
+	q := servicetest.NewQueryAPI()
 	options := AlertOptions{Topic: "security", Profiles: []string{"DataExfiltrationCheck"}}
 	plan, err := planWith(t, w, q, options)
 	if err != nil {
@@ -98,10 +98,10 @@ func TestAlertSetup(t *testing.T) {
 
 func TestAlertSetupRefuses(t *testing.T) {
 	w := newWorld(t)
-	w.Profile("P", cloudtest.PacketExfiltration(1))
+	w.Profile("P", servicetest.PacketExfiltration(1))
 	const topic = "arn:aws:sns:us-east-1:123456789012:t"
 	foreign := `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"Service":"lambda.amazonaws.com"},"Action":"sts:AssumeRole"}}`
-	q := cloudtest.NewQueryAPI()
+	q := servicetest.NewQueryAPI()
 	q.Topics = map[string]map[string]string{topic: {"SubscriptionsConfirmed": "1", "KmsMasterKeyId": "alias/alerts"}}
 	q.Roles = map[string]string{"foreign": foreign, "ours": alertTrust("us-east-1", "123456789012")}
 	tests := []struct {
@@ -130,7 +130,7 @@ func TestAlertSetupRefuses(t *testing.T) {
 // A service without topics and roles: only the profile is set.
 func TestAlertSetupUnchecked(t *testing.T) {
 	w := newWorld(t)
-	w.Profile("P", cloudtest.PacketExfiltration(1))
+	w.Profile("P", servicetest.PacketExfiltration(1))
 	plan, err := w.client.PlanAlerts(t.Context(), AlertOptions{
 		Topic: "arn:aws:sns:us-east-1:123456789012:t", Role: "arn:aws:iam::123456789012:role/r", Profiles: []string{"P"}, Unchecked: true,
 	})

@@ -5,13 +5,13 @@ import (
 	"time"
 
 	"github.com/device-defender/device-defender/internal/cloud"
-	"github.com/device-defender/device-defender/internal/cloud/cloudtest"
+	"github.com/device-defender/device-defender/internal/defender/servicetest"
 )
 
 // A service that began in the past is asked for its own "last hour".
 func TestNowIsTheServicesTime(t *testing.T) {
 	begin := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
-	w := cloudtest.NewWorld(t, begin)
+	w := servicetest.NewWorld(t, begin)
 	got := cloud.Options{EndpointURL: w.URL}.Now(t.Context())
 	if d := got.Sub(begin); d < 0 || d > 2*time.Second {
 		t.Errorf("now is %v, want the service's %v", got, begin)

@@ -23,8 +23,7 @@ func (c *Client) failed(what string, err error) error {
 	if c.Local && errors.Is(err, syscall.ECONNREFUSED) {
 		return fmt.Errorf("%s: nothing answers at %s: is 'defenderctl serve' running?", what, c.endpoint)
 	}
-	var operation *smithy.OperationError
-	if errors.As(err, &operation) {
+	if operation, ok := errors.AsType[*smithy.OperationError](err); ok {
 		err = explain(strings.ToLower(operation.Service())+":"+operation.Operation(), err)
 	}
 	return fmt.Errorf("%s: %w", what, err)

@@ -75,8 +75,7 @@ func (c *Client) Metric(ctx context.Context, name string) (profile.Metric, error
 		return profile.Metric{}, &UnknownMetricError{Name: name}
 	}
 	out, err := c.IoT.DescribeCustomMetric(ctx, &iot.DescribeCustomMetricInput{MetricName: aws.String(name)})
-	var notFound *types.ResourceNotFoundException
-	if errors.As(err, &notFound) {
+	if _, ok := errors.AsType[*types.ResourceNotFoundException](err); ok {
 		return profile.Metric{}, &UnknownMetricError{Name: name}
 	}
 	if err != nil {

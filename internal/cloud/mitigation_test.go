@@ -11,8 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iot"
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/device-defender/device-defender/internal/cloud/cloudtest"
 	"github.com/device-defender/device-defender/internal/defender/profile"
+	"github.com/device-defender/device-defender/internal/defender/servicetest"
 )
 
 const mitigationRole = "arn:aws:iam::123456789012:role/device-defender-mitigation"
@@ -120,7 +120,7 @@ func TestQuarantine(t *testing.T) {
 	w := newWorld(t)
 	w.Run()
 	w.Things("gateway-1", "gateway-2")
-	w.Profile("DataExfiltrationCheck", cloudtest.PacketExfiltration(1))
+	w.Profile("DataExfiltrationCheck", servicetest.PacketExfiltration(1))
 	w.applied(addTo("Quarantine", "quarantine"))
 	w.Pass(5 * time.Minute)
 	w.Report("gateway-1", 10)
@@ -165,7 +165,7 @@ func TestQuarantineThatFails(t *testing.T) {
 	w := newWorld(t)
 	w.Run()
 	w.Things("gateway-2")
-	w.Profile("P", cloudtest.PacketExfiltration(1))
+	w.Profile("P", servicetest.PacketExfiltration(1))
 	w.applied(addTo("Quarantine", "quarantine"))
 	if _, err := w.IoT.DeleteThingGroup(t.Context(), &iot.DeleteThingGroupInput{ThingGroupName: aws.String("quarantine")}); err != nil {
 		t.Fatal(err)
@@ -187,7 +187,7 @@ func TestQuarantineThatFails(t *testing.T) {
 func TestCancelMitigation(t *testing.T) {
 	w := newWorld(t) // its service does not run: tasks stay in progress
 	w.Things("gateway-2")
-	w.Profile("P", cloudtest.PacketExfiltration(1))
+	w.Profile("P", servicetest.PacketExfiltration(1))
 	w.applied(addTo("Quarantine", "quarantine"))
 	w.Pass(5 * time.Minute)
 	w.Report("gateway-2", 2000)

@@ -291,14 +291,14 @@ func valueChanges(have, want []string) []profilefile.Change {
 }
 
 // appendChange appends what happened to a value in JSON; "" is absent.
-func appendChange(changes []profilefile.Change, path, old, new string) []profilefile.Change {
-	change := profilefile.Change{Path: path, Old: old, New: new, Kind: profilefile.Changed}
+func appendChange(changes []profilefile.Change, path, before, after string) []profilefile.Change {
+	change := profilefile.Change{Path: path, Old: before, New: after, Kind: profilefile.Changed}
 	switch {
-	case old == new:
+	case before == after:
 		return changes
-	case old == "":
+	case before == "":
 		change.Kind = profilefile.Added
-	case new == "":
+	case after == "":
 		change.Kind = profilefile.Removed
 	}
 	return append(changes, change)

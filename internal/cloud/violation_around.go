@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/iot/types"
@@ -41,8 +42,7 @@ func (c *Client) Around(ctx context.Context, v *Violation, now time.Time) (*Surr
 	s := &Surroundings{Violation: v}
 	var err error
 	if s.Metric, err = c.Metric(ctx, v.Behavior.Metric); err != nil {
-		var unknown *UnknownMetricError
-		if !errors.As(err, &unknown) {
+		if _, ok := errors.AsType[*UnknownMetricError](err); !ok {
 			return nil, err
 		}
 		s.Metric = profile.Metric{Name: v.Behavior.Metric, Title: v.Behavior.Metric}
@@ -131,8 +131,7 @@ func (c *Client) readContext(ctx context.Context, s *Surroundings) error {
 		}
 		read[w] = true
 		metric, err := c.Metric(ctx, w.Name)
-		var unknown *UnknownMetricError
-		if errors.As(err, &unknown) {
+		if _, ok := errors.AsType[*UnknownMetricError](err); ok {
 			continue
 		}
 		if err != nil {
@@ -170,7 +169,7 @@ func (c *Client) contextMetrics(ctx context.Context, s *Surroundings) ([]profile
 			}
 		}
 	}
-	wanted := append(retained, used...)
+	wanted := slices.Concat(retained, used)
 	for _, m := range counters {
 		wanted = append(wanted, profile.MetricRef{Name: m})
 	}

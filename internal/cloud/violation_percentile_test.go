@@ -11,14 +11,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iot/types"
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/device-defender/device-defender/internal/cloud/cloudtest"
 	"github.com/device-defender/device-defender/internal/defender/profile"
+	"github.com/device-defender/device-defender/internal/defender/servicetest"
 )
 
 // A fleet of twelve of which one is in alarm by a percentile.
 func TestEstimatePercentile(t *testing.T) {
 	w := newWorld(t)
-	b := cloudtest.PacketExfiltration(1)
+	b := servicetest.PacketExfiltration(1)
 	b.Criteria.Value, b.Criteria.StatisticalThreshold = nil, &types.StatisticalThreshold{Statistic: aws.String("p99.99")}
 	w.Profile("P", b)
 	var names []string

@@ -13,20 +13,20 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iot/types"
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/device-defender/device-defender/internal/cloud/cloudtest"
 	"github.com/device-defender/device-defender/internal/defender/profile"
+	"github.com/device-defender/device-defender/internal/defender/servicetest"
 )
 
 // world is a world with a client of it.
 type world struct {
-	*cloudtest.World
+	*servicetest.World
 	t      *testing.T
 	client *Client
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{World: cloudtest.NewWorld(t, time.Date(2026, 11, 22, 6, 0, 0, 0, time.UTC)), t: t}
+	w := &world{World: servicetest.NewWorld(t, time.Date(2026, 11, 22, 6, 0, 0, 0, time.UTC)), t: t}
 	var err error
 	if w.client, err = Connect(t.Context(), Options{EndpointURL: w.URL}); err != nil {
 		t.Fatal(err)
@@ -46,7 +46,7 @@ func (w *world) active() []Violation {
 func TestViolationFromStartToEnd(t *testing.T) {
 	w := newWorld(t)
 	w.Things("gateway-1", "gateway-2")
-	w.Profile("DataExfiltrationCheck", cloudtest.PacketExfiltration(1))
+	w.Profile("DataExfiltrationCheck", servicetest.PacketExfiltration(1))
 	w.Exfiltrate()
 	if active := w.active(); len(active) != 0 {
 		t.Errorf("active: %+v", active)
@@ -80,7 +80,7 @@ func TestViolationFromStartToEnd(t *testing.T) {
 func TestActiveViolation(t *testing.T) {
 	w := newWorld(t)
 	w.Things("gateway-1", "gateway-2")
-	w.Profile("DataExfiltrationCheck", cloudtest.PacketExfiltration(1))
+	w.Profile("DataExfiltrationCheck", servicetest.PacketExfiltration(1))
 	for _, packets := range []int{10, 2000, 3000} {
 		w.Pass(5 * time.Minute)
 		w.Report("gateway-2", packets)
@@ -109,7 +109,7 @@ func TestFindViolation(t *testing.T) {
 		names = append(names, fmt.Sprintf("thing-%d", i))
 	}
 	w.Things(names...)
-	w.Profile("P", cloudtest.PacketExfiltration(1))
+	w.Profile("P", servicetest.PacketExfiltration(1))
 	w.Pass(5 * time.Minute)
 	for _, thing := range names {
 		w.Report(thing, 2000)
@@ -141,7 +141,7 @@ func TestFindViolation(t *testing.T) {
 func TestMark(t *testing.T) {
 	w := newWorld(t)
 	w.Things("gateway-1", "gateway-2")
-	w.Profile("DataExfiltrationCheck", cloudtest.PacketExfiltration(1))
+	w.Profile("DataExfiltrationCheck", servicetest.PacketExfiltration(1))
 	w.Exfiltrate()
 	find := func() *Violation {
 		t.Helper()
@@ -181,7 +181,7 @@ func TestMark(t *testing.T) {
 func TestAround(t *testing.T) {
 	w := newWorld(t)
 	w.Things("gateway-1", "gateway-2")
-	w.Profile("DataExfiltrationCheck", cloudtest.PacketExfiltration(1))
+	w.Profile("DataExfiltrationCheck", servicetest.PacketExfiltration(1))
 	w.Exfiltrate()
 	all, err := w.client.Violations(t.Context(), ViolationFilter{}, w.At(0), w.Now())
 	if err != nil || len(all) != 1 {
@@ -217,7 +217,7 @@ func TestAround(t *testing.T) {
 func TestAroundWhatIsGone(t *testing.T) {
 	w := newWorld(t)
 	w.Things("gateway-1", "gateway-2")
-	w.Profile("DataExfiltrationCheck", cloudtest.PacketExfiltration(3))
+	w.Profile("DataExfiltrationCheck", servicetest.PacketExfiltration(3))
 	w.Exfiltrate()
 	all, err := w.client.Violations(t.Context(), ViolationFilter{}, w.At(0), w.Now())
 	if err != nil || len(all) != 1 {
@@ -250,7 +250,7 @@ func TestAroundWhatIsGone(t *testing.T) {
 func TestMetricValues(t *testing.T) {
 	w := newWorld(t)
 	w.Things("gateway-1", "gateway-2")
-	w.Profile("DataExfiltrationCheck", cloudtest.PacketExfiltration(1))
+	w.Profile("DataExfiltrationCheck", servicetest.PacketExfiltration(1))
 	w.Exfiltrate()
 	metric, err := w.client.Metric(t.Context(), "aws:destination-ip-addresses")
 	if err != nil {
@@ -261,8 +261,8 @@ func TestMetricValues(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []TimedValue{
-		{Time: w.At(60), Value: profile.Value{CIDRs: []string{cloudtest.Broker, cloudtest.Unknown}}},
-		{Time: w.At(65), Value: profile.Value{CIDRs: []string{cloudtest.Broker, cloudtest.Unknown}}},
+		{Time: w.At(60), Value: profile.Value{CIDRs: []string{servicetest.Broker, servicetest.Unknown}}},
+		{Time: w.At(65), Value: profile.Value{CIDRs: []string{servicetest.Broker, servicetest.Unknown}}},
 	}
 	if diff := cmp.Diff(want, values.Values); diff != "" {
 		t.Error(diff)
@@ -288,10 +288,10 @@ func TestMetricValues(t *testing.T) {
 func TestMetricValuesOfSeveralPages(t *testing.T) {
 	w := newWorld(t)
 	w.Things("gateway-1")
-	w.Profile("P", cloudtest.PacketExfiltration(1))
+	w.Profile("P", servicetest.PacketExfiltration(1))
 	for n := range 300 {
 		w.Pass(5 * time.Minute)
-		w.ReportCut("gateway-1", n, 1+n%2, cloudtest.Broker)
+		w.ReportCut("gateway-1", n, 1+n%2, servicetest.Broker)
 	}
 	metric, _ := profile.FindMetric("aws:all-packets-out")
 	values, err := w.client.MetricValues(t.Context(), "gateway-1", metric, nil, w.At(0), w.Now())

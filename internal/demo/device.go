@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -69,7 +70,7 @@ func (d *Device) start(command Command, network string, attributes *syscall.SysP
 	if err != nil {
 		return err
 	}
-	d.process = exec.Command(self, append(command[:len(command):len(command)], network)...)
+	d.process = exec.Command(self, append(slices.Clip(command), network)...)
 	d.process.SysProcAttr = attributes
 	if d.request, err = d.process.StdinPipe(); err != nil {
 		return err

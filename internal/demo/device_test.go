@@ -52,7 +52,6 @@ func see(t *testing.T, d *Device) view {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer host.Close()
 	counters, err := host.Counters()
 	if err != nil {
 		t.Fatal(err)

@@ -144,7 +144,7 @@ func (d *traffic) listen(address netip.Addr, port string) (string, error) {
 			}
 			d.wait.Go(func() {
 				defer context.AfterFunc(d.ctx, func() { connection.Close() })()
-				io.Copy(io.Discard, connection)
+				_, _ = io.Copy(io.Discard, connection)
 				connection.Close()
 			})
 		}

@@ -2,6 +2,7 @@ package greengrass
 
 import (
 	"context"
+	"maps"
 	"net"
 	"path/filepath"
 	"testing"
@@ -34,9 +35,7 @@ func TestReadEnvironment(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			env := make(map[string]string)
-			for k, v := range full {
-				env[k] = v
-			}
+			maps.Copy(env, full)
 			for _, k := range test.without {
 				env[k] = "" // nucleus lite sets what it does not know to nothing
 			}

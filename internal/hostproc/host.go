@@ -15,8 +15,8 @@ import (
 // but not its network.
 const ownProc = procfs.DefaultMountPoint
 
-// Host is a host seen through its proc file system. It is safe for concurrent
-// use until it is closed.
+// Host is a host seen through its proc file system. Nothing is kept open between
+// reads. It is safe for concurrent use.
 type Host struct {
 	root   string
 	netDir string
@@ -49,10 +49,6 @@ func Open(root string) (*Host, error) {
 	}
 	return h, nil
 }
-
-// Close ends the use of the host. Nothing is kept open between reads, so that
-// there is nothing to release at present.
-func (h *Host) Close() error { return nil }
 
 // Root is the folder where the proc file system is mounted.
 func (h *Host) Root() string { return h.root }

@@ -28,7 +28,6 @@ func viewOf(root string) view {
 	if err != nil {
 		return view{Err: err.Error()}
 	}
-	defer h.Close()
 	tcp, err := sockets(h.TCP)
 	if err != nil {
 		return view{Err: err.Error()}
@@ -273,7 +272,6 @@ func TestInterfaceDeleted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer h.Close()
 
 	before := counters(t, h)
 	s.SendDatagrams(t)

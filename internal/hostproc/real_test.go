@@ -83,7 +83,6 @@ func TestRealMachine(t *testing.T) {
 	if err != nil {
 		t.Skip(err)
 	}
-	defer h.Close()
 	for _, fact := range facts {
 		if _, err := fact.read(h); err != nil {
 			t.Error(err)

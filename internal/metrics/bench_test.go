@@ -33,15 +33,14 @@ func BenchmarkCollect(b *testing.B) {
 	}
 }
 
-// Eight times the sockets cost eight times as much, not 64 times as in AWS's
-// component (fault L).
+// Eight times the sockets cost eight times as much. In AWS's component they cost
+// 64 times as much.
 func TestCostIsLinear(t *testing.T) {
 	allocations := func(rows int) float64 {
 		host, err := hostproc.Open(busyTree(t, rows))
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer host.Close()
 		return testing.AllocsPerRun(1, func() { Collect(host, options(), nil, nil) })
 	}
 	few, many := allocations(2_000), allocations(16_000)

@@ -37,7 +37,6 @@ func collect(t testing.TB, root string, o Options, since *Baseline) Sample {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { host.Close() })
 	return sorted(t, Collect(host, o, since, nil))
 }
 

@@ -59,7 +59,6 @@ func (c *crowd) report(rows ...string) *report.Metrics {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	defer host.Close()
 	s := Collect(host, c.options, nil, &c.history)
 	r := &report.Report{ID: 1, Version: report.DocumentVersion, Metrics: s.Metrics}
 	_, sent, _, err := r.Fit(report.Encoding{}, c.limit)
@@ -289,7 +288,6 @@ func collectWith(t *testing.T, root string, o Options, h *History) Sample {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer host.Close()
 	return Collect(host, o, nil, h)
 }
 

@@ -73,7 +73,6 @@ func untilTick(t *testing.T, root string, before hostproc.CPUTime) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer host.Close()
 	for {
 		now, err := host.CPU()
 		if err != nil {

@@ -16,8 +16,8 @@ type valueAxis struct {
 // value would press the line to the ground: it is left out, and the plot says
 // so.
 func (p Plot) axis(ticks int) valueAxis {
-	low, high, any := p.bounds()
-	if !any {
+	low, high, found := p.bounds()
+	if !found {
 		low, high = 0, 0
 	}
 	for _, t := range p.Thresholds {

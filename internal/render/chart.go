@@ -284,7 +284,7 @@ func reink(w *strings.Builder, drawn *vgsvg.Canvas) error {
 	decoder := xml.NewDecoder(&b)
 	for depth := 0; ; {
 		token, err := decoder.Token()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {

@@ -211,17 +211,17 @@ func (g columns) sample(s Series) []float64 {
 func (g columns) alarmBar(p Plot) string {
 	bar := make([]rune, len(g.times))
 	half := g.times[1].Sub(g.times[0]) / 2
-	any := false
+	marked := false
 	for i, t := range g.times {
 		bar[i] = ' '
 		for _, s := range p.Alarms {
 			// An alarm shorter than a column is still marked.
 			if s.contains(t) || !s.From.Before(t.Add(-half)) && s.From.Before(t.Add(half)) {
-				bar[i], any = '━', true
+				bar[i], marked = '━', true
 			}
 		}
 	}
-	if !any {
+	if !marked {
 		return ""
 	}
 	return strings.TrimRight(string(bar), " ")

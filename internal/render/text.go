@@ -210,8 +210,8 @@ func contextText(plots []Plot, c clock, o TextOptions) string {
 
 // extent is the smallest and the largest value.
 func (p Plot) extent() string {
-	low, high, any := p.bounds()
-	if !any {
+	low, high, found := p.bounds()
+	if !found {
 		return ""
 	}
 	return short(low, p.Unit) + " to " + short(high, p.Unit)

@@ -10,8 +10,8 @@ import (
 	"github.com/chromedp/chromedp"
 
 	bt "github.com/device-defender/device-defender/internal/browsertest"
-	"github.com/device-defender/device-defender/internal/cloud/cloudtest"
 	"github.com/device-defender/device-defender/internal/defender/report"
+	"github.com/device-defender/device-defender/internal/defender/servicetest"
 	"github.com/device-defender/device-defender/internal/render"
 )
 
@@ -108,10 +108,10 @@ func TestLive(t *testing.T) {
 	browser := bt.Start(t)
 	w := newWorld(t)
 	w.Things("gateway-1")
-	w.Profile("DataExfiltrationCheck", cloudtest.PacketExfiltration(1))
+	w.Profile("DataExfiltrationCheck", servicetest.PacketExfiltration(1))
 	for range 3 {
 		w.Pass(5 * time.Minute)
-		w.Report("gateway-1", 300, cloudtest.Broker)
+		w.Report("gateway-1", 300, servicetest.Broker)
 	}
 	overview, thing := bt.NewTab(t, browser), bt.NewTab(t, browser)
 	for tab, path := range map[bt.Tab]string{overview: render.OverviewPath, thing: render.ThingLink("gateway-1")} {

@@ -12,7 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iot/types"
 
 	"github.com/device-defender/device-defender/internal/cloud"
-	"github.com/device-defender/device-defender/internal/cloud/cloudtest"
+	"github.com/device-defender/device-defender/internal/defender/servicetest"
 	"github.com/device-defender/device-defender/internal/render"
 )
 
@@ -34,7 +34,7 @@ func get(t *testing.T, url string) (*http.Response, string) {
 }
 
 // violations are the ids of the world's violations, by thing.
-func violations(t *testing.T, w *cloudtest.World) map[string]string {
+func violations(t *testing.T, w *servicetest.World) map[string]string {
 	t.Helper()
 	client, err := cloud.Connect(t.Context(), cloud.Options{EndpointURL: w.URL})
 	if err != nil {

@@ -26,11 +26,11 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	as := flag.String("as", "nucleus", "the core's personality: nucleus or lite")
 	data := flag.String("data", "", "the core's folder; a temporary one if empty")
 	flag.Parse()
 	err := run(ctx, *as, *data, flag.Args())
+	stop()
 	var exit *exec.ExitError
 	switch {
 	case errors.As(err, &exit):

@@ -253,7 +253,8 @@ func measure(binary string) (wall, cpu time.Duration, peakKB int, err error) {
 	if err != nil {
 		return 0, 0, 0, err
 	}
-	cmd.Stderr = os.Stderr
+	var said bytes.Buffer // a report of many sockets is cut, and each run says so
+	cmd.Stderr = &said
 	start := time.Now()
 	if err := cmd.Start(); err != nil {
 		return 0, 0, 0, err
@@ -261,6 +262,9 @@ func measure(binary string) (wall, cpu time.Duration, peakKB int, err error) {
 	defer func() {
 		cmd.Process.Kill()
 		cmd.Wait()
+		if err != nil {
+			err = fmt.Errorf("%w\n%s", err, said.Bytes())
+		}
 	}()
 	if _, err := bufio.NewReaderSize(stdout, 1<<20).ReadString('\n'); err != nil {
 		return 0, 0, 0, fmt.Errorf("read the report: %w", err)

@@ -159,7 +159,6 @@ func (p *printer) next() error {
 	if err != nil {
 		return err
 	}
-	defer host.Close()
 	p.tell(host.Notice())
 
 	options := p.config.Metrics

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -20,21 +19,28 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // memory is a store that forgets when it is told to, unless the disk is full.
+// Its cost does not grow with what waits, as that of a database does not.
 type memory struct {
 	mu     sync.Mutex
-	alerts map[string][]Alert
-	number uint64
+	alerts map[string]map[uint64]Alert // by target and number
+	gone   map[string]uint64           // by target: alerts up to this number are not there
+	number uint64                      // of the last one
 	full   bool
 	wake   chan struct{}
 }
 
-func newMemory() *memory { return &memory{alerts: map[string][]Alert{}, wake: make(chan struct{}, 1)} }
+func newMemory() *memory {
+	return &memory{alerts: map[string]map[uint64]Alert{}, gone: map[string]uint64{}, wake: make(chan struct{}, 1)}
+}
 
 // add has an alert delivered whose message is the violation and the event.
 func (m *memory) add(target, violation, event string) {
 	m.mu.Lock()
 	m.number++
-	m.alerts[target] = append(m.alerts[target], Alert{m.number, time.Now(), violation, []byte(violation + event)})
+	if m.alerts[target] == nil {
+		m.alerts[target], m.gone[target] = map[uint64]Alert{}, m.number-1
+	}
+	m.alerts[target][m.number] = Alert{m.number, time.Now(), violation, []byte(violation + event)}
 	m.mu.Unlock()
 	select {
 	case m.wake <- struct{}{}:
@@ -62,8 +68,8 @@ func (m *memory) Targets() (targets []string, _ error) {
 func (m *memory) Next(target string, after uint64, most int) (list []Alert, _ error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, a := range m.alerts[target] {
-		if a.Number > after && len(list) < most {
+	for n := max(after, m.gone[target]) + 1; n <= m.number && len(list) < most; n++ {
+		if a, ok := m.alerts[target][n]; ok {
 			list = append(list, a)
 		}
 	}
@@ -76,7 +82,16 @@ func (m *memory) Delete(target string, numbers []uint64) error {
 	if m.full {
 		return errors.New("no space left on device")
 	}
-	m.alerts[target] = slices.DeleteFunc(m.alerts[target], func(a Alert) bool { return slices.Contains(numbers, a.Number) })
+	alerts := m.alerts[target]
+	for _, n := range numbers {
+		delete(alerts, n)
+	}
+	for n := m.gone[target] + 1; n <= m.number; n++ {
+		if _, ok := alerts[n]; ok {
+			break
+		}
+		m.gone[target] = n
+	}
 	return nil
 }
 

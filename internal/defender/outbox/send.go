@@ -96,7 +96,7 @@ func (p *Post) post(ctx context.Context, message []byte) error {
 		return err
 	}
 	defer response.Body.Close()
-	io.Copy(io.Discard, io.LimitReader(response.Body, maxWebhookAnswer))
+	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, maxWebhookAnswer))
 	switch code := response.StatusCode; {
 	case code >= 200 && code <= 299:
 		return nil

@@ -148,11 +148,12 @@ func (c *checker) topic(path, value string) {
 }
 
 func (c *checker) arn(path, value string, pattern *regexp.Regexp, of, want string) bool {
-	if value == "" {
+	switch {
+	case value == "":
 		c.required(path, want)
-	} else if !pattern.MatchString(value) {
+	case !pattern.MatchString(value):
 		c.fail(path, "arn", fmt.Sprintf("%s %q is not the ARN of %s", LastKey(path), value, of), want)
-	} else {
+	default:
 		return true
 	}
 	return false

@@ -14,7 +14,7 @@ func TestLinksNoFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, p := range strings.Fields(string(out)) {
+	for p := range strings.FieldsSeq(string(out)) {
 		first, _, _ := strings.Cut(p, "/")
 		switch {
 		case p == module+"defender/profile", p == module+"spelling":

@@ -130,7 +130,7 @@ func (c *Conn) end(err error) {
 func (c *Conn) read(frames *Reader) {
 	for {
 		m, err := frames.Read()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			err = fmt.Errorf("connection closed by the server: %w", err)
 		}
 		if err == nil {

@@ -88,7 +88,7 @@ func connect(nc net.Conn, frames *Reader, c credentials) (*Message, error) {
 	}
 	ack, err := frames.Read()
 	switch {
-	case err == io.EOF || hungUp(err):
+	case errors.Is(err, io.EOF) || hungUp(err):
 		return nil, fmt.Errorf("%w: closed without an acknowledgement", ErrRefused)
 	case err != nil:
 		return nil, err

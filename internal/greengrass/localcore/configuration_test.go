@@ -7,9 +7,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/device-defender/device-defender/internal/greengrass"
 	"github.com/device-defender/device-defender/internal/greengrass/eventrpc"
-	"github.com/google/go-cmp/cmp"
 )
 
 // now is a timestamp of the present, later than anything installed before.

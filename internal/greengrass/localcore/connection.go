@@ -117,7 +117,7 @@ func (conn *connection) read(inbox chan<- *eventrpc.Message) {
 		input.begin()
 		m, err := frames.Read()
 		if err != nil {
-			if err != io.EOF && !errors.Is(err, net.ErrClosed) && !errors.Is(err, io.ErrClosedPipe) {
+			if !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) && !errors.Is(err, io.ErrClosedPipe) {
 				conn.log.Debug("connection lost", "error", err)
 			}
 			return

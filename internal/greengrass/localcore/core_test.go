@@ -11,10 +11,11 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/device-defender/device-defender/internal/greengrass"
-	"github.com/device-defender/device-defender/internal/greengrass/eventrpc"
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
+
+	"github.com/device-defender/device-defender/internal/greengrass"
+	"github.com/device-defender/device-defender/internal/greengrass/eventrpc"
 )
 
 func runTests(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -8,9 +8,10 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/device-defender/device-defender/internal/greengrass"
 	"github.com/fxamacker/cbor/v2"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/device-defender/device-defender/internal/greengrass"
 )
 
 const metricsTopic = "$aws/things/example-thing/defender/metrics/"

@@ -115,7 +115,7 @@ func peerPID(nc net.Conn) (pid int, known bool) {
 	if err != nil {
 		return 0, false
 	}
-	raw.Control(func(fd uintptr) { // fails on a closed socket only
+	_ = raw.Control(func(fd uintptr) { // fails on a closed socket only
 		ucred, err := syscall.GetsockoptUcred(int(fd), syscall.SOL_SOCKET, syscall.SO_PEERCRED)
 		if err == nil {
 			pid, known = int(ucred.Pid), true

@@ -5,6 +5,7 @@ import (
 	"testing/synctest"
 
 	"github.com/aws/aws-sdk-go-v2/aws/protocol/eventstream"
+
 	"github.com/device-defender/device-defender/internal/greengrass"
 	"github.com/device-defender/device-defender/internal/greengrass/eventrpc"
 )

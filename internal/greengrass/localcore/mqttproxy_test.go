@@ -8,8 +8,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/device-defender/device-defender/internal/greengrass"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/device-defender/device-defender/internal/greengrass"
 )
 
 // publication is the request of a publish to agent/x.

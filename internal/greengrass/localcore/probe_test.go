@@ -13,9 +13,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/device-defender/device-defender/internal/greengrass"
 	"github.com/device-defender/device-defender/internal/greengrass/eventrpc"
-	"github.com/google/go-cmp/cmp"
 )
 
 // probeStep is one request of testdata/probe and what a real nucleus sent until

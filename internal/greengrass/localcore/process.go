@@ -408,5 +408,5 @@ func (l *lineWriter) put(b []byte) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.w.Write(b) // the reader's trouble must not stop the process
+	_, _ = l.w.Write(b) // the reader's trouble must not stop the process
 }

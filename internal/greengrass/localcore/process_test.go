@@ -18,9 +18,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/device-defender/device-defender/internal/greengrass"
 	"github.com/device-defender/device-defender/internal/greengrass/eventrpc"
-	"github.com/google/go-cmp/cmp"
 )
 
 // The test binary is a component's process, too: the variable says which.

@@ -11,8 +11,9 @@ import (
 	"runtime"
 	"strings"
 
-	"github.com/device-defender/device-defender/internal/greengrass"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/device-defender/device-defender/internal/greengrass"
 )
 
 const (

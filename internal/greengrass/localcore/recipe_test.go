@@ -6,8 +6,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/device-defender/device-defender/internal/greengrass"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/device-defender/device-defender/internal/greengrass"
 )
 
 // head is the beginning of each recipe here.

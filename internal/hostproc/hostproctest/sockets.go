@@ -166,8 +166,8 @@ func (s *sockets) synSent() error {
 		return err
 	}
 	err = unix.Connect(fd, &unix.SockaddrInet4{Addr: [4]byte{10, 9, 0, 77}, Port: 9})
-	if err != unix.EINPROGRESS {
-		return fmt.Errorf("connecting to 10.9.0.77: %v, want it to be in progress", err)
+	if !errors.Is(err, unix.EINPROGRESS) {
+		return fmt.Errorf("connecting to 10.9.0.77: %w, want it to be in progress", err)
 	}
 	return nil
 }

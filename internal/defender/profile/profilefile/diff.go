@@ -43,21 +43,21 @@ type Change struct {
 // metrics, tags and targets. The order of behaviors is a difference only when
 // it's the only one. A new profile whose Tags or Targets are nil says nothing
 // about them, and they are not compared.
-func Diff(old, new *profile.Profile) []Change {
+func Diff(before, after *profile.Profile) []Change {
 	ignored := map[string]bool{"lint": true}
-	if new != nil {
-		ignored["tags"] = new.Tags == nil
-		ignored["targets"] = new.Targets == nil
+	if after != nil {
+		ignored["tags"] = after.Tags == nil
+		ignored["targets"] = after.Targets == nil
 	}
-	before, after := normal(old), normal(new)
+	a, b := normal(before), normal(after)
 	var d differ
 	for _, key := range keysOf(reflect.TypeFor[profile.Profile]()) {
 		if !ignored[key] {
-			d.compare(key, before[key], after[key])
+			d.compare(key, a[key], b[key])
 		}
 	}
-	if len(d.changes) == 0 && old != nil && new != nil {
-		if a, b := behaviorNames(old), behaviorNames(new); !slices.Equal(a, b) {
+	if len(d.changes) == 0 && before != nil && after != nil {
+		if a, b := behaviorNames(before), behaviorNames(after); !slices.Equal(a, b) {
 			d.change("behaviors", a, b)
 		}
 	}
@@ -245,31 +245,31 @@ var _ json.Marshaler = (*object)(nil)
 // differ collects the differences of two normal forms.
 type differ struct{ changes []Change }
 
-func (d *differ) change(path string, old, new any) {
+func (d *differ) change(path string, before, after any) {
 	c := Change{Path: path, Kind: Changed}
-	if old != nil {
-		c.Old = encodeLine(old)
+	if before != nil {
+		c.Old = encodeLine(before)
 	} else {
 		c.Kind = Added
 	}
-	if new != nil {
-		c.New = encodeLine(new)
+	if after != nil {
+		c.New = encodeLine(after)
 	} else {
 		c.Kind = Removed
 	}
 	d.changes = append(d.changes, c)
 }
 
-func (d *differ) compare(path string, old, new any) {
+func (d *differ) compare(path string, before, after any) {
 	switch {
-	case old == nil && new == nil:
+	case before == nil && after == nil:
 		return
-	case isNamed(old) || isNamed(new):
-		d.named(path, old, new)
+	case isNamed(before) || isNamed(after):
+		d.named(path, before, after)
 		return
 	}
-	a, ok1 := old.(*object)
-	b, ok2 := new.(*object)
+	a, ok1 := before.(*object)
+	b, ok2 := after.(*object)
 	if ok1 && ok2 {
 		keys := slices.Clone(a.keys)
 		for _, key := range b.keys {
@@ -282,8 +282,8 @@ func (d *differ) compare(path string, old, new any) {
 		}
 		return
 	}
-	if old == nil || new == nil || encodeLine(old) != encodeLine(new) {
-		d.change(path, old, new)
+	if before == nil || after == nil || encodeLine(before) != encodeLine(after) {
+		d.change(path, before, after)
 	}
 }
 
@@ -293,9 +293,9 @@ func isNamed(v any) bool {
 }
 
 // named compares lists by the names of their elements.
-func (d *differ) named(path string, old, new any) {
-	a, _ := old.(*named)
-	b, _ := new.(*named)
+func (d *differ) named(path string, before, after any) {
+	a, _ := before.(*named)
+	b, _ := after.(*named)
 	if a == nil {
 		a = &named{}
 	}

@@ -43,11 +43,11 @@ func Load(paths []string, stdin io.Reader) (*Set, []profile.Problem, error) {
 		}
 		for _, file := range files {
 			// A file that is named by itself and in its folder is read once.
-			if clean := filepath.Clean(file); slices.Contains(read, clean) {
+			clean := filepath.Clean(file)
+			if slices.Contains(read, clean) {
 				continue
-			} else {
-				read = append(read, clean)
 			}
+			read = append(read, clean)
 			f, err := os.Open(file)
 			if err != nil {
 				return nil, nil, fmt.Errorf("reading profiles: %w", err)

@@ -77,8 +77,7 @@ func (d *decoder) read(data []byte) (values []*node) {
 	for _, f := range b.faults {
 		d.report(f.line, f.column, "", "syntax", f.message, f.want)
 	}
-	var syntax *syntaxError
-	if errors.As(err, &syntax) {
+	if syntax, ok := errors.AsType[*syntaxError](err); ok {
 		d.report(syntax.line, syntax.column, "", "syntax", syntax.message, syntax.want)
 	}
 	return values

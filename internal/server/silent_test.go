@@ -1,4 +1,4 @@
-package cli
+package server
 
 import (
 	"context"
@@ -33,7 +33,7 @@ func TestSilentDeviceAlarmsBehindACore(t *testing.T) {
 	}
 	folder := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
-		s, err := service.Open(service.Options{Data: folder, CloudEvents: true})
+		s, err := Open(service.Options{Data: folder, CloudEvents: true})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -49,14 +49,15 @@ func TestSilentDeviceAlarmsBehindACore(t *testing.T) {
 			}
 			return w.Body.String()
 		}
-		call("POST", "/things/core-1", "")
 		call("POST", "/security-profiles/SilentDevice", string(body))
 		call("PUT", "/security-profiles/SilentDevice/targets?securityProfileTargetArn=arn:aws:iot:us-east-1:123456789012:all/things", "")
 		core, err := localcore.New(localcore.Options{ThingName: "core-1"})
 		if err != nil {
 			t.Fatal(err)
 		}
-		behind(core, "core-1", s)
+		if err := s.Attach(core, "core-1"); err != nil {
+			t.Fatal(err)
+		}
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error)
 		go func() { ended <- s.Run(ctx) }()
@@ -92,9 +93,6 @@ func TestSilentDeviceAlarmsBehindACore(t *testing.T) {
 		}
 		cancel()
 		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-		if err := s.Close(); err != nil {
 			t.Error(err)
 		}
 	})

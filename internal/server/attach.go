@@ -1,4 +1,4 @@
-package cli
+package server
 
 import (
 	"context"
@@ -6,14 +6,16 @@ import (
 
 	"github.com/device-defender/device-defender/internal/defender/detect"
 	"github.com/device-defender/device-defender/internal/defender/report"
-	"github.com/device-defender/device-defender/internal/defender/service"
 	"github.com/device-defender/device-defender/internal/greengrass/localcore"
 )
 
-// behind puts the service behind the topics of a thing's core: it answers the
-// reports, and hears of every message that the thing sends or receives, and of
-// its connection.
-func behind(core *localcore.Core, thing string, s *service.Service) {
+// Attach registers a thing and puts the service behind the topics of its core:
+// it answers the reports, and hears of every message that the thing sends or
+// receives, and of its connection. The core must be closed before the server is.
+func (s *Server) Attach(core *localcore.Core, thing string) error {
+	if err := s.Register(thing); err != nil {
+		return err
+	}
 	core.SetDefender(func(m localcore.Message) []localcore.Message {
 		thing, format, ok := report.ParseTopic(m.Topic)
 		if !ok {
@@ -38,6 +40,7 @@ func behind(core *localcore.Core, thing string, s *service.Service) {
 		s.Cloud(ev)
 	})
 	core.Tap(func(m localcore.Message) { s.Cloud(cloudEvent(thing, m)) })
+	return nil
 }
 
 // cloudEvent is what AWS IoT counts of a message of this thing.

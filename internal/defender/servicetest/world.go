@@ -1,8 +1,8 @@
-// Package cloudtest is what tests need that work with AWS IoT: a World, which
+// Package servicetest is what tests need that work with AWS IoT: a World, which
 // is the Detect-compatible service with a clock of its own and a fleet that
 // reports what the test wants, and a QueryAPI, which is as much of SNS and IAM
 // as alerts need. Clients talk to both over HTTP.
-package cloudtest
+package servicetest
 
 import (
 	"context"

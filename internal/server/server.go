@@ -1,0 +1,96 @@
+// Package server puts together the Detect-compatible service as people use it:
+// the service of package service with its database, its API and the pages of
+// package web on a loopback address, and the devices whose reports it takes.
+//
+// The parts have different lives. [Open] opens the database, and [Server.Listen]
+// takes the address, so what is wrong with either is known before anything runs.
+// [Server.Attach] puts the service behind the topics of a stand-in core. [Server.Run]
+// serves and does what is due by the time until its context ends.
+//
+// A core that ends tells the service that its connection is gone. So whoever has
+// cores runs them in the function of [Server.While]: the server outlives it, and
+// closes the database last. If the server fails, the function's context ends.
+package server
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"sync"
+
+	"github.com/device-defender/device-defender/internal/defender/service"
+	"github.com/device-defender/device-defender/internal/web"
+)
+
+// Server is a service that is open. It is run once, or closed.
+type Server struct {
+	*service.Service
+	listener net.Listener // nil: it is reached by its Handler only
+}
+
+// Open opens a service that has pages.
+func Open(o service.Options) (*Server, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	o.Pages = web.Pages(o.Log)
+	s, err := service.Open(o)
+	if err != nil {
+		return nil, err
+	}
+	return &Server{Service: s}, nil
+}
+
+// Listen takes an address, which must be a loopback one, for the API and the
+// pages. They are served once the server runs.
+func (s *Server) Listen(ctx context.Context, address string) (err error) {
+	s.listener, err = service.Listen(ctx, address)
+	return err
+}
+
+// URL is where the API and the pages are.
+func (s *Server) URL() string { return "http://" + s.listener.Addr().String() }
+
+// Close closes a server that is not run.
+func (s *Server) Close() error {
+	var err error
+	if s.listener != nil {
+		err = s.listener.Close()
+	}
+	return errors.Join(err, s.Service.Close())
+}
+
+// Run serves until ctx ends, then closes the service.
+func (s *Server) Run(ctx context.Context) error {
+	return s.While(ctx, func(ctx context.Context) error {
+		<-ctx.Done()
+		return nil
+	})
+}
+
+// While serves until do returns, then closes the service. The context of do ends
+// with ctx, or when the server fails.
+func (s *Server) While(ctx context.Context, do func(context.Context) error) error {
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	doing, cancel := context.WithCancel(ctx)
+	defer cancel()
+	parts := []func() error{func() error { return s.Service.Run(serving) }}
+	if s.listener != nil {
+		parts = append(parts, func() error { return s.Serve(serving, s.listener) })
+	}
+	errs := make([]error, len(parts))
+	var wait sync.WaitGroup
+	for i, part := range parts {
+		wait.Go(func() {
+			defer stop() // one does not go on without the other
+			defer cancel()
+			errs[i] = part()
+		})
+	}
+	err := do(doing)
+	stop()
+	wait.Wait()
+	return errors.Join(err, errors.Join(errs...), s.Service.Close())
+}
