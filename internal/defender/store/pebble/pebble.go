@@ -139,6 +139,9 @@ func (e *Engine) lsmOptions(in *instance) *lsm.Options {
 		WALBytesPerSync:             512 << 10,
 		MaxOpenFiles:                1000,
 	}
+	// The default one looks ten times a second whether more compactions may run at
+	// once than before. Here it is always one.
+	o.Experimental.CompactionScheduler = lsm.NewConcurrencyLimitSchedulerWithNoPeriodicGrantingForTest()
 	o.ApplyCompressionSettings(func() lsm.DBCompressionSettings { return lsm.DBCompressionBalanced })
 	for i := range o.Levels {
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
