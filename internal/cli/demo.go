@@ -218,7 +218,7 @@ func (st *story) gather(ctx context.Context, s *service.Service) error {
 	things = append(things, "this-host")
 	procRoots["this-host"] = hostProc
 	for _, thing := range things {
-		if err := s.Register(thing); err != nil {
+		if err := s.Register(ctx, thing); err != nil {
 			return err
 		}
 		if thing != "this-host" {

@@ -96,14 +96,13 @@ func (o *localOptions) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	root := o.data
-	if err := checkLinks(filepath.Join(root, "defender", "defender.db")); root != "" && err != nil {
-		return fmt.Errorf("--data: %w", err)
-	}
 	if root == "" {
 		if root, err = os.MkdirTemp("", "defenderctl-"); err != nil {
 			return err
 		}
 		defer os.RemoveAll(root)
+	} else if err := checkFiles(filepath.Join(root, "defender")); err != nil {
+		return err
 	} else if err := os.MkdirAll(root, 0o700); err != nil {
 		return err
 	}
@@ -134,7 +133,7 @@ func (o *localOptions) run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := s.Register(o.thing); err != nil {
+	if err := s.Register(ctx, o.thing); err != nil {
 		return errors.Join(err, s.Close())
 	}
 	behind(core, o.thing, s)

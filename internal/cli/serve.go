@@ -108,8 +108,8 @@ func (o *serveOptions) run(ctx context.Context, console *console) error {
 			return err
 		}
 	}
-	if err := checkLinks(filepath.Join(o.data, "defender.db")); err != nil {
-		return fmt.Errorf("--data: %w", err)
+	if err := checkFiles(o.data); err != nil {
+		return err
 	}
 	log := console.logger("serve", slog.LevelInfo)
 	s, err := service.Open(service.Options{
@@ -123,6 +123,17 @@ func (o *serveOptions) run(ctx context.Context, console *console) error {
 	return runService(ctx, s, o.listen, func(url string) {
 		console.line("serve", "listening on "+url+", state in "+o.data+"; Ctrl-C ends it")
 	})
+}
+
+// checkFiles refuses a folder for the service in which something is a link of
+// another user.
+func checkFiles(data string) error {
+	for _, name := range service.Files(data) {
+		if err := checkLinks(name); err != nil {
+			return fmt.Errorf("--data: %w", err)
+		}
+	}
+	return nil
 }
 
 // stateFolder is where the XDG Base Directory Specification puts state.
