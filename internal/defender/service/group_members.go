@@ -95,7 +95,7 @@ func (s *Service) addMember(tx *store.Tx, group, thing string) error {
 	); err != nil {
 		return err
 	}
-	return s.place(tx, thing, stored)
+	return s.place(tx, thing, stored, group, true)
 }
 
 // removeMember takes a thing out of a group that it is in.
@@ -110,7 +110,27 @@ func (s *Service) removeMember(tx *store.Tx, group, thing string) error {
 	if err != nil {
 		return err
 	}
-	return s.place(tx, thing, stored)
+	return s.place(tx, thing, stored, group, false)
+}
+
+// place stores that a thing is in a group now, or no more, and so in those above
+// it: it is in no other group of their hierarchy.
+func (s *Service) place(tx *store.Tx, name string, stored *storedThing, group string, in bool) error {
+	places, err := parentsOf(&tx.Reader, group)
+	if err != nil {
+		return err
+	}
+	places = append(places, group)
+	if in {
+		stored.Placed = append(stored.Placed, places...)
+		slices.Sort(stored.Placed)
+	} else {
+		stored.Placed = slices.DeleteFunc(stored.Placed, func(place string) bool { return slices.Contains(places, place) })
+	}
+	if err := tableThings.Put(tx, name, *stored); err != nil {
+		return err
+	}
+	return s.thingChanged(tx, name)
 }
 
 // rootOf returns the topmost group above a group, or the group itself.

@@ -294,14 +294,6 @@ func deleteThingGroup(s *Service, r *request) (any, error) {
 
 // dropGroup deletes a group that has no child groups, and what refers to it.
 func (s *Service) dropGroup(tx *store.Tx, name, parent string) error {
-	arn := s.groupARN(name)
-	if err := errors.Join(
-		tableGroups.Delete(tx, name),
-		tableChildren.Delete(tx, pairKey(parent, name)),
-		deleteTags(tx, arn),
-	); err != nil {
-		return err
-	}
 	for thing, err := range tableMembers.keysAfter(&tx.Reader, name+"\x00", "") {
 		if err != nil {
 			return err
@@ -309,6 +301,14 @@ func (s *Service) dropGroup(tx *store.Tx, name, parent string) error {
 		if err := s.removeMember(tx, name, thing); err != nil {
 			return err
 		}
+	}
+	arn := s.groupARN(name)
+	if err := errors.Join(
+		tableGroups.Delete(tx, name),
+		tableChildren.Delete(tx, pairKey(parent, name)),
+		deleteTags(tx, arn),
+	); err != nil {
+		return err
 	}
 	var profiles []string
 	for a, err := range attachments(&tx.Reader, "") {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -322,18 +323,8 @@ func groupsOf(view *store.Reader, thing string) (groups []string, err error) {
 	return groups, nil
 }
 
-// place stores which groups a thing is in now, and tells the engine.
-func (s *Service) place(tx *store.Tx, name string, stored *storedThing) (err error) {
-	if stored.Placed, err = placesOf(&tx.Reader, name); err != nil {
-		return err
-	}
-	if err := tableThings.Put(tx, name, *stored); err != nil {
-		return err
-	}
-	return s.thingChanged(tx, name)
-}
-
-// placesOf returns the groups that a thing is in, and those above them.
+// placesOf returns the groups that a thing is in, and those above them, in the
+// order of their names.
 func placesOf(view *store.Reader, thing string) ([]string, error) {
 	groups, err := groupsOf(view, thing)
 	for _, group := range groups[:len(groups):len(groups)] {
@@ -343,6 +334,7 @@ func placesOf(view *store.Reader, thing string) ([]string, error) {
 		}
 		groups = append(groups, above...)
 	}
+	slices.Sort(groups)
 	return groups, err
 }
 
