@@ -6,17 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"runtime/debug"
-	"strings"
 	"time"
 
-	"go.etcd.io/bbolt"
-	berrors "go.etcd.io/bbolt/errors"
 	"golang.org/x/sys/unix"
 
 	"github.com/device-defender/device-defender/internal/defender/store"
@@ -73,9 +68,8 @@ func convertOld(data string, log *slog.Logger) error {
 		if err := os.RemoveAll(fresh); err != nil {
 			return err
 		}
-		log.Info("converting the database of version 0.1", "file", old)
 		if err := convertFile(old, fresh, log); err != nil {
-			return fmt.Errorf("converting the database of version 0.1: %w", err)
+			return err
 		}
 		if err := move(fresh, converted); err != nil {
 			return err
@@ -102,55 +96,48 @@ func anyOf(folder string, names ...string) (string, error) {
 
 // convertFile writes what is in the file to a database in a new folder.
 func convertFile(path, folder string, log *slog.Logger) (err error) {
-	// What reading a damaged file comes to: bbolt panics, or memory can't be
-	// read.
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	defer func() {
-		if p := recover(); p != nil {
-			reason, _, _ := strings.Cut(fmt.Sprint(p), "\n")
-			err = &DamagedError{path, reason}
-		}
-	}()
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true, Timeout: time.Second})
-	switch {
-	case errors.Is(err, berrors.ErrTimeout):
-		return inUse(path)
-	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch),
-		errors.Is(err, io.ErrUnexpectedEOF), err != nil && strings.Contains(err.Error(), "file size too small"):
-		return &DamagedError{path, err.Error()}
-	case err != nil:
-		return fmt.Errorf("opening database %s: %w", path, err)
+	file, err := os.Open(path)
+	if err != nil {
+		return err
 	}
-	defer db.Close()
+	defer file.Close()
+	// Version 0.1 holds it with LOCK_EX.
+	if err := unix.Flock(int(file.Fd()), unix.LOCK_SH|unix.LOCK_NB); err != nil {
+		return inUse(path)
+	}
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	old, err := parseBoltFile(file, info.Size())
+	if err != nil {
+		return &DamagedError{path, err.Error()}
+	}
+	log.Info("converting the database of version 0.1", "file", path)
 	backend, err := openFolder(folder, log)
 	if err != nil {
 		return err
 	}
-	c := converter{store: store.New(backend), path: path}
-	defer func() { err = errors.Join(err, c.store.Close()) }()
-	return db.View(func(tx *bbolt.Tx) error {
-		// A file that was cut short is found before something reads beyond its
-		// end.
-		info, err := os.Stat(path)
-		if err != nil {
-			return err
-		}
-		if tx.Size() > info.Size() {
-			return &DamagedError{path, fmt.Sprintf("it has %d bytes of %d", info.Size(), tx.Size())}
-		}
-		c.old = tx
-		return c.convert()
-	})
+	c := converter{store: store.New(backend), old: old, buckets: map[string]*boltBucket{}}
+	err = errors.Join(c.convert(), c.store.Close())
+	if c.failed != nil {
+		return fmt.Errorf("converting database %s of version 0.1: %w", path, c.failed)
+	}
+	if err != nil {
+		return &DamagedError{path, err.Error()}
+	}
+	return nil
 }
 
 // converter reads the buckets of the old database and writes tables.
 type converter struct {
-	store *store.Store
-	path  string
-	old   *bbolt.Tx
+	store   *store.Store
+	old     *boltFile
+	buckets map[string]*boltBucket
 
 	writes []func(*store.Tx) error
 	size   int
+	failed error // of the store: what is wrong is not the old database
 }
 
 // What is written in one transaction.
@@ -167,22 +154,34 @@ var oldTables = map[string]string{
 }
 
 func (c *converter) convert() error {
+	err := c.old.each(c.old.top(), func(e boltEntry) error {
+		if e.bucket != nil {
+			c.buckets[e.key] = e.bucket
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
 	for bucket, table := range oldTables {
 		rows := store.NewTable(table, store.Bytes())
-		if err := c.each(bucket, func(key string, value []byte) error { return c.row(rows, key, value) }); err != nil {
+		err := c.each(bucket, func(key string, value []byte) error {
+			return c.write(len(value), func(tx *store.Tx) error { return rows.Put(tx, key, value) })
+		})
+		if err != nil {
 			return err
 		}
 	}
-	for bucket, table := range map[string]string{"events": "events", "values": "values"} {
+	for _, table := range []string{"events", "values"} {
 		rows := store.NewDayTable(table, store.Bytes())
-		err := c.eachDay(bucket, func(day store.Day, key string, value []byte) error {
+		err := c.eachDay(table, func(day store.Day, key string, value []byte) error {
 			return c.write(len(value), func(tx *store.Tx) error { return rows.Put(tx, day, key, value) })
 		})
 		if err != nil {
 			return err
 		}
 	}
-	for _, part := range []func() error{c.groups, c.things, c.active, c.models, c.outbox, c.flush} {
+	for _, part := range []func() error{c.groups, c.flush, c.things, c.active, c.models, c.outbox, c.flush} {
 		if err := part(); err != nil {
 			return err
 		}
@@ -192,35 +191,47 @@ func (c *converter) convert() error {
 
 // each calls do with the records of a bucket, which may not be there.
 func (c *converter) each(bucket string, do func(key string, value []byte) error) error {
-	b := c.old.Bucket([]byte(bucket))
-	if b == nil {
+	if c.buckets[bucket] == nil {
 		return nil
 	}
-	return b.ForEach(func(key, value []byte) error {
-		if value == nil { // a bucket
-			return nil
+	return c.records(bucket, c.buckets[bucket], do)
+}
+
+func (c *converter) records(name string, b *boltBucket, do func(key string, value []byte) error) error {
+	return c.old.each(b, func(e boltEntry) error {
+		if e.bucket != nil || e.key == "" || len(e.key) > store.MaxKey || len(e.value) > store.MaxValue {
+			return damagedRecord(name, e.key, fmt.Errorf("key of %d bytes, value of %d", len(e.key), len(e.value)))
 		}
-		return do(string(key), value)
+		return do(e.key, e.value)
+	})
+}
+
+// eachBucket calls do with the buckets in a bucket, which may not be there.
+func (c *converter) eachBucket(bucket string, do func(name string, b *boltBucket) error) error {
+	if c.buckets[bucket] == nil {
+		return nil
+	}
+	return c.old.each(c.buckets[bucket], func(e boltEntry) error {
+		if e.bucket == nil {
+			return damagedRecord(bucket, e.key, errors.New("it is no bucket"))
+		}
+		return do(e.key, e.bucket)
 	})
 }
 
 // eachDay calls do with the records of a bucket that has one for each day.
 func (c *converter) eachDay(bucket string, do func(day store.Day, key string, value []byte) error) error {
-	days := c.old.Bucket([]byte(bucket))
-	if days == nil {
-		return nil
-	}
-	return days.ForEachBucket(func(name []byte) error {
-		date, err := time.Parse(time.DateOnly, string(name))
+	return c.eachBucket(bucket, func(name string, b *boltBucket) error {
+		date, err := time.Parse(time.DateOnly, name)
 		if err != nil {
-			return c.damaged(bucket, string(name), err)
+			return damagedRecord(bucket, name, err)
 		}
-		return days.Bucket(name).ForEach(func(key, value []byte) error { return do(day(date), string(key), value) })
+		return c.records(bucket, b, func(key string, value []byte) error { return do(day(date), key, value) })
 	})
 }
 
-func (c *converter) damaged(bucket, key string, err error) error {
-	return &DamagedError{c.path, fmt.Sprintf("record %q of %s: %v", key, bucket, err)}
+func damagedRecord(bucket, key string, err error) error {
+	return fmt.Errorf("record %q of %s: %w", clip(key), bucket, err)
 }
 
 // write adds a row to the transaction that comes.
@@ -232,12 +243,8 @@ func (c *converter) write(size int, row func(*store.Tx) error) error {
 	return c.flush()
 }
 
-func (c *converter) row(rows store.Table[[]byte], key string, value []byte) error {
-	return c.write(len(value), func(tx *store.Tx) error { return rows.Put(tx, key, value) })
-}
-
 func (c *converter) flush() error {
-	err := c.store.Update(context.Background(), func(tx *store.Tx) error {
+	c.failed = c.store.Update(context.Background(), func(tx *store.Tx) error {
 		for _, row := range c.writes {
 			if err := row(tx); err != nil {
 				return err
@@ -246,7 +253,7 @@ func (c *converter) flush() error {
 		return nil
 	})
 	c.writes, c.size = nil, 0
-	return err
+	return c.failed
 }
 
 // groups converts groups, which have got an index by their parents.
@@ -254,7 +261,7 @@ func (c *converter) groups() error {
 	return c.each("groups", func(name string, value []byte) error {
 		var group storedGroup
 		if err := json.Unmarshal(value, &group); err != nil {
-			return c.damaged("groups", name, err)
+			return damagedRecord("groups", name, err)
 		}
 		return c.write(len(value), func(tx *store.Tx) error {
 			return errors.Join(tableGroups.Put(tx, name, group), tableChildren.Put(tx, pairKey(group.Parent, name), struct{}{}))
@@ -265,13 +272,10 @@ func (c *converter) groups() error {
 // things converts things, which say themselves now which groups they are in.
 // Groups and memberships have been converted.
 func (c *converter) things() error {
-	if err := c.flush(); err != nil {
-		return err
-	}
 	return c.each("things", func(name string, value []byte) error {
 		var thing storedThing
 		if err := json.Unmarshal(value, &thing); err != nil {
-			return c.damaged("things", name, err)
+			return damagedRecord("things", name, err)
 		}
 		return c.write(len(value), func(tx *store.Tx) (err error) {
 			if thing.Placed, err = placesOf(&tx.Reader, name); err != nil {
@@ -283,20 +287,20 @@ func (c *converter) things() error {
 }
 
 // active converts active violations, which have got indexes. One without its
-// violation was never shown.
+// violation was never shown. Violations have been converted.
 func (c *converter) active() error {
-	violations := c.old.Bucket([]byte("violations"))
 	return c.each("active", func(id string, value []byte) error {
-		record := violations.Get([]byte(id))
-		if record == nil {
-			return nil
-		}
 		var active storedActive
-		var v storedViolation
-		if err := errors.Join(json.Unmarshal(value, &active), json.Unmarshal(record, &v)); err != nil {
-			return c.damaged("active", id, err)
+		if err := json.Unmarshal(value, &active); err != nil {
+			return damagedRecord("active", id, err)
 		}
-		return c.write(len(value), func(tx *store.Tx) error { return activate(tx, id, &v, active) })
+		return c.write(len(value), func(tx *store.Tx) error {
+			v, err := tableViolations.find(&tx.Reader, id)
+			if err != nil || v == nil {
+				return err
+			}
+			return activate(tx, id, v, active)
+		})
 	})
 }
 
@@ -304,7 +308,7 @@ func (c *converter) active() error {
 func (c *converter) models() error {
 	return c.eachDay("models", func(day store.Day, key string, value []byte) error {
 		if len(value) != 8 {
-			return c.damaged("models", key, fmt.Errorf("%d bytes, want 8", len(value)))
+			return damagedRecord("models", key, fmt.Errorf("%d bytes, want 8", len(value)))
 		}
 		n := binary.BigEndian.Uint64(value)
 		return c.write(len(value), func(tx *store.Tx) error { return tableModels.Put(tx, day, key, n) })
@@ -314,24 +318,22 @@ func (c *converter) models() error {
 // outbox converts alerts. Their numbers were of their targets, and are of all
 // now.
 func (c *converter) outbox() error {
-	all := c.old.Bucket([]byte("outbox"))
-	if all == nil {
+	if c.buckets["outbox"] == nil {
 		return nil
 	}
-	last := all.Sequence()
-	err := all.ForEachBucket(func(target []byte) error {
-		if len(target) > maxTopic {
-			return nil // no topic has such a name
-		}
-		return all.Bucket(target).ForEach(func(key, value []byte) error {
+	last := c.buckets["outbox"].sequence
+	err := c.eachBucket("outbox", func(target string, b *boltBucket) error {
+		return c.records("outbox", b, func(key string, value []byte) error {
 			var alert storedAlert
-			if err := json.Unmarshal(value, &alert); err != nil || len(key) != 8 {
-				return c.damaged("outbox", string(target), errors.Join(err, fmt.Errorf("key of %d bytes", len(key))))
+			if err := json.Unmarshal(value, &alert); err != nil {
+				return damagedRecord("outbox", target, err)
 			}
-			number := binary.BigEndian.Uint64(key)
+			if len(key) != 8 || len(target) > maxTopic {
+				return damagedRecord("outbox", target, fmt.Errorf("key of %d bytes", len(key)))
+			}
+			number := binary.BigEndian.Uint64([]byte(key))
 			last = max(last, number)
-			name := string(target)
-			return c.write(len(value), func(tx *store.Tx) error { return tableOutbox.Put(tx, outboxKey(name, number), alert) })
+			return c.write(len(value), func(tx *store.Tx) error { return tableOutbox.Put(tx, outboxKey(target, number), alert) })
 		})
 	})
 	if err != nil {

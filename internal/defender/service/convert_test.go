@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"go.etcd.io/bbolt"
+	"golang.org/x/sys/unix"
 
 	"github.com/device-defender/device-defender/internal/defender/outbox"
 	"github.com/device-defender/device-defender/internal/defender/report"
@@ -197,8 +197,11 @@ func TestVersion01IsRefused(t *testing.T) {
 	refused(folder, "move away the one that is not wanted")
 
 	folder = v.folder(t)
-	other, err := bbolt.Open(filepath.Join(folder, oldFile), 0o600, nil)
+	other, err := os.Open(filepath.Join(folder, oldFile))
 	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Flock(int(other.Fd()), unix.LOCK_EX); err != nil { // as bbolt does
 		t.Fatal(err)
 	}
 	refused(folder, "is another defenderctl using it?")
@@ -220,6 +223,7 @@ func TestVersion01IsRefused(t *testing.T) {
 // Whatever is in the file, there is no trace of Go.
 func TestDamagedVersion01(t *testing.T) {
 	v := readVersion01(t)
+	var cases []damagedDatabase
 	rng := rand.New(rand.NewPCG(1, 2))
 	for i := range 60 {
 		bad := &version01{file: bytes.Clone(v.file)}
@@ -227,6 +231,45 @@ func TestDamagedVersion01(t *testing.T) {
 		for range 1 + rng.IntN(64) {
 			bad.file[page*4096+rng.IntN(4096)] = byte(rng.Uint32())
 		}
-		checkDamaged(t, fmt.Sprintf("%d: page %d", i, page), bad.folder(t), oldFile, false)
+		cases = append(cases, damagedDatabase{fmt.Sprintf("%d: page %d", i, page), bad.folder(t), oldFile, false})
 	}
+	checkDamaged(t, cases)
+}
+
+// FuzzBoltFile: whatever is in a file, reading it ends.
+func FuzzBoltFile(f *testing.F) {
+	f.Add([]byte(nil))
+	packed, err := os.ReadFile("testdata/version01.db.gz")
+	if err != nil {
+		f.Fatal(err)
+	}
+	r, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		f.Fatal(err)
+	}
+	data, err := io.ReadAll(r)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(data)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		file, err := parseBoltFile(bytes.NewReader(data), int64(len(data)))
+		if err != nil {
+			return
+		}
+		size := 0
+		var walk func(boltEntry) error
+		walk = func(e boltEntry) error {
+			if size += len(e.key); e.bucket == nil {
+				size += len(e.value)
+				return nil
+			}
+			return file.each(e.bucket, walk)
+		}
+		// No byte is read twice: what is damaged doesn't grow.
+		file.each(file.top(), walk)
+		if size > len(data) {
+			t.Errorf("%d bytes of %d", size, len(data))
+		}
+	})
 }

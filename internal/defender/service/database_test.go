@@ -1,17 +1,18 @@
 package service
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/service/iot"
 
 	"github.com/device-defender/device-defender/internal/memdir"
 )
@@ -50,32 +51,61 @@ func withFiles(t *testing.T, files map[string][]byte) string {
 	return folder
 }
 
-// checkDamaged says whether a service with the folder says in one line what is
-// wrong with the database of the name, if anything is.
-func checkDamaged(t *testing.T, what, folder, name string, must bool) {
-	t.Helper()
+func init() { children["look"] = lookAtDatabases }
+
+// lookAtDatabases is a process that prints, for each folder, what a service with
+// it says of its database. A damaged one leaves goroutines behind that wait for
+// the end of the process.
+func lookAtDatabases(folders []string) {
+	for _, folder := range folders {
+		fmt.Printf("%q\n", fmt.Sprint(lookAtDatabase(folder)))
+	}
+}
+
+func lookAtDatabase(folder string) error {
 	s, err := Open(Options{Data: folder, Now: func() time.Time { return start }})
-	if err == nil {
-		defer s.Close()
-		// Not all of it is read at the start.
-		client := newClient(t, serve(t, s))
-		client.ListSecurityProfiles(t.Context(), &iot.ListSecurityProfilesInput{})
-		client.ListActiveViolations(t.Context(), &iot.ListActiveViolationsInput{})
-		_, _, err = s.Things(t.Context(), 1000)
-		err = errors.Join(err, s.advance(t.Context()), s.prune(t.Context()))
+	if err != nil {
+		return err
 	}
-	if err == nil {
-		if must {
-			t.Errorf("%s: no error", what)
+	// Not all of it is read at the start.
+	for _, path := range []string{"/security-profiles", "/active-violations"} {
+		s.Handler().ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "http://localhost"+path, nil))
+	}
+	_, _, err = s.Things(context.Background(), 1000)
+	err = errors.Join(err, s.advance(context.Background()), s.prune(context.Background()))
+	s.Close()
+	return err
+}
+
+// damagedDatabase is a database that may be damaged, in a service's folder.
+type damagedDatabase struct {
+	what, folder, name string
+	must               bool
+}
+
+// checkDamaged checks that a service says in one line what is wrong with the
+// databases, if anything is.
+func checkDamaged(t *testing.T, list []damagedDatabase) {
+	t.Helper()
+	var folders []string
+	for _, d := range list {
+		folders = append(folders, d.folder)
+	}
+	cmd, lines := startChild(t, "look", folders...)
+	for _, d := range list {
+		if !lines.Scan() {
+			t.Fatalf("%s: the process ended: %v", d.what, lines.Err())
 		}
-		return
+		says, err := strconv.Unquote(lines.Text())
+		switch want := "database " + filepath.Join(d.folder, d.name) + " is damaged"; {
+		case err != nil, strings.Contains(says, "goroutine"), strings.Contains(says, "another defenderctl"):
+			t.Errorf("%s: %q", d.what, lines.Text())
+		case d.must && (!strings.Contains(says, want) || !strings.Contains(says, "put a copy in its place, or move it away") || strings.Contains(says, "\n")):
+			t.Errorf("%s: %s, want what to do", d.what, says)
+		}
 	}
-	if strings.Contains(err.Error(), "goroutine") || strings.Contains(err.Error(), "another defenderctl") {
-		t.Errorf("%s: %v", what, err)
-	}
-	if damaged, ok := errors.AsType[*DamagedError](err); must && (!ok || strings.Contains(damaged.Error(), "\n") ||
-		!strings.Contains(damaged.Error(), filepath.Join(folder, name)) || !strings.Contains(damaged.Error(), "put a copy in its place, or move it away")) {
-		t.Errorf("%s: %v, want what to do", what, err)
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -107,6 +137,7 @@ func TestDamagedDatabase(t *testing.T) {
 	}
 	manifest, rows := find("MANIFEST"), find(".sst")
 	text := []byte(strings.Repeat("hello, world\n", 10_000))
+	var cases []damagedDatabase
 	for _, bad := range []struct {
 		what, name string
 		data       []byte
@@ -118,7 +149,7 @@ func TestDamagedDatabase(t *testing.T) {
 		{"no table", rows, nil},
 		{"half a table", rows, good[rows][:len(good[rows])/2]},
 	} {
-		checkDamaged(t, bad.what, with(bad.name, bad.data), storeFolder, true)
+		cases = append(cases, damagedDatabase{bad.what, with(bad.name, bad.data), storeFolder, true})
 	}
 	rng := rand.New(rand.NewPCG(1, 2))
 	for i := range 60 {
@@ -131,8 +162,9 @@ func TestDamagedDatabase(t *testing.T) {
 		for range 1 + rng.IntN(64) {
 			data[min(at+rng.IntN(4096), len(data)-1)] = byte(rng.Uint32())
 		}
-		checkDamaged(t, fmt.Sprintf("%d: %s at %d", i, name, at), with(name, data), storeFolder, false)
+		cases = append(cases, damagedDatabase{fmt.Sprintf("%d: %s at %d", i, name, at), with(name, data), storeFolder, false})
 	}
+	checkDamaged(t, cases)
 }
 
 func TestDatabaseInUse(t *testing.T) {

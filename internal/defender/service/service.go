@@ -2,7 +2,6 @@ package service
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -106,7 +105,10 @@ func Open(o Options) (*Service, error) {
 		outboxReady: make(chan struct{}, 1), tasksReady: make(chan struct{}, 1),
 	}
 	if err := s.load(context.Background()); err != nil {
-		return nil, errors.Join(err, s.store.Close())
+		if err := s.store.Close(); err != nil {
+			o.Log.Warn("closing the database failed", "error", err)
+		}
+		return nil, err
 	}
 	s.startIntake()
 	return s, nil
