@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 
@@ -45,7 +46,9 @@ func (s *Service) rebuild(view *store.Reader) error {
 		}
 		// One profile that is refused, by rules that were not there when it
 		// was created, is no reason to be without the others.
-		if err := s.setProfile(view, name); err != nil {
+		if err := s.setProfile(view, name); errors.Is(err, store.ErrUnavailable) {
+			return err
+		} else if err != nil {
 			s.log.Error("security profile is not evaluated", "profile", name, "error", err)
 		}
 	}

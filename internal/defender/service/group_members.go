@@ -106,8 +106,8 @@ func (s *Service) removeMember(tx *store.Tx, group, thing string) error {
 	); err != nil {
 		return err
 	}
-	stored, err := getThing(&tx.Reader, thing)
-	if err != nil {
+	stored, err := tableThings.find(&tx.Reader, thing)
+	if err != nil || stored == nil {
 		return err
 	}
 	return s.place(tx, thing, stored, group, false)
