@@ -211,7 +211,7 @@ func (st *story) gather(ctx context.Context, s *server.Server) error {
 			return err
 		}
 		st.gateways = append(st.gateways, g)
-		if err := s.Attach(g.Core, thing); err != nil {
+		if err := s.Attach(ctx, g.Core, thing); err != nil {
 			return err
 		}
 		if thing != "this-host" {

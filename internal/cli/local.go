@@ -94,14 +94,13 @@ func (o *localOptions) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	root := o.data
-	if err := checkLinks(filepath.Join(root, "defender", "defender.db")); root != "" && err != nil {
-		return fmt.Errorf("--data: %w", err)
-	}
 	if root == "" {
 		if root, err = os.MkdirTemp("", "defenderctl-"); err != nil {
 			return err
 		}
 		defer os.RemoveAll(root)
+	} else if err := checkFiles(filepath.Join(root, "defender")); err != nil {
+		return err
 	} else if err := os.MkdirAll(root, 0o700); err != nil {
 		return err
 	}
@@ -134,7 +133,7 @@ func (o *localOptions) run(ctx context.Context, out io.Writer) error {
 	return s.While(ctx, func(ctx context.Context) (err error) {
 		// No message of the core may reach a service that is closed.
 		defer func() { err = errors.Join(err, core.Close()) }()
-		if err := s.Attach(core, o.thing); err != nil {
+		if err := s.Attach(ctx, core, o.thing); err != nil {
 			return err
 		}
 		if err := core.Listen(); err != nil {

@@ -106,8 +106,8 @@ func (o *serveOptions) run(ctx context.Context, console *console) error {
 			return err
 		}
 	}
-	if err := checkLinks(filepath.Join(o.data, "defender.db")); err != nil {
-		return fmt.Errorf("--data: %w", err)
+	if err := checkFiles(o.data); err != nil {
+		return err
 	}
 	s, err := openServer(ctx, o.listen, service.Options{
 		Data: o.data, Webhook: o.webhook, MinReportInterval: o.interval, Throttle: o.throttle, AcceptClock: o.clock,
@@ -119,6 +119,17 @@ func (o *serveOptions) run(ctx context.Context, console *console) error {
 	}
 	console.line("serve", "listening on "+s.URL()+", state in "+o.data+"; Ctrl-C ends it")
 	return s.Run(ctx)
+}
+
+// checkFiles refuses a folder for the service in which something is a link of
+// another user.
+func checkFiles(data string) error {
+	for _, name := range service.Files(data) {
+		if err := checkLinks(name); err != nil {
+			return fmt.Errorf("--data: %w", err)
+		}
+	}
+	return nil
 }
 
 // stateFolder is where the XDG Base Directory Specification puts state.

@@ -13,8 +13,9 @@ import (
 // shared is the file system in memory that Linux has for shared memory.
 const shared = "/dev/shm"
 
-// room is how much must be free there: in many containers it has 64 MB.
-const room = 256 << 20
+// room is how much must be free there: in many containers it has 64 MB, and a
+// database leaves 256 MB of its disk free.
+const room = 512 << 20
 
 // New returns a folder that is removed when the test has ended. If there is no
 // room in memory it is that of [testing.T.TempDir]. Programs may not run in it:

@@ -12,8 +12,8 @@ import (
 // Attach registers a thing and puts the service behind the topics of its core:
 // it answers the reports, and hears of every message that the thing sends or
 // receives, and of its connection. The core must be closed before the server is.
-func (s *Server) Attach(core *localcore.Core, thing string) error {
-	if err := s.Register(thing); err != nil {
+func (s *Server) Attach(ctx context.Context, core *localcore.Core, thing string) error {
+	if err := s.Register(ctx, thing); err != nil {
 		return err
 	}
 	core.SetDefender(func(m localcore.Message) []localcore.Message {

@@ -55,7 +55,7 @@ func TestSilentDeviceAlarmsBehindACore(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := s.Attach(core, "core-1"); err != nil {
+		if err := s.Attach(t.Context(), core, "core-1"); err != nil {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithCancel(t.Context())

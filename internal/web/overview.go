@@ -41,10 +41,10 @@ func overview(ctx context.Context, r *request) (writePage, error) {
 		About: r.about, Violations: explore.Violations(violations), Reports: reportRows(r.service.Reports("", overviewReports)),
 	}
 	page.Silent = map[string]bool{}
-	if page.Things, page.MoreThings, err = thingRows(r.service, inAlarm(func(v *cloud.Violation) string { return v.Thing }), page.Silent); err != nil {
+	if page.Things, page.MoreThings, err = thingRows(ctx, r.service, inAlarm(func(v *cloud.Violation) string { return v.Thing }), page.Silent); err != nil {
 		return nil, err
 	}
-	if page.Notices, err = r.service.Notices(); err != nil {
+	if page.Notices, err = r.service.Notices(ctx); err != nil {
 		return nil, err
 	}
 	profiles, err := r.client.Profiles(ctx, nil)
@@ -60,8 +60,8 @@ func overview(ctx context.Context, r *request) (writePage, error) {
 
 // thingRows are the things in alarm, and those that reported last. more is how
 // many there are besides. Those that are silent are added to silent.
-func thingRows(s *service.Service, inAlarm map[string]int, silent map[string]bool) (rows []render.ThingRow, more int, err error) {
-	things, total, err := s.Things(overviewThings)
+func thingRows(ctx context.Context, s *service.Service, inAlarm map[string]int, silent map[string]bool) (rows []render.ThingRow, more int, err error) {
+	things, total, err := s.Things(ctx, overviewThings)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -69,7 +69,7 @@ func thingRows(s *service.Service, inAlarm map[string]int, silent map[string]boo
 		if slices.ContainsFunc(things, func(t service.ThingState) bool { return t.Name == name }) {
 			continue
 		}
-		t, ok, err := s.Thing(name)
+		t, ok, err := s.Thing(ctx, name)
 		if err != nil {
 			return nil, 0, err
 		}

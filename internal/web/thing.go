@@ -59,7 +59,7 @@ func (r *request) history(ctx context.Context, name string) (*history, error) {
 	h := &history{}
 	var ok bool
 	var err error
-	if h.thing, ok, err = r.service.Thing(name); err != nil {
+	if h.thing, ok, err = r.service.Thing(ctx, name); err != nil {
 		return nil, err
 	}
 	if !ok {

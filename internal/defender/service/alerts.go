@@ -32,7 +32,9 @@ func (c *change) alert(ev *detect.Event) error {
 		if isTopic(covered.topic) {
 			targets = append(targets, covered.topic)
 		} else {
-			c.s.log.Warn("alert target is no SNS topic, no alert is sent to it", "profile", ev.Profile, "target", covered.topic)
+			c.tx.OnCommit(func() {
+				c.s.log.Warn("alert target is no SNS topic, no alert is sent to it", "profile", ev.Profile, "target", covered.topic)
+			})
 		}
 	}
 	if c.s.options.Webhook != "" {
@@ -56,8 +58,12 @@ func (c *change) alert(ev *detect.Event) error {
 	return nil
 }
 
+// maxTopic is longer than any ARN of an SNS topic, whose name has up to 256
+// characters.
+const maxTopic = 512
+
 // isTopic reports whether the text is the ARN of an SNS topic.
 func isTopic(arn string) bool {
 	parts := strings.Split(arn, ":")
-	return len(parts) == 6 && parts[0] == "arn" && parts[2] == "sns" && parts[3] != "" && parts[5] != ""
+	return len(arn) <= maxTopic && len(parts) == 6 && parts[0] == "arn" && parts[2] == "sns" && parts[3] != "" && parts[5] != ""
 }

@@ -20,9 +20,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iot"
 	"github.com/aws/aws-sdk-go-v2/service/iot/types"
 	"github.com/google/go-cmp/cmp"
-	"go.etcd.io/bbolt"
 
 	"github.com/device-defender/device-defender/internal/defender/outbox"
+	"github.com/device-defender/device-defender/internal/defender/store"
 )
 
 const topic = "arn:aws:sns:eu-west-1:123456789012:alarms"
@@ -31,19 +31,16 @@ const topic = "arn:aws:sns:eu-west-1:123456789012:alarms"
 func (b *bench) outboxed() map[string][]string {
 	b.t.Helper()
 	all := map[string][]string{}
-	err := b.read(func(tx *bbolt.Tx) error {
-		return tx.Bucket(bucketOutbox).ForEachBucket(func(target []byte) error {
-			return tx.Bucket(bucketOutbox).Bucket(target).ForEach(func(_, record []byte) error {
-				var alert storedAlert
-				if err := json.Unmarshal(record, &alert); err != nil {
-					return err
-				}
-				all[string(target)] = append(all[string(target)], eventOf(alert.Message))
-				return nil
-			})
-		})
-	})
-	ok(b, 0, err)
+	ok(b, 0, b.read(b.t.Context(), func(view *store.Reader) error {
+		for alert, err := range tableOutbox.Scan(view, store.Range{}) {
+			if err != nil {
+				return err
+			}
+			target, _ := splitOutboxKey(alert.Key)
+			all[target] = append(all[target], eventOf(alert.Value.Message))
+		}
+		return nil
+	}))
 	return all
 }
 
@@ -96,16 +93,21 @@ func TestAlertMessage(t *testing.T) {
 	b.attach(profileOf("MySecProfile", behavior))
 	b.reports("dev-IZWB", packets(54))
 	b.after(49 * time.Hour)
-	ok(b, 0, b.advance())
+	ok(b, 0, b.advance(b.t.Context()))
 	var got []map[string]any
-	err := b.read(func(tx *bbolt.Tx) error {
-		return tx.Bucket(bucketOutbox).Bucket([]byte(outbox.Webhook)).ForEach(func(_, record []byte) error {
-			var alert struct{ Message map[string]any }
-			defer func() { got = append(got, alert.Message) }()
-			return json.Unmarshal(record, &alert)
-		})
-	})
-	ok(b, 0, err)
+	ok(b, 0, b.read(t.Context(), func(view *store.Reader) error {
+		for alert, err := range tableOutbox.Scan(view, store.Range{}) {
+			if err != nil {
+				return err
+			}
+			var message map[string]any
+			if err := json.Unmarshal(alert.Value.Message, &message); err != nil {
+				return err
+			}
+			got = append(got, message)
+		}
+		return nil
+	}))
 	id := b.violationID()
 	var want []map[string]any
 	ok(b, 0, json.Unmarshal([]byte(`[
@@ -144,7 +146,7 @@ func outage(t *testing.T) *Service {
 		}
 		return nil
 	}
-	if err := s.change(put); err != nil {
+	if err := s.change(t.Context(), put); err != nil {
 		t.Fatal(err)
 	}
 	return s
@@ -204,11 +206,12 @@ func TestDeliveryIsGivenUp(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 4*24*time.Hour)
 		defer cancel()
 		s.newCourier(transport(func(*http.Request) (*http.Response, error) { return answered(http.StatusForbidden) })).Run(ctx, s.outboxReady)
-		err := s.read(func(tx *bbolt.Tx) error {
-			if key, _ := tx.Bucket(bucketOutbox).Bucket([]byte(outbox.Webhook)).Cursor().First(); key != nil {
-				t.Error("still in the outbox after four days")
+		err := s.read(t.Context(), func(view *store.Reader) error {
+			n, err := tableOutbox.count(view)
+			if n != 0 {
+				t.Errorf("%d are still in the outbox after four days", n)
 			}
-			return nil
+			return err
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -274,7 +277,7 @@ func TestBurstIsDelivered(t *testing.T) {
 	}))
 	defer server.Close()
 	b := newBench(t, Options{Webhook: server.URL})
-	ok(b, 0, b.change(func(c *change) error {
+	ok(b, 0, b.change(b.t.Context(), func(c *change) error {
 		for i := range burst {
 			if err := c.enqueue(outbox.Webhook, fmt.Appendf(nil, `{"thingName":"%d","violationId":"%d"}`, i, i)); err != nil {
 				return err

@@ -1,6 +1,7 @@
 package service
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -32,6 +33,9 @@ type request struct {
 	values url.Values // of the query; each parameter is one that the operation has, and is given once
 	body   []byte     // at most maxBody bytes, read before the operation runs
 }
+
+// ctx is the context of the call.
+func (r *request) ctx() context.Context { return r.http.Context() }
 
 // name returns the path member.
 func (r *request) name(member string) string { return r.http.PathValue(member) }
@@ -192,7 +196,7 @@ func (s *Service) Handler() http.Handler {
 		mux.HandleFunc(op.method+" "+op.path, s.serveOperation(op))
 	}
 	if s.options.Pages != nil {
-		pages := s.options.Pages(s)
+		pages := endsWithServe(s.options.Pages(s))
 		mux.Handle("GET /{$}", pages)
 		mux.Handle("GET /live/", pages)
 	}
@@ -249,7 +253,7 @@ func (s *Service) call(w http.ResponseWriter, r *request, limiter *rate.Limiter)
 func (s *Service) logError(r *request, err error) {
 	level := slog.LevelDebug
 	var e *apiError
-	if !errors.As(err, &e) {
+	if !errors.As(err, &e) && r.ctx().Err() == nil { // the caller may have gone
 		level = slog.LevelError
 	}
 	s.log.Log(r.http.Context(), level, "operation failed", "operation", r.op.name, "path", r.http.URL.Path, "error", err)

@@ -1,6 +1,7 @@
 package service
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"strconv"
@@ -8,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"go.etcd.io/bbolt"
+	"github.com/device-defender/device-defender/internal/defender/store"
 )
 
 // maxLeap is how far the clock may go on by itself. What has to be told of a
@@ -38,15 +39,15 @@ type clock struct {
 }
 
 // startClock goes on from what the database knows of the clock.
-func (s *Service) startClock() error {
+func (s *Service) startClock(ctx context.Context) error {
 	k := &s.clock
 	k.uptime = s.options.Uptime
 	if k.uptime == nil && s.options.ownClock {
 		k.uptime = machineUptime()
 	}
 	var stored *storedClock
-	err := s.read(func(tx *bbolt.Tx) (err error) {
-		stored, err = get[storedClock](tx, bucketClock, clockKey)
+	err := s.read(ctx, func(view *store.Reader) (err error) {
+		stored, err = tableClock.find(view, clockKey)
 		return err
 	})
 	if err != nil {
@@ -104,7 +105,7 @@ func (c *change) keepClock() error {
 	if k.uptime != nil {
 		record.Boot, _ = k.uptime()
 	}
-	return put(c.tx, bucketClock, clockKey, record)
+	return tableClock.Put(c.tx, clockKey, record)
 }
 
 // leapText says what is wrong with the clock, and what to do.
@@ -113,7 +114,7 @@ func leapText(leap time.Duration) string {
 }
 
 // watchClock looks at the clock, and says what is wrong with it.
-func (s *Service) watchClock(now time.Time) {
+func (s *Service) watchClock(ctx context.Context, now time.Time) {
 	before := s.clock.leapt()
 	leap, back := s.clock.look(now)
 	switch {
@@ -124,15 +125,15 @@ func (s *Service) watchClock(now time.Time) {
 	}
 	if back {
 		s.log.Warn("the clock has gone back", "clock", now)
-		if err := s.restamp(); err != nil {
+		if err := s.restamp(ctx); err != nil {
 			s.log.Error("setting the time of things back failed", "error", err)
 		}
 	}
 }
 
 // restamp gives the clock's time to things whose time is far ahead of it.
-func (s *Service) restamp() error {
-	return s.change(func(c *change) error {
+func (s *Service) restamp(ctx context.Context) error {
+	return s.change(ctx, func(c *change) error {
 		for _, thing := range s.engine.Ahead(c.now.Add(max(mostAhead, s.minReportInterval()))) {
 			s.engine.Restamp(thing, c.now)
 			c.touched[thing] = true

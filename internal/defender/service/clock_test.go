@@ -2,14 +2,13 @@ package service
 
 import (
 	"context"
-	"encoding/binary"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"go.etcd.io/bbolt"
+	"github.com/device-defender/device-defender/internal/defender/store"
 )
 
 // machine is a machine whose clock may be set, and whose uptime may not.
@@ -41,13 +40,13 @@ func (m *machine) passes(d time.Duration) {
 // turn does what Run does when an hour is over.
 func (m *machine) turn() {
 	m.bench.t.Helper()
-	ok(m.bench, 0, m.bench.prune())
-	ok(m.bench, 0, m.bench.advance())
+	ok(m.bench, 0, m.bench.prune(m.bench.t.Context()))
+	ok(m.bench, 0, m.bench.advance(m.bench.t.Context()))
 }
 
 // kept counts what pruning deletes.
 func (m *machine) kept() int {
-	n := m.bench.buckets()
+	n := m.bench.rows()
 	return n["values"] + n["events"]
 }
 
@@ -136,15 +135,15 @@ func TestClockWhileStopped(t *testing.T) {
 func TestRunOutlivesAFullDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log strings.Builder
-		s := openService(t, Options{Log: newTextLog(&log)})
-		old := func(tx *bbolt.Tx) error {
-			_, err := tx.Bucket(bucketValueDays).CreateBucket(day(s.now().AddDate(0, 0, -20)))
-			return err
-		}
-		if err := s.write(old); err != nil {
+		disk := &disk{}
+		s := openService(t, Options{Log: newTextLog(&log), wrap: disk.wrap})
+		err := s.write(t.Context(), func(tx *store.Tx) error {
+			return tableValues.Put(tx, day(s.now().AddDate(0, 0, -20)), valueKey("thing-1", s.now()), nil)
+		})
+		if err != nil {
 			t.Fatal(err)
 		}
-		hasRoom := fillDisk(t, s)
+		disk.full.Store(true)
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- s.Run(ctx) }()
@@ -158,15 +157,13 @@ func TestRunOutlivesAFullDisk(t *testing.T) {
 		if !strings.Contains(log.String(), "pruning failed") {
 			t.Errorf("the log does not say that pruning failed:\n%s", log.String())
 		}
-		hasRoom()
+		disk.full.Store(false)
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
-		var left []string
-		err := s.read(func(tx *bbolt.Tx) error {
-			return tx.Bucket(bucketValueDays).ForEachBucket(func(name []byte) error {
-				left = append(left, string(name))
-				return nil
-			})
+		var left []store.Day
+		err = s.read(t.Context(), func(view *store.Reader) (err error) {
+			left, err = tableValues.Days(view)
+			return err
 		})
 		if err != nil || len(left) != 0 {
 			t.Errorf("days %v are left, %v", left, err)
@@ -175,26 +172,4 @@ func TestRunOutlivesAFullDisk(t *testing.T) {
 		<-ended
 		s.Close()
 	})
-}
-
-// fillDisk has the database grow no more, and uses up what it has. The function
-// that it returns gives it room.
-func fillDisk(t *testing.T, s *Service) (hasRoom func()) {
-	t.Helper()
-	reader, err := s.db.Begin(false) // what is freed while it lasts is not used again
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.db.MaxSize = 1
-	for i := uint64(0); err == nil; i++ {
-		err = s.write(func(tx *bbolt.Tx) error {
-			return tx.Bucket(bucketTags).Put([]byte("fill"), binary.BigEndian.AppendUint64(nil, i))
-		})
-	}
-	return func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.db.MaxSize = 0
-		reader.Rollback()
-	}
 }

@@ -9,13 +9,12 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
-	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 
-	"go.etcd.io/bbolt"
-
+	"github.com/device-defender/device-defender/internal/defender/store"
 	"github.com/device-defender/device-defender/internal/memdir"
 )
 
@@ -118,33 +117,43 @@ func checkKilled(t *testing.T, data string, deleted map[string]bool) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	has := func(tx *bbolt.Tx, bucket []byte, key []byte) bool { return tx.Bucket(bucket).Get(key) != nil }
-	err = s.read(func(tx *bbolt.Tx) error {
-		for err := range tx.Check() {
-			t.Errorf("database %s: %v", filepath.Base(data), err)
+	err = s.read(t.Context(), func(view *store.Reader) error {
+		has := func(there bool, err error) bool {
+			if err != nil {
+				t.Error(err)
+			}
+			return there
 		}
 		for n, gone := range deleted {
-			key := []byte(n)
-			if !has(tx, bucketThings, key) || !has(tx, bucketProfiles, key) || !has(tx, bucketTags, []byte(s.profileARN(n))) {
+			if !has(tableThings.has(view, n)) || !has(tableProfiles.has(view, n)) || !has(tableTags.has(view, s.profileARN(n))) {
 				t.Errorf("%s was acknowledged, and is not there", n)
 			}
 			for _, there := range []bool{
-				has(tx, bucketGroups, key), has(tx, bucketMembers, pairKey(n, n)), has(tx, bucketMemberships, pairKey(n, n)), has(tx, bucketTargets, targetKey(n, s.groupARN(n))),
+				has(tableGroups.has(view, n)), has(tableChildren.has(view, pairKey("", n))), has(tableMembers.has(view, pairKey(n, n))),
+				has(tableMemberships.has(view, pairKey(n, n))), has(tableTargets.has(view, pairKey(n, s.groupARN(n)))),
 			} {
 				if there == gone {
 					t.Errorf("%s: its group was deleted %v, and what belongs to it is there %v", n, gone, there)
 				}
 			}
 		}
-		for key := range keysAfter(tx, bucketMembers, "", "") {
+		for key, err := range tableMembers.keysAfter(view, "", "") {
 			group, thing, _ := strings.Cut(key, "\x00")
-			if !has(tx, bucketMemberships, pairKey(thing, group)) || !has(tx, bucketThings, []byte(thing)) || !has(tx, bucketGroups, []byte(group)) {
-				t.Errorf("member %s of %s by halves", thing, group)
+			if err != nil || !has(tableMemberships.has(view, pairKey(thing, group))) || !has(tableThings.has(view, thing)) || !has(tableGroups.has(view, group)) {
+				t.Errorf("member %s of %s by halves, %v", thing, group, err)
 			}
 		}
-		for name, target := range attachments(tx, "") {
-			if !has(tx, bucketProfiles, []byte(name)) || !has(tx, bucketGroups, []byte(strings.TrimPrefix(target, s.groupARN("")))) {
-				t.Errorf("%s is attached to %s by halves", name, target)
+		for thing, err := range tableThings.Scan(view, store.Range{}) {
+			if err != nil {
+				return err
+			}
+			if placed, err := placesOf(view, thing.Key); err != nil || !slices.Equal(placed, thing.Value.Placed) {
+				t.Errorf("%s is placed in %q and is in %q, %v", thing.Key, thing.Value.Placed, placed, err)
+			}
+		}
+		for a, err := range attachments(view, "") {
+			if err != nil || !has(tableProfiles.has(view, a.profile)) || !has(tableGroups.has(view, strings.TrimPrefix(a.target, s.groupARN("")))) {
+				t.Errorf("%s is attached to %s by halves, %v", a.profile, a.target, err)
 			}
 		}
 		return nil

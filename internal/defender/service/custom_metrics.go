@@ -7,9 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"go.etcd.io/bbolt"
-
 	"github.com/device-defender/device-defender/internal/defender/profile"
+	"github.com/device-defender/device-defender/internal/defender/store"
 )
 
 type storedCustomMetric struct {
@@ -40,8 +39,8 @@ func (s *Service) customMetricARN(name string) string {
 }
 
 // getCustomMetric reads a custom metric that has to be there.
-func getCustomMetric(tx *bbolt.Tx, name string) (*storedCustomMetric, error) {
-	stored, err := get[storedCustomMetric](tx, bucketMetrics, name)
+func getCustomMetric(view *store.Reader, name string) (*storedCustomMetric, error) {
+	stored, err := tableMetrics.find(view, name)
 	if err == nil && stored == nil {
 		err = notFound(fmt.Sprintf("Custom metric %s does not exist", name))
 	}
@@ -89,13 +88,13 @@ func createCustomMetric(s *Service, r *request) (any, error) {
 		return nil, err
 	}
 	arn := s.customMetricARN(name)
-	err = s.write(func(tx *bbolt.Tx) error {
+	err = s.write(r.ctx(), func(tx *store.Tx) error {
 		count := 0
-		for other := range keysAfter(tx, bucketMetrics, "", "") {
-			there, err := get[storedCustomMetric](tx, bucketMetrics, other)
+		for there, err := range tableMetrics.Scan(&tx.Reader, store.Range{}) {
 			if err != nil {
 				return err
 			}
+			other, there := there.Key, there.Value
 			same := there.Token == *in.Token && there.Type == *in.Type && there.DisplayName == in.DisplayName
 			switch {
 			case other == name && same:
@@ -110,8 +109,11 @@ func createCustomMetric(s *Service, r *request) (any, error) {
 		if count >= profile.MaxCustomMetrics {
 			return limitExceeded(fmt.Sprintf("The account has %d custom metrics, and can have no more", count))
 		}
+		if _, err := bump(tx, metaRules); err != nil {
+			return err
+		}
 		now := s.now()
-		if err := put(tx, bucketMetrics, name, storedCustomMetric{*in.Type, in.DisplayName, *in.Token, now, now}); err != nil {
+		if err := tableMetrics.Put(tx, name, storedCustomMetric{*in.Type, in.DisplayName, *in.Token, now, now}); err != nil {
 			return err
 		}
 		return createTags(tx, arn, in.Tags)
@@ -131,8 +133,8 @@ func describeCustomMetric(s *Service, r *request) (any, error) {
 		return nil, err
 	}
 	var stored *storedCustomMetric
-	err = s.read(func(tx *bbolt.Tx) (err error) {
-		stored, err = getCustomMetric(tx, name)
+	err = s.read(r.ctx(), func(view *store.Reader) (err error) {
+		stored, err = getCustomMetric(view, name)
 		return err
 	})
 	if err != nil {
@@ -156,16 +158,19 @@ func updateCustomMetric(s *Service, r *request) (any, error) {
 		return nil, missing("displayName")
 	}
 	var stored *storedCustomMetric
-	err = s.write(func(tx *bbolt.Tx) (err error) {
-		if stored, err = getCustomMetric(tx, name); err != nil {
+	err = s.write(r.ctx(), func(tx *store.Tx) (err error) {
+		if stored, err = getCustomMetric(&tx.Reader, name); err != nil {
 			return err
 		}
 		document := profile.CustomMetric{Name: name, Type: stored.Type, DisplayName: *in.DisplayName}
 		if err := checkProblems(document.Check()); err != nil {
 			return err
 		}
+		if _, err := bump(tx, metaRules); err != nil {
+			return err
+		}
 		stored.DisplayName, stored.Modified = *in.DisplayName, s.now()
-		return put(tx, bucketMetrics, name, stored)
+		return tableMetrics.Put(tx, name, *stored)
 	})
 	if err != nil {
 		return nil, err
@@ -180,15 +185,18 @@ func deleteCustomMetric(s *Service, r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return struct{}{}, s.write(func(tx *bbolt.Tx) error {
-		using, err := profilesUsing(tx, name, "")
+	return struct{}{}, s.write(r.ctx(), func(tx *store.Tx) error {
+		using, err := profilesUsing(&tx.Reader, name, "")
 		if err != nil {
 			return err
 		}
 		if err := checkUnused("Custom metric "+name, using); err != nil {
 			return err
 		}
-		if err := tx.Bucket(bucketMetrics).Delete([]byte(name)); err != nil {
+		if _, err := bump(tx, metaRules); err != nil {
+			return err
+		}
+		if err := tableMetrics.Delete(tx, name); err != nil {
 			return err
 		}
 		return deleteTags(tx, s.customMetricARN(name))
@@ -209,5 +217,5 @@ func checkUnused(what string, using []string) error {
 }
 
 func listCustomMetrics(s *Service, r *request) (any, error) {
-	return listNames(s, r, "metricNames", bucketMetrics)
+	return listNames(s, r, "metricNames", tableMetrics)
 }

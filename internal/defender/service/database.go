@@ -1,18 +1,27 @@
 package service
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"io"
+	"io/fs"
+	"log/slog"
 	"os"
-	"runtime"
-	"runtime/debug"
+	"path/filepath"
 	"strings"
 	"time"
 
-	"go.etcd.io/bbolt"
-	berrors "go.etcd.io/bbolt/errors"
+	"github.com/device-defender/device-defender/internal/defender/store"
+	"github.com/device-defender/device-defender/internal/defender/store/pebble"
 )
+
+// storeFolder is the folder of the database in that of the service.
+const storeFolder = "store"
+
+// Files returns the paths that a service with the folder uses.
+func Files(data string) []string {
+	return []string{filepath.Join(data, storeFolder), filepath.Join(data, newFolder), filepath.Join(data, convertedFolder), filepath.Join(data, oldFile), filepath.Join(data, oldFileKept)}
+}
 
 // DamagedError says that the database can't be read, and what to do.
 type DamagedError struct {
@@ -24,85 +33,84 @@ func (e *DamagedError) Error() string {
 	return fmt.Sprintf("database %s is damaged (%s): put a copy in its place, or move it away to begin afresh", e.Path, e.Reason)
 }
 
-// openDatabase opens the file, or makes it.
-func openDatabase(path string) (db *bbolt.DB, err error) {
-	defer noDamage(path, &err)()
-	db, err = bbolt.Open(path, 0o600, &bbolt.Options{Timeout: time.Second})
-	switch {
-	case errors.Is(err, berrors.ErrTimeout):
-		return nil, fmt.Errorf("database %s is in use: is another defenderctl using it?", path)
-	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch),
-		errors.Is(err, io.ErrUnexpectedEOF), err != nil && strings.Contains(err.Error(), "file size too small"):
-		return nil, &DamagedError{path, err.Error()}
-	case err != nil:
-		return nil, fmt.Errorf("opening database %s: %w", path, err)
-	}
-	if err := checkSize(db); err != nil {
-		db.Close()
+// openStore opens the database in the folder, or makes it. One of version 0.1 is
+// converted.
+func openStore(o *Options) (store.Backend, error) {
+	if err := os.MkdirAll(o.Data, 0o700); err != nil {
 		return nil, err
 	}
-	return db, nil
+	if err := convertOld(o.Data, o.Log); err != nil {
+		return nil, err
+	}
+	return openFolder(filepath.Join(o.Data, storeFolder), o.Log)
 }
 
-// checkSize finds a file that was cut short, before something reads beyond its
-// end.
-func checkSize(db *bbolt.DB) error {
-	info, err := os.Stat(db.Path())
-	if err != nil {
+func openFolder(path string, log *slog.Logger) (store.Backend, error) {
+	engine, err := pebble.Open(path, pebble.Options{Log: log})
+	switch {
+	case errors.Is(err, store.ErrInUse) && !errors.Is(err, fs.ErrPermission):
+		return nil, inUse(path)
+	case err != nil:
+		return nil, damaged(path, err)
+	}
+	return engine, nil
+}
+
+func inUse(path string) error {
+	return fmt.Errorf("database %s is in use: is another defenderctl using it?", path)
+}
+
+// damaged makes one line of what reading a damaged database comes to. Other
+// errors stay as they are.
+func damaged(path string, err error) error {
+	if _, said := errors.AsType[*DamagedError](err); said || !errors.Is(err, store.ErrDamaged) {
 		return err
 	}
-	return db.View(func(tx *bbolt.Tx) error {
-		if tx.Size() > info.Size() {
-			return &DamagedError{db.Path(), fmt.Sprintf("it has %d bytes of %d", info.Size(), tx.Size())}
-		}
-		return nil
-	})
-}
-
-// noDamage returns a function to defer. It makes an error of what reading a
-// damaged file comes to: a fault of memory, or a panic of bbolt.
-func noDamage(path string, err *error) func() {
-	before := debug.SetPanicOnFault(true)
-	return func() {
-		debug.SetPanicOnFault(before)
-		p := recover()
-		switch {
-		case p == nil:
-		case isFault(p) || panickedInBolt():
-			reason, _, _ := strings.Cut(fmt.Sprint(p), "\n")
-			*err = &DamagedError{path, reason}
-		default:
-			panic(p)
-		}
+	reason, _, _ := strings.Cut(err.Error(), "\n")
+	for _, known := range []string{"opening database " + path + ": ", store.ErrDamaged.Error() + ": "} {
+		reason = strings.Replace(reason, known, "", 1)
 	}
+	return &DamagedError{path, reason}
 }
 
-// isFault reports whether the panic is of memory that can't be read, such as of
-// a mapped file that is shorter now.
-func isFault(p any) bool {
-	_, ok := p.(interface {
-		runtime.Error
-		Addr() uintptr
+// transactionTimeout is how long a transaction may take. One that waits for room on a
+// full disk would otherwise hold up all others until there is some.
+const transactionTimeout = 2 * time.Minute
+
+// read runs fn with a snapshot. It doesn't see the engine.
+func (s *Service) read(ctx context.Context, fn func(view *store.Reader) error) error {
+	return damaged(s.path, s.store.View(ctx, fn))
+}
+
+// write runs fn in the one read-write transaction at a time; fn may use the
+// engine, and calls touch before it changes it. It has no other effects outside
+// of tx but those of [store.Tx.OnCommit]. A transaction that fails, panics or is
+// done again leaves the engine ahead of the database: it's built again before
+// the next.
+//
+// When ctx ends while a transaction is being committed, it isn't known whether
+// it was. So it does not end then.
+func (s *Service) write(ctx context.Context, fn func(tx *store.Tx) error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), transactionTimeout)
+	defer cancel()
+	err := s.store.Update(ctx, func(tx *store.Tx) error {
+		if s.stale {
+			if err := s.rebuild(&tx.Reader); err != nil {
+				return fmt.Errorf("building the engine again: %w", err)
+			}
+			s.stale = false
+		}
+		return fn(tx)
 	})
-	return ok
+	if err != nil {
+		return damaged(s.path, err)
+	}
+	s.stale = false
+	s.watch.changed()
+	return nil
 }
 
-// panickedInBolt reports whether what panics is bbolt. It is called while that
-// is on the stack.
-func panickedInBolt() bool {
-	pcs := make([]uintptr, 64)
-	frames := runtime.CallersFrames(pcs[:runtime.Callers(0, pcs)])
-	panicking := false
-	for {
-		frame, more := frames.Next()
-		switch {
-		case frame.Function == "runtime.gopanic":
-			panicking = true
-		case panicking && !strings.HasPrefix(frame.Function, "runtime."):
-			return strings.HasPrefix(frame.Function, "go.etcd.io/bbolt")
-		}
-		if !more {
-			return false
-		}
-	}
-}
+// touch says that the engine is about to be changed in a transaction.
+func (s *Service) touch() { s.stale = true }

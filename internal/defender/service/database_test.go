@@ -1,81 +1,170 @@
 package service
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/iot"
+	"github.com/device-defender/device-defender/internal/memdir"
 )
 
-// storedFile is the database of a service that was used.
-func storedFile(t *testing.T) []byte {
+// storedFiles is the database of a service that was used.
+func storedFiles(t *testing.T) map[string][]byte {
 	t.Helper()
 	b := newBench(t, Options{MinReportInterval: -1})
 	b.attach(profileOf("Ports", onlyPort(443), atMost(100)))
 	for i := range 200 {
 		b.reports(fmt.Sprint("thing-", i), ports(8080, 443)+","+packets(i))
 	}
+	// What is in the log only is in a table after the next start.
+	b.restart()
 	ok(b, 0, b.Close())
-	data, err := os.ReadFile(filepath.Join(b.options.Data, "defender.db"))
-	return ok(b, data, err)
+	files := map[string][]byte{}
+	for _, name := range names(t, b.path) {
+		data, err := os.ReadFile(filepath.Join(b.path, name))
+		files[name] = ok(b, data, err)
+	}
+	return files
 }
 
-// checkDamaged says whether a service with the database says in one line what is
-// wrong, if anything is.
-func checkDamaged(t *testing.T, what string, data []byte, must bool) {
+// withFiles returns a folder with the database.
+func withFiles(t *testing.T, files map[string][]byte) string {
 	t.Helper()
-	folder := t.TempDir()
-	path := filepath.Join(folder, "defender.db")
-	if err := os.WriteFile(path, data, 0o600); err != nil {
+	folder := memdir.New(t)
+	if err := os.Mkdir(filepath.Join(folder, storeFolder), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	s, err := Open(Options{Data: folder, Now: func() time.Time { return start }})
-	if err == nil {
-		defer s.Close()
-		// Not all of the file is read at the start.
-		client := newClient(t, serve(t, s))
-		client.ListSecurityProfiles(t.Context(), &iot.ListSecurityProfilesInput{})
-		client.ListActiveViolations(t.Context(), &iot.ListActiveViolationsInput{})
-		_, _, err = s.Things(1000)
-		err = errors.Join(err, s.advance(), s.prune())
-	}
-	if err == nil {
-		if must {
-			t.Errorf("%s: no error", what)
+	for name, data := range files {
+		if err := os.WriteFile(filepath.Join(folder, storeFolder, name), data, 0o600); err != nil {
+			t.Fatal(err)
 		}
-		return
 	}
-	if strings.Contains(err.Error(), "goroutine") || strings.Contains(err.Error(), "another defenderctl") {
-		t.Errorf("%s: %v", what, err)
+	return folder
+}
+
+func init() { children["look"] = lookAtDatabases }
+
+// lookAtDatabases is a process that prints, for each folder, what a service with
+// it says of its database. A damaged one leaves goroutines behind that wait for
+// the end of the process.
+func lookAtDatabases(folders []string) {
+	for _, folder := range folders {
+		fmt.Printf("%q\n", fmt.Sprint(lookAtDatabase(folder)))
 	}
-	if damaged, ok := errors.AsType[*DamagedError](err); must && (!ok || !strings.Contains(damaged.Error(), path) || !strings.Contains(damaged.Error(), "put a copy in its place, or move it away")) {
-		t.Errorf("%s: %v, want what to do", what, err)
+}
+
+func lookAtDatabase(folder string) error {
+	s, err := Open(Options{Data: folder, Now: func() time.Time { return start }})
+	if err != nil {
+		return err
+	}
+	// Not all of it is read at the start.
+	for _, path := range []string{"/security-profiles", "/active-violations"} {
+		s.Handler().ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "http://localhost"+path, nil))
+	}
+	_, _, err = s.Things(context.Background(), 1000)
+	err = errors.Join(err, s.advance(context.Background()), s.prune(context.Background()))
+	s.Close()
+	return err
+}
+
+// damagedDatabase is a database that may be damaged, in a service's folder.
+type damagedDatabase struct {
+	what, folder, name string
+	must               bool
+}
+
+// checkDamaged checks that a service says in one line what is wrong with the
+// databases, if anything is.
+func checkDamaged(t *testing.T, list []damagedDatabase) {
+	t.Helper()
+	var folders []string
+	for _, d := range list {
+		folders = append(folders, d.folder)
+	}
+	cmd, lines := startChild(t, "look", folders...)
+	for _, d := range list {
+		if !lines.Scan() {
+			t.Fatalf("%s: the process ended: %v", d.what, lines.Err())
+		}
+		says, err := strconv.Unquote(lines.Text())
+		switch want := "database " + filepath.Join(d.folder, d.name) + " is damaged"; {
+		case err != nil, strings.Contains(says, "goroutine"), strings.Contains(says, "another defenderctl"):
+			t.Errorf("%s: %q", d.what, lines.Text())
+		case d.must && (!strings.Contains(says, want) || !strings.Contains(says, "put a copy in its place, or move it away") || strings.Contains(says, "\n")):
+			t.Errorf("%s: %s, want what to do", d.what, says)
+		}
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
 	}
 }
 
 func TestDamagedDatabase(t *testing.T) {
-	good := storedFile(t)
-	checkDamaged(t, "no database", []byte(strings.Repeat("hello, world\n", 10_000)), true)
-	checkDamaged(t, "a short text", []byte("hello"), true)
-	checkDamaged(t, "zeros", make([]byte, len(good)), true)
-	for _, size := range []int{1, 4096, 3 * 4096, len(good) / 2} {
-		checkDamaged(t, fmt.Sprint("cut at ", size), good[:size], true)
+	good := storedFiles(t)
+	var list []string
+	for name := range good {
+		list = append(list, name)
+	}
+	slices.Sort(list)
+	find := func(part string) string {
+		t.Helper()
+		for _, name := range slices.Backward(list) {
+			if strings.Contains(name, part) && !strings.HasPrefix(name, "marker") {
+				return name // the latest
+			}
+		}
+		t.Fatalf("no file %q of %q", part, list)
+		return ""
+	}
+	with := func(name string, data []byte) string {
+		files := map[string][]byte{name: data}
+		for other, data := range good {
+			if other != name {
+				files[other] = data
+			}
+		}
+		return withFiles(t, files)
+	}
+	manifest, rows := find("MANIFEST"), find(".sst")
+	text := []byte(strings.Repeat("hello, world\n", 10_000))
+	var cases []damagedDatabase
+	for _, bad := range []struct {
+		what, name string
+		data       []byte
+	}{
+		{"text for a manifest", manifest, text},
+		{"zeros for a manifest", manifest, make([]byte, len(good[manifest]))},
+		{"text for a table", rows, text},
+		{"zeros for a table", rows, make([]byte, len(good[rows]))},
+		{"no table", rows, nil},
+		{"half a table", rows, good[rows][:len(good[rows])/2]},
+	} {
+		cases = append(cases, damagedDatabase{bad.what, with(bad.name, bad.data), storeFolder, true})
 	}
 	rng := rand.New(rand.NewPCG(1, 2))
 	for i := range 60 {
-		bad := append([]byte(nil), good...)
-		page := 2 + rng.IntN(len(bad)/4096-2)
-		for range 1 + rng.IntN(64) {
-			bad[page*4096+rng.IntN(4096)] = byte(rng.Uint32())
+		name := list[rng.IntN(len(list))]
+		data := slices.Clone(good[name])
+		if len(data) == 0 {
+			continue
 		}
-		checkDamaged(t, fmt.Sprintf("%d: page %d", i, page), bad, false)
+		at := rng.IntN(len(data))
+		for range 1 + rng.IntN(64) {
+			data[min(at+rng.IntN(4096), len(data)-1)] = byte(rng.Uint32())
+		}
+		cases = append(cases, damagedDatabase{fmt.Sprintf("%d: %s at %d", i, name, at), with(name, data), storeFolder, false})
 	}
+	checkDamaged(t, cases)
 }
 
 func TestDatabaseInUse(t *testing.T) {
@@ -87,11 +176,13 @@ func TestDatabaseInUse(t *testing.T) {
 	if os.Geteuid() == 0 {
 		return
 	}
-	if err := os.Chmod(folder, 0); err != nil {
-		t.Fatal(err)
-	}
-	defer os.Chmod(folder, 0o700)
-	if _, err := Open(Options{Data: folder}); err == nil || strings.Contains(err.Error(), "another") {
-		t.Errorf("one that may not be read: %v", err)
+	for _, closed := range []string{filepath.Join(folder, storeFolder), folder} {
+		if err := os.Chmod(closed, 0); err != nil {
+			t.Fatal(err)
+		}
+		defer os.Chmod(closed, 0o700)
+		if _, err := Open(Options{Data: folder}); err == nil || strings.Contains(err.Error(), "another") {
+			t.Errorf("one that may not be read: %v", err)
+		}
 	}
 }

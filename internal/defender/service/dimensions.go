@@ -5,9 +5,8 @@ import (
 	"slices"
 	"time"
 
-	"go.etcd.io/bbolt"
-
 	"github.com/device-defender/device-defender/internal/defender/profile"
+	"github.com/device-defender/device-defender/internal/defender/store"
 )
 
 type storedDimension struct {
@@ -37,8 +36,8 @@ func (s *Service) dimensionARN(name string) string {
 }
 
 // getDimension reads a dimension that has to be there.
-func getDimension(tx *bbolt.Tx, name string) (*storedDimension, error) {
-	stored, err := get[storedDimension](tx, bucketDimensions, name)
+func getDimension(view *store.Reader, name string) (*storedDimension, error) {
+	stored, err := tableDimensions.find(view, name)
 	if err == nil && stored == nil {
 		err = notFound(fmt.Sprintf("Dimension %s does not exist", name))
 	}
@@ -75,13 +74,13 @@ func createDimension(s *Service, r *request) (any, error) {
 		return nil, err
 	}
 	arn := s.dimensionARN(name)
-	err = s.write(func(tx *bbolt.Tx) error {
+	err = s.write(r.ctx(), func(tx *store.Tx) error {
 		count := 0
-		for other := range keysAfter(tx, bucketDimensions, "", "") {
-			there, err := get[storedDimension](tx, bucketDimensions, other)
+		for there, err := range tableDimensions.Scan(&tx.Reader, store.Range{}) {
 			if err != nil {
 				return err
 			}
+			other, there := there.Key, there.Value
 			same := there.Token == *in.Token && there.Type == *in.Type && slices.Equal(there.StringValues, in.StringValues)
 			switch {
 			case other == name && same:
@@ -96,8 +95,11 @@ func createDimension(s *Service, r *request) (any, error) {
 		if count >= profile.MaxDimensions {
 			return limitExceeded(fmt.Sprintf("The account has %d dimensions, and can have no more", count))
 		}
+		if _, err := bump(tx, metaRules); err != nil {
+			return err
+		}
 		now := s.now()
-		if err := put(tx, bucketDimensions, name, storedDimension{*in.Type, in.StringValues, *in.Token, now, now}); err != nil {
+		if err := tableDimensions.Put(tx, name, storedDimension{*in.Type, in.StringValues, *in.Token, now, now}); err != nil {
 			return err
 		}
 		return createTags(tx, arn, in.Tags)
@@ -114,8 +116,8 @@ func describeDimension(s *Service, r *request) (any, error) {
 		return nil, err
 	}
 	var stored *storedDimension
-	err = s.read(func(tx *bbolt.Tx) (err error) {
-		stored, err = getDimension(tx, name)
+	err = s.read(r.ctx(), func(view *store.Reader) (err error) {
+		stored, err = getDimension(view, name)
 		return err
 	})
 	if err != nil {
@@ -139,19 +141,22 @@ func updateDimension(s *Service, r *request) (any, error) {
 		return nil, missing("stringValues")
 	}
 	var stored *storedDimension
-	err = s.write(func(tx *bbolt.Tx) (err error) {
-		if stored, err = getDimension(tx, name); err != nil {
+	err = s.write(r.ctx(), func(tx *store.Tx) (err error) {
+		if stored, err = getDimension(&tx.Reader, name); err != nil {
 			return err
 		}
 		document := profile.Dimension{Name: name, Type: stored.Type, StringValues: in.StringValues}
 		if err := checkProblems(document.Check()); err != nil {
 			return err
 		}
-		stored.StringValues, stored.Modified = in.StringValues, s.now()
-		if err := put(tx, bucketDimensions, name, stored); err != nil {
+		if _, err := bump(tx, metaRules); err != nil {
 			return err
 		}
-		using, err := profilesUsing(tx, "", name)
+		stored.StringValues, stored.Modified = in.StringValues, s.now()
+		if err := tableDimensions.Put(tx, name, *stored); err != nil {
+			return err
+		}
+		using, err := profilesUsing(&tx.Reader, "", name)
 		if err != nil {
 			return err
 		}
@@ -175,15 +180,18 @@ func deleteDimension(s *Service, r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return struct{}{}, s.write(func(tx *bbolt.Tx) error {
-		using, err := profilesUsing(tx, "", name)
+	return struct{}{}, s.write(r.ctx(), func(tx *store.Tx) error {
+		using, err := profilesUsing(&tx.Reader, "", name)
 		if err != nil {
 			return err
 		}
 		if err := checkUnused("Dimension "+name, using); err != nil {
 			return err
 		}
-		if err := tx.Bucket(bucketDimensions).Delete([]byte(name)); err != nil {
+		if _, err := bump(tx, metaRules); err != nil {
+			return err
+		}
+		if err := tableDimensions.Delete(tx, name); err != nil {
 			return err
 		}
 		s.touch()
@@ -193,5 +201,5 @@ func deleteDimension(s *Service, r *request) (any, error) {
 }
 
 func listDimensions(s *Service, r *request) (any, error) {
-	return listNames(s, r, "dimensionNames", bucketDimensions)
+	return listNames(s, r, "dimensionNames", tableDimensions)
 }

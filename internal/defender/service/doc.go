@@ -5,7 +5,7 @@
 //
 // # Model
 //
-// One [Service] is one account in one region. Its state is one database file;
+// One [Service] is one account in one region. Its state is in one database;
 // [Service.Handler] is its API, [Service.Report] and [Service.Cloud] are what
 // things do, and [Service.Run] is what happens with time. All of it is in the
 // service's own time, [Options.Now].
@@ -19,26 +19,27 @@
 //
 // # The database
 //
-// The state is in a bbolt file. What the service needs is a sorted map with
-// transactions: lists are ranges of keys, and the days of values and events are
-// buckets that are dropped whole when their time has come. bbolt is that, in
-// Go only. SQLite would be C, and defenderctl no longer one static binary for
-// every architecture, or that C translated to Go, which is larger than all else
-// here, for queries that nobody asks. What bbolt doesn't have, many writers at
-// once, is not wanted either: the engine has one owner.
+// The state is in tables of package store, with the engine of store/pebble below
+// it, in the folder "store". A process that is killed at any point, or a machine
+// that loses power, has either all of a transaction or nothing of it, and has it
+// once it was answered. The folder is locked: a second process that opens it is
+// refused. It is of mode 0700.
 //
-// A transaction is written to free pages of the file, flushed to the disk
-// (fdatasync), and becomes valid by a second write of one page with a checksum.
-// A process that is killed at any point, or a machine that loses power, has
-// either all of a transaction or nothing of it, and has it once it was
-// answered. The file is locked: a second process that opens it is refused. It
-// is of mode 0600 in a folder of mode 0700.
+// Transactions are written so that any number of them may run at once, though
+// the engine has them wait for each other: what a decision depends on is guarded
+// by a row. Every change of profiles, targets, custom metrics and dimensions
+// counts on one row of the table meta, a thing says in its own which groups it is
+// in and below, and what a transaction does outside of the store it does when
+// that is committed.
 //
 // A flush takes a disk longer than anything else here. Reports that come while
 // one is under way share the next transaction, so that the number of flushes
 // doesn't grow with the number of things. Values are kept for 14 days, events
 // and violations for 30, mitigation tasks for 90. Alerts are put into an outbox
 // by the transaction of their event, and delivered at least once.
+//
+// The file of version 0.1, defender.db, is converted once, when it is opened, and
+// kept as defender.db.v0.1.
 //
 // What time deletes or ends follows the clock. A clock that is set days ahead
 // deletes nothing, unless the machine's uptime explains it: the highest time

@@ -1,16 +1,15 @@
 package service
 
 import (
-	"encoding/json"
-	"fmt"
+	"context"
+	"errors"
 	"maps"
 	"slices"
-
-	"go.etcd.io/bbolt"
 
 	"github.com/device-defender/device-defender/internal/defender/detect"
 	"github.com/device-defender/device-defender/internal/defender/effect"
 	"github.com/device-defender/device-defender/internal/defender/profile"
+	"github.com/device-defender/device-defender/internal/defender/store"
 )
 
 // mirror is what of the database is held in memory, beside the engine, for
@@ -35,72 +34,81 @@ type coverage struct {
 }
 
 // rebuild creates the engine from the database. The caller holds s.mu.
-func (s *Service) rebuild() error {
+func (s *Service) rebuild(view *store.Reader) error {
 	s.engine = detect.New()
 	s.mirror = mirror{things: map[string]profile.Thing{}, coverage: map[string]*coverage{}}
-	return s.db.View(func(tx *bbolt.Tx) error {
-		if err := s.setDimensions(tx); err != nil {
+	if err := s.setDimensions(view); err != nil {
+		return err
+	}
+	for name, err := range tableProfiles.keysAfter(view, "", "") {
+		if err != nil {
 			return err
 		}
-		for name := range keysAfter(tx, bucketProfiles, "", "") {
-			// One profile that is refused, by rules that were not there when it
-			// was created, is no reason to be without the others.
-			if err := s.setProfile(tx, name); err != nil {
-				s.log.Error("security profile is not evaluated", "profile", name, "error", err)
-			}
+		// One profile that is refused, by rules that were not there when it
+		// was created, is no reason to be without the others.
+		if err := s.setProfile(view, name); errors.Is(err, store.ErrUnavailable) {
+			return err
+		} else if err != nil {
+			s.log.Error("security profile is not evaluated", "profile", name, "error", err)
 		}
-		for name := range keysAfter(tx, bucketThings, "", "") {
-			if err := s.setThing(tx, name); err != nil {
-				return err
-			}
+	}
+	for stored, err := range tableThings.Scan(view, store.Range{}) {
+		if err != nil {
+			return err
 		}
-		for name, record := range keysAfter(tx, bucketReporters, "", "") {
-			if s.thing(name).Registered {
-				continue
-			}
-			s.unregistered++
-			var last storedReporter
-			if err := json.Unmarshal(record, &last); err != nil {
-				return fmt.Errorf("last report of %q: %w", name, err)
-			}
-			if last.Day > s.sent.day { // the last day on which one sent something
-				s.sent = load{day: last.Day}
-			}
-			if last.Day == s.sent.day {
-				s.sent.bytes += last.Bytes
-			}
+		s.setThing(stored.Key, &stored.Value)
+	}
+	for last, err := range tableReporters.Scan(view, store.Range{}) {
+		if err != nil {
+			return err
 		}
-		for name, state := range keysAfter(tx, bucketEngine, "", "") {
-			if err := s.engine.RestoreThing(state); err != nil {
-				s.log.Error("state of a thing is lost, it is evaluated afresh", "thing", name, "error", err)
-				s.lost = append(s.lost, name)
-			}
+		if s.thing(last.Key).Registered {
+			continue
 		}
-		s.sayUnevaluated("")
-		return nil
-	})
+		s.unregistered++
+		if last.Value.Day > s.sent.day { // the last day on which one sent something
+			s.sent = load{day: last.Value.Day}
+		}
+		if last.Value.Day == s.sent.day {
+			s.sent.bytes += last.Value.Bytes
+		}
+	}
+	for state, err := range tableStates.Scan(view, store.Range{}) {
+		if err != nil {
+			return err
+		}
+		if err := s.engine.RestoreThing(state.Value); err != nil {
+			s.log.Error("state of a thing is lost, it is evaluated afresh", "thing", state.Key, "error", err)
+			s.lost = append(s.lost, state.Key)
+		}
+	}
+	s.sayUnevaluated("")
+	return nil
 }
 
 // endLost invalidates the alarms of things whose state is lost: the engine
 // doesn't know of them, so that nothing else would end them.
-func (s *Service) endLost() error {
+func (s *Service) endLost(ctx context.Context) error {
 	if len(s.lost) == 0 {
 		return nil
 	}
-	return s.change(func(c *change) error {
+	return s.change(ctx, func(c *change) error {
+		var events []detect.Event
 		for _, thing := range s.lost {
 			c.touched[thing] = true
-		}
-		var events []detect.Event
-		for id := range keysAfter(c.tx, bucketActive, "", "") {
-			v, err := get[storedViolation](c.tx, bucketViolations, id)
-			if err != nil {
-				return err
-			}
-			if v != nil && c.touched[v.Thing] {
-				events = append(events, detect.Event{
-					Type: detect.AlarmInvalidated, ViolationID: id, Thing: v.Thing, Profile: v.Profile, Behavior: v.Behavior, Time: c.now,
-				})
+			for id, err := range tableActiveByThing.keysAfter(&c.tx.Reader, thing+"\x00", "") {
+				if err != nil {
+					return err
+				}
+				v, err := tableViolations.find(&c.tx.Reader, id)
+				if err != nil {
+					return err
+				}
+				if v != nil {
+					events = append(events, detect.Event{
+						Type: detect.AlarmInvalidated, ViolationID: id, Thing: v.Thing, Profile: v.Profile, Behavior: v.Behavior, Time: c.now,
+					})
+				}
 			}
 		}
 		return c.events(events)
@@ -109,15 +117,22 @@ func (s *Service) endLost() error {
 
 // profileChanged tells the engine that a profile, its targets, or what they
 // name was created, changed or deleted in tx.
-func (s *Service) profileChanged(tx *bbolt.Tx, name string) error {
+func (s *Service) profileChanged(tx *store.Tx, name string) error {
+	if _, err := bump(tx, metaRules); err != nil {
+		return err
+	}
 	s.touch()
-	if err := s.setDimensions(tx); err != nil {
+	if err := s.setDimensions(&tx.Reader); err != nil {
 		return err
 	}
 	c := s.newChange(tx)
-	if tx.Bucket(bucketProfiles).Get([]byte(name)) == nil {
+	there, err := tableProfiles.has(&tx.Reader, name)
+	if err != nil {
+		return err
+	}
+	if !there {
 		s.engine.RemoveProfile(name)
-	} else if err := s.setProfile(tx, name); err != nil {
+	} else if err := s.setProfile(&tx.Reader, name); err != nil {
 		return err
 	}
 	// Alarms of behaviors that are gone end with them, now and not in a minute:
@@ -125,10 +140,10 @@ func (s *Service) profileChanged(tx *bbolt.Tx, name string) error {
 	if err := c.outcome(s.engine.Advance(c.now)); err != nil {
 		return err
 	}
-	if tx.Bucket(bucketProfiles).Get([]byte(name)) == nil {
+	if !there {
 		delete(s.coverage, name)
 	}
-	s.sayUnevaluated(name)
+	tx.OnCommit(func() { s.sayUnevaluated(name) })
 	return c.finish()
 }
 
@@ -152,18 +167,25 @@ func (s *Service) sayUnevaluated(name string) {
 
 // thingChanged tells the engine that a thing was created or deleted, or its
 // groups changed in tx.
-func (s *Service) thingChanged(tx *bbolt.Tx, name string) error {
+func (s *Service) thingChanged(tx *store.Tx, name string) error {
 	s.touch()
-	reports := tx.Bucket(bucketReporters).Get([]byte(name)) != nil
+	reports, err := tableReporters.has(&tx.Reader, name)
+	if err != nil {
+		return err
+	}
 	if reports && !s.thing(name).Registered {
 		s.unregistered--
 	}
 	c := s.newChange(tx)
-	if tx.Bucket(bucketThings).Get([]byte(name)) == nil {
+	stored, err := tableThings.find(&tx.Reader, name)
+	if err != nil {
+		return err
+	}
+	if stored == nil {
 		s.engine.RemoveThing(name)
 		delete(s.things, name)
-	} else if err := s.setThing(tx, name); err != nil {
-		return err
+	} else {
+		s.setThing(name, stored)
 	}
 	if reports && !s.thing(name).Registered {
 		s.unregistered++
@@ -174,9 +196,12 @@ func (s *Service) thingChanged(tx *bbolt.Tx, name string) error {
 
 // forgetThing deletes what a thing said, which is deleted from the registry in
 // tx, and ends its alarms. If it goes on reporting, it is a new thing.
-func (s *Service) forgetThing(tx *bbolt.Tx, name string) error {
+func (s *Service) forgetThing(tx *store.Tx, name string) error {
 	s.touch()
-	reported := tx.Bucket(bucketReporters).Get([]byte(name)) != nil
+	reported, err := tableReporters.has(&tx.Reader, name)
+	if err != nil {
+		return err
+	}
 	if reported && !s.thing(name).Registered {
 		s.unregistered--
 	}
@@ -187,44 +212,42 @@ func (s *Service) forgetThing(tx *bbolt.Tx, name string) error {
 	if err := c.events(events); err != nil {
 		return err
 	}
-	if err := tx.Bucket(bucketReporters).Delete([]byte(name)); err != nil {
+	if err := tableReporters.Delete(tx, name); err != nil {
 		return err
 	}
-	days := tx.Bucket(bucketValueDays)
-	err := days.ForEachBucket(func(day []byte) error {
-		return deleteKeys(days.Bucket(day), name+"\x00")
-	})
-	if err != nil {
+	if err := deleteValues(tx, name); err != nil {
 		return err
 	}
 	return c.finish()
 }
 
 // setDimensions tells the engine the dimensions: there are few.
-func (s *Service) setDimensions(tx *bbolt.Tx) error {
-	for name, record := range keysAfter(tx, bucketDimensions, "", "") {
-		var stored storedDimension
-		if err := json.Unmarshal(record, &stored); err != nil {
-			return fmt.Errorf("dimension %q: %w", name, err)
+func (s *Service) setDimensions(view *store.Reader) error {
+	for stored, err := range tableDimensions.Scan(view, store.Range{}) {
+		if err != nil {
+			return err
 		}
-		s.engine.SetDimension(profile.Dimension{Name: name, Type: stored.Type, StringValues: stored.StringValues})
+		s.engine.SetDimension(profile.Dimension{Name: stored.Key, Type: stored.Value.Type, StringValues: stored.Value.StringValues})
 	}
 	return nil
 }
 
 // setProfile tells the engine a profile and what it is attached to.
-func (s *Service) setProfile(tx *bbolt.Tx, name string) error {
-	stored, err := get[storedProfile](tx, bucketProfiles, name)
+func (s *Service) setProfile(view *store.Reader, name string) error {
+	stored, err := getProfile(view, name)
 	if err != nil {
 		return err
 	}
-	registry, err := registry(tx)
+	registry, err := registry(view)
 	if err != nil {
 		return err
 	}
 	document := &stored.Document
 	attached := detect.Attached{Profile: document, Registry: registry}
-	for arn := range keysAfter(tx, bucketTargets, name+"\x00", "") {
+	for arn, err := range tableTargets.keysAfter(view, name+"\x00", "") {
+		if err != nil {
+			return err
+		}
 		target, err := profile.ParseTarget(arn)
 		if err != nil {
 			return err
@@ -258,20 +281,10 @@ func newCoverage(p *profile.Profile, targets []profile.Target, registry profile.
 }
 
 // setThing tells the engine a registered thing.
-func (s *Service) setThing(tx *bbolt.Tx, name string) error {
-	// A profile of a group is one of the groups below it, too.
-	groups := groupsOf(tx, name)
-	for _, group := range groups[:len(groups):len(groups)] {
-		above, err := parentsOf(tx, group)
-		if err != nil {
-			return err
-		}
-		groups = append(groups, above...)
-	}
-	t := profile.Thing{Name: name, Registered: true, Groups: groups}
+func (s *Service) setThing(name string, stored *storedThing) {
+	t := profile.Thing{Name: name, Registered: true, Groups: stored.Placed}
 	s.things[name] = t
 	s.engine.SetThing(t)
-	return nil
 }
 
 // thing returns a thing as it is registered, or as one that is not.

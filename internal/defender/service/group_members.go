@@ -1,18 +1,15 @@
 package service
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
-	"go.etcd.io/bbolt"
-
 	"github.com/device-defender/device-defender/internal/defender/profile"
+	"github.com/device-defender/device-defender/internal/defender/store"
 )
-
-// pairKey is the key of a pair of names.
-func pairKey(first, second string) []byte { return []byte(first + "\x00" + second) }
 
 func listThingsInThingGroup(s *Service, r *request) (any, error) {
 	name, err := r.checkedName("thingGroupName")
@@ -23,13 +20,13 @@ func listThingsInThingGroup(s *Service, r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return answerList(s, r, "things", func(tx *bbolt.Tx, after string, yield func(string, string) bool) error {
-		if _, err := getGroup(tx, name); err != nil {
+	return answerList(s, r, "things", func(view *store.Reader, after string, yield func(string, string) bool) error {
+		if _, err := getGroup(view, name); err != nil {
 			return err
 		}
 		groups := []string{name}
 		if recursive != nil && *recursive {
-			below, err := groupsBelow(tx, name)
+			below, err := groupsBelow(view, name)
 			if err != nil {
 				return err
 			}
@@ -46,7 +43,10 @@ func listThingsInThingGroup(s *Service, r *request) (any, error) {
 			case group == afterGroup:
 				from = afterThing
 			}
-			for thing := range keysAfter(tx, bucketMembers, group+"\x00", from) {
+			for thing, err := range tableMembers.keysAfter(view, group+"\x00", from) {
+				if err != nil {
+					return err
+				}
 				if !yield(group+"\x00"+thing, thing) {
 					return nil
 				}
@@ -56,47 +56,86 @@ func listThingsInThingGroup(s *Service, r *request) (any, error) {
 	})
 }
 
-// addMember puts a thing into a group, and reports whether it was not in it
-// before. Errors are the API's.
-func (s *Service) addMember(tx *bbolt.Tx, group, thing string) (added bool, err error) {
-	if _, err := getGroup(tx, group); err != nil {
-		return false, err
+// addMember puts a thing into a group. One that is in it stays so. Errors are the
+// API's.
+func (s *Service) addMember(tx *store.Tx, group, thing string) error {
+	if _, err := getGroupForUpdate(tx, group); err != nil {
+		return err
 	}
-	if _, err := getThing(tx, thing); err != nil {
-		return false, err
-	}
-	if tx.Bucket(bucketMembers).Get(pairKey(group, thing)) != nil {
-		return false, nil
-	}
-	root, err := rootOf(tx, group)
+	stored, err := getThing(&tx.Reader, thing)
 	if err != nil {
-		return false, err
+		return err
 	}
-	others := groupsOf(tx, thing)
+	if member, err := tableMembers.has(&tx.Reader, pairKey(group, thing)); err != nil || member {
+		return err
+	}
+	root, err := rootOf(&tx.Reader, group)
+	if err != nil {
+		return err
+	}
+	others, err := groupsOf(&tx.Reader, thing)
+	if err != nil {
+		return err
+	}
 	if len(others) >= maxGroupsOfThing {
-		return false, invalidRequest(fmt.Sprintf("Thing %s is in %d thing groups, and can be in no more", thing, len(others)))
+		return invalidRequest(fmt.Sprintf("Thing %s is in %d thing groups, and can be in no more", thing, len(others)))
 	}
 	for _, other := range others {
-		otherRoot, err := rootOf(tx, other)
+		otherRoot, err := rootOf(&tx.Reader, other)
 		if err != nil {
-			return false, err
+			return err
 		}
 		if otherRoot == root {
-			return false, invalidRequest(fmt.Sprintf("Thing %s is in group %s, which is in the same hierarchy as %s", thing, other, group))
+			return invalidRequest(fmt.Sprintf("Thing %s is in group %s, which is in the same hierarchy as %s", thing, other, group))
 		}
 	}
-	if err := tx.Bucket(bucketMembers).Put(pairKey(group, thing), []byte{}); err != nil {
-		return false, err
+	if err := errors.Join(
+		tableMembers.Put(tx, pairKey(group, thing), struct{}{}),
+		tableMemberships.Put(tx, pairKey(thing, group), struct{}{}),
+	); err != nil {
+		return err
 	}
-	if err := tx.Bucket(bucketMemberships).Put(pairKey(thing, group), []byte{}); err != nil {
-		return false, err
+	return s.place(tx, thing, stored, group, true)
+}
+
+// removeMember takes a thing out of a group that it is in.
+func (s *Service) removeMember(tx *store.Tx, group, thing string) error {
+	if err := errors.Join(
+		tableMembers.Delete(tx, pairKey(group, thing)),
+		tableMemberships.Delete(tx, pairKey(thing, group)),
+	); err != nil {
+		return err
 	}
-	return true, s.thingChanged(tx, thing)
+	stored, err := tableThings.find(&tx.Reader, thing)
+	if err != nil || stored == nil {
+		return err
+	}
+	return s.place(tx, thing, stored, group, false)
+}
+
+// place stores that a thing is in a group now, or no more, and so in those above
+// it: it is in no other group of their hierarchy.
+func (s *Service) place(tx *store.Tx, name string, stored *storedThing, group string, in bool) error {
+	places, err := parentsOf(&tx.Reader, group)
+	if err != nil {
+		return err
+	}
+	places = append(places, group)
+	if in {
+		stored.Placed = append(stored.Placed, places...)
+		slices.Sort(stored.Placed)
+	} else {
+		stored.Placed = slices.DeleteFunc(stored.Placed, func(place string) bool { return slices.Contains(places, place) })
+	}
+	if err := tableThings.Put(tx, name, *stored); err != nil {
+		return err
+	}
+	return s.thingChanged(tx, name)
 }
 
 // rootOf returns the topmost group above a group, or the group itself.
-func rootOf(tx *bbolt.Tx, name string) (string, error) {
-	above, err := parentsOf(tx, name)
+func rootOf(view *store.Reader, name string) (string, error) {
+	above, err := parentsOf(view, name)
 	if err != nil || len(above) == 0 {
 		return name, err
 	}
@@ -154,9 +193,8 @@ func addThingToThingGroup(s *Service, r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return struct{}{}, s.write(func(tx *bbolt.Tx) error {
-		_, err := s.addMember(tx, group, thing)
-		return err
+	return struct{}{}, s.write(r.ctx(), func(tx *store.Tx) error {
+		return s.addMember(tx, group, thing)
 	})
 }
 
@@ -169,22 +207,16 @@ func removeThingFromThingGroup(s *Service, r *request) (any, error) {
 	if in.Override != nil {
 		return nil, malformedBody(`member "overrideDynamicGroups" is unknown`)
 	}
-	return struct{}{}, s.write(func(tx *bbolt.Tx) error {
-		if _, err := getGroup(tx, group); err != nil {
+	return struct{}{}, s.write(r.ctx(), func(tx *store.Tx) error {
+		if _, err := getGroup(&tx.Reader, group); err != nil {
 			return err
 		}
-		if _, err := getThing(tx, thing); err != nil {
+		if _, err := getThing(&tx.Reader, thing); err != nil {
 			return err
 		}
-		if tx.Bucket(bucketMembers).Get(pairKey(group, thing)) == nil {
-			return nil
-		}
-		if err := tx.Bucket(bucketMembers).Delete(pairKey(group, thing)); err != nil {
+		if member, err := tableMembers.has(&tx.Reader, pairKey(group, thing)); err != nil || !member {
 			return err
 		}
-		if err := tx.Bucket(bucketMemberships).Delete(pairKey(thing, group)); err != nil {
-			return err
-		}
-		return s.thingChanged(tx, thing)
+		return s.removeMember(tx, group, thing)
 	})
 }

@@ -1,6 +1,7 @@
 package service
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -8,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"go.etcd.io/bbolt"
+	"github.com/device-defender/device-defender/internal/defender/store"
 )
 
 // AWS's quotas of thing groups.
@@ -38,19 +39,30 @@ type groupNameAndARN struct {
 func (s *Service) groupARN(name string) string { return s.arn("thinggroup/" + name) }
 
 // getGroup reads a thing group that has to be there.
-func getGroup(tx *bbolt.Tx, name string) (*storedGroup, error) {
-	stored, err := get[storedGroup](tx, bucketGroups, name)
+func getGroup(view *store.Reader, name string) (*storedGroup, error) {
+	stored, err := tableGroups.find(view, name)
 	if err == nil && stored == nil {
 		err = notFound(fmt.Sprintf("Thing group %s not found", name))
 	}
 	return stored, err
 }
 
-// parentsOf returns the groups above a group, the nearest first.
-func parentsOf(tx *bbolt.Tx, name string) ([]string, error) {
+// getGroupForUpdate is getGroup for who puts something below the group, which
+// must not be deleted meanwhile.
+func getGroupForUpdate(tx *store.Tx, name string) (*storedGroup, error) {
+	stored, err := tableGroups.findForUpdate(tx, name)
+	if err == nil && stored == nil {
+		err = notFound(fmt.Sprintf("Thing group %s not found", name))
+	}
+	return stored, err
+}
+
+// parentsOf returns the groups above a group, the nearest first. A group stays
+// below its parent for as long as it exists.
+func parentsOf(view *store.Reader, name string) ([]string, error) {
 	var parents []string
 	for {
-		group, err := get[storedGroup](tx, bucketGroups, name)
+		group, err := tableGroups.find(view, name)
 		if err != nil || group == nil || group.Parent == "" {
 			return parents, err
 		}
@@ -60,25 +72,34 @@ func parentsOf(tx *bbolt.Tx, name string) ([]string, error) {
 }
 
 // groupsBelow returns the groups below a group, and their parents.
-func groupsBelow(tx *bbolt.Tx, name string) (map[string]string, error) {
-	children := map[string][]string{}
-	for child := range keysAfter(tx, bucketGroups, "", "") {
-		group, err := get[storedGroup](tx, bucketGroups, child)
+func groupsBelow(view *store.Reader, name string) (map[string]string, error) {
+	below := map[string]string{}
+	next := []string{name}
+	for len(next) > 0 {
+		parent := next[0]
+		next = next[1:]
+		children, err := childrenOf(view, parent)
 		if err != nil {
 			return nil, err
 		}
-		children[group.Parent] = append(children[group.Parent], child)
-	}
-	below := map[string]string{}
-	var walk func(string)
-	walk = func(parent string) {
-		for _, child := range children[parent] {
+		for _, child := range children {
 			below[child] = parent
-			walk(child)
 		}
+		next = append(next, children...)
 	}
-	walk(name)
 	return below, nil
+}
+
+// childrenOf returns the groups whose parent is the group, in the order of their
+// names. Those that have no parent are below "".
+func childrenOf(view *store.Reader, name string) (children []string, err error) {
+	for child, err := range tableChildren.keysAfter(view, name+"\x00", "") {
+		if err != nil {
+			return nil, err
+		}
+		children = append(children, child)
+	}
+	return children, nil
 }
 
 // groupProperties are the ThingGroupProperties of the API.
@@ -131,8 +152,8 @@ func createThingGroup(s *Service, r *request) (any, error) {
 		}
 		stored.Parent = *in.Parent
 	}
-	err = s.write(func(tx *bbolt.Tx) error {
-		there, err := get[storedGroup](tx, bucketGroups, name)
+	err = s.write(r.ctx(), func(tx *store.Tx) error {
+		there, err := tableGroups.find(&tx.Reader, name)
 		if err != nil {
 			return err
 		}
@@ -146,7 +167,10 @@ func createThingGroup(s *Service, r *request) (any, error) {
 		if err := checkParent(tx, stored.Parent); err != nil {
 			return err
 		}
-		if err := put(tx, bucketGroups, name, stored); err != nil {
+		if err := tableGroups.Put(tx, name, *stored); err != nil {
+			return err
+		}
+		if err := tableChildren.Put(tx, pairKey(stored.Parent, name), struct{}{}); err != nil {
 			return err
 		}
 		return createTags(tx, s.groupARN(name), in.Tags)
@@ -163,23 +187,30 @@ func createThingGroup(s *Service, r *request) (any, error) {
 
 // checkParent checks that a group can be created below the parent; "" is none.
 // CreateThingGroup declares no ResourceNotFoundException.
-func checkParent(tx *bbolt.Tx, parent string) error {
+func checkParent(tx *store.Tx, parent string) error {
 	if parent == "" {
 		return nil
 	}
-	if group, err := get[storedGroup](tx, bucketGroups, parent); err != nil {
+	group, err := tableGroups.find(&tx.Reader, parent)
+	if err != nil {
 		return err
-	} else if group == nil {
+	}
+	if group == nil {
 		return invalidRequest(fmt.Sprintf("Parent group %s not found", parent))
 	}
-	above, err := parentsOf(tx, parent)
+	// Written as it is, it stands for its children: another that is created at
+	// the same time is counted, and the parent isn't deleted.
+	if err := tableGroups.Put(tx, parent, *group); err != nil {
+		return err
+	}
+	above, err := parentsOf(&tx.Reader, parent)
 	if err != nil {
 		return err
 	}
 	if len(above)+2 > maxGroupDepth {
 		return invalidRequest(fmt.Sprintf("thing groups can be nested %d deep", maxGroupDepth))
 	}
-	children, err := childrenOf(tx, parent)
+	children, err := childrenOf(&tx.Reader, parent)
 	if err != nil {
 		return err
 	}
@@ -187,13 +218,6 @@ func checkParent(tx *bbolt.Tx, parent string) error {
 		return invalidRequest(fmt.Sprintf("%s has %d child groups, and can have no more", parent, len(children)))
 	}
 	return nil
-}
-
-// childrenOf returns the groups whose parent is the group.
-func childrenOf(tx *bbolt.Tx, name string) ([]string, error) {
-	below, err := groupsBelow(tx, name)
-	maps.DeleteFunc(below, func(_, parent string) bool { return parent != name })
-	return slices.Sorted(maps.Keys(below)), err
 }
 
 func describeThingGroup(s *Service, r *request) (any, error) {
@@ -214,12 +238,12 @@ func describeThingGroup(s *Service, r *request) (any, error) {
 		Properties groupProperties `json:"thingGroupProperties"`
 		Metadata   metadata        `json:"thingGroupMetadata"`
 	}
-	err = s.read(func(tx *bbolt.Tx) error {
-		group, err := getGroup(tx, name)
+	err = s.read(r.ctx(), func(view *store.Reader) error {
+		group, err := getGroup(view, name)
 		if err != nil {
 			return err
 		}
-		above, err := parentsOf(tx, name)
+		above, err := parentsOf(view, name)
 		if err != nil {
 			return err
 		}
@@ -249,62 +273,56 @@ func deleteThingGroup(s *Service, r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return struct{}{}, s.write(func(tx *bbolt.Tx) error {
-		group, err := get[storedGroup](tx, bucketGroups, name)
+	return struct{}{}, s.write(r.ctx(), func(tx *store.Tx) error {
+		group, err := tableGroups.find(&tx.Reader, name)
 		if err != nil || group == nil {
 			return err
 		}
 		if err := checkVersion("thing group "+name, expected, group.Version); err != nil {
 			return err
 		}
-		children, err := childrenOf(tx, name)
+		children, err := childrenOf(&tx.Reader, name)
 		if err != nil {
 			return err
 		}
 		if len(children) > 0 {
 			return invalidRequest(fmt.Sprintf("Thing group %s has child groups, as %s: delete them first", name, children[0]))
 		}
-		return s.dropGroup(tx, name)
+		return s.dropGroup(tx, name, group.Parent)
 	})
 }
 
-// dropGroup deletes a group and what refers to it.
-func (s *Service) dropGroup(tx *bbolt.Tx, name string) error {
+// dropGroup deletes a group that has no child groups, and what refers to it.
+func (s *Service) dropGroup(tx *store.Tx, name, parent string) error {
+	for thing, err := range tableMembers.keysAfter(&tx.Reader, name+"\x00", "") {
+		if err != nil {
+			return err
+		}
+		if err := s.removeMember(tx, name, thing); err != nil {
+			return err
+		}
+	}
 	arn := s.groupARN(name)
-	var things, profiles []string
-	for thing := range keysAfter(tx, bucketMembers, name+"\x00", "") {
-		things = append(things, thing)
-	}
-	for attached, target := range attachments(tx, "") {
-		if target == arn {
-			profiles = append(profiles, attached)
-		}
-	}
-	for _, thing := range things {
-		if err := tx.Bucket(bucketMemberships).Delete(pairKey(thing, name)); err != nil {
-			return err
-		}
-	}
-	if err := deletePrefix(tx, bucketMembers, name+"\x00"); err != nil {
+	if err := errors.Join(
+		tableGroups.Delete(tx, name),
+		tableChildren.Delete(tx, pairKey(parent, name)),
+		deleteTags(tx, arn),
+	); err != nil {
 		return err
 	}
-	for _, attached := range profiles {
-		if err := tx.Bucket(bucketTargets).Delete(targetKey(attached, arn)); err != nil {
+	var profiles []string
+	for a, err := range attachments(&tx.Reader, "") {
+		if err != nil {
 			return err
 		}
-	}
-	if err := tx.Bucket(bucketGroups).Delete([]byte(name)); err != nil {
-		return err
-	}
-	if err := deleteTags(tx, arn); err != nil {
-		return err
-	}
-	for _, thing := range things {
-		if err := s.thingChanged(tx, thing); err != nil {
-			return err
+		if a.target == arn {
+			profiles = append(profiles, a.profile)
 		}
 	}
 	for _, attached := range profiles {
+		if err := tableTargets.Delete(tx, pairKey(attached, arn)); err != nil {
+			return err
+		}
 		if err := s.profileChanged(tx, attached); err != nil {
 			return err
 		}
@@ -332,24 +350,46 @@ func listThingGroups(s *Service, r *request) (any, error) {
 	if given != nil {
 		recursive = *given
 	}
-	return answerList(s, r, "thingGroups", func(tx *bbolt.Tx, after string, yield func(string, groupNameAndARN) bool) error {
+	return answerList(s, r, "thingGroups", func(view *store.Reader, after string, yield func(string, groupNameAndARN) bool) error {
+		if parent == "" && recursive {
+			return s.walkGroups(view, prefix, after, yield)
+		}
 		if parent != "" {
-			if _, err := getGroup(tx, parent); err != nil {
+			if _, err := getGroup(view, parent); err != nil {
 				return err
 			}
 		}
-		below, err := groupsBelow(tx, parent)
-		if err != nil {
-			return err
-		}
-		for _, name := range slices.Sorted(maps.Keys(below)) {
-			if name <= after || !strings.HasPrefix(name, prefix) || !recursive && below[name] != parent {
-				continue
+		var names []string
+		if recursive {
+			below, err := groupsBelow(view, parent)
+			if err != nil {
+				return err
 			}
-			if !yield(name, groupNameAndARN{name, s.groupARN(name)}) {
+			names = slices.Sorted(maps.Keys(below))
+		} else {
+			var err error
+			if names, err = childrenOf(view, parent); err != nil {
+				return err
+			}
+		}
+		for _, name := range names {
+			if name > after && strings.HasPrefix(name, prefix) && !yield(name, groupNameAndARN{name, s.groupARN(name)}) {
 				break
 			}
 		}
 		return nil
 	})
+}
+
+// walkGroups gives the groups whose names begin with the prefix.
+func (s *Service) walkGroups(view *store.Reader, prefix, after string, yield func(string, groupNameAndARN) bool) error {
+	for group, err := range tableGroups.keys.Scan(view, store.Prefix(prefix).Resume(after)) {
+		if err != nil {
+			return err
+		}
+		if !yield(group.Key, groupNameAndARN{group.Key, s.groupARN(group.Key)}) {
+			break
+		}
+	}
+	return nil
 }

@@ -54,6 +54,24 @@ func Listen(ctx context.Context, listen string) (net.Listener, error) {
 	return config.Listen(ctx, "tcp", net.JoinHostPort(addrs[0].Unmap().String(), port))
 }
 
+// endKey is the key of the context that ends with [Service.Serve], among the
+// values of a request's context.
+type endKey struct{}
+
+// endsWithServe has a handler's requests end with Serve, unlike others, which are
+// finished: a stream of events has no end of its own.
+func endsWithServe(handler http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if end, served := r.Context().Value(endKey{}).(context.Context); served {
+			ctx, cancel := context.WithCancel(r.Context())
+			defer cancel()
+			defer context.AfterFunc(end, cancel)()
+			r = r.WithContext(ctx)
+		}
+		handler.ServeHTTP(w, r)
+	})
+}
+
 // Serve serves the API to the listener, which has to be on a loopback address,
 // until ctx ends; requests that are running then are finished. It closes the
 // listener.
@@ -72,8 +90,9 @@ func (s *Service) Serve(ctx context.Context, l net.Listener) error {
 		ConnState:         stateChanged,
 		ConnContext:       withConn,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
-		// A stream of events, which has no end of its own, ends with ctx.
-		BaseContext: func(net.Listener) context.Context { return ctx },
+		BaseContext: func(net.Listener) context.Context {
+			return context.WithValue(context.WithoutCancel(ctx), endKey{}, ctx)
+		},
 	}
 	stopped := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {

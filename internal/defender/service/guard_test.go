@@ -17,7 +17,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iot"
 	"github.com/aws/aws-sdk-go-v2/service/iot/types"
-	"go.etcd.io/bbolt"
+
+	"github.com/device-defender/device-defender/internal/defender/store"
 )
 
 // send has the handler answer a request. The header Host is the request's
@@ -316,8 +317,8 @@ func TestPanic(t *testing.T) {
 	var log strings.Builder
 	s := openService(t, Options{Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
 	op := operation{name: "Broken", handle: func(s *Service, r *request) (any, error) {
-		return nil, s.write(func(tx *bbolt.Tx) error {
-			if err := put(tx, bucketThings, "half", storedThing{}); err != nil {
+		return nil, s.write(t.Context(), func(tx *store.Tx) error {
+			if err := tableThings.Put(tx, "half", storedThing{}); err != nil {
 				return err
 			}
 			s.touch()

@@ -12,10 +12,9 @@ import (
 	"sync"
 	"time"
 
-	"go.etcd.io/bbolt"
-
 	"github.com/device-defender/device-defender/internal/defender/detect"
 	"github.com/device-defender/device-defender/internal/defender/report"
+	"github.com/device-defender/device-defender/internal/defender/store"
 )
 
 const (
@@ -220,7 +219,8 @@ func (s *Service) waiting(reports []*pendingReport) []*pendingReport {
 // its own, so that one doesn't spoil the others. Where the disk fails that would
 // be of no use, and every attempt costs a rebuild of the engine.
 func (s *Service) commit(reports []*pendingReport, events []detect.CloudEvent) {
-	err := s.evaluate(reports, events)
+	// What was taken is stored, whoever still waits.
+	err := s.evaluate(context.Background(), reports, events)
 	switch {
 	case err == nil:
 		for _, p := range reports {
@@ -244,8 +244,8 @@ func (s *Service) commit(reports []*pendingReport, events []detect.CloudEvent) {
 
 // evaluate runs reports and events through the engine and stores what comes
 // of them, all or nothing.
-func (s *Service) evaluate(reports []*pendingReport, events []detect.CloudEvent) error {
-	return s.change(func(c *change) error {
+func (s *Service) evaluate(ctx context.Context, reports []*pendingReport, events []detect.CloudEvent) error {
+	return s.change(ctx, func(c *change) error {
 		for _, ev := range events {
 			outcome := s.engine.ObserveCloud(ev)
 			c.touched[ev.Thing] = true
@@ -268,13 +268,13 @@ func (s *Service) evaluate(reports []*pendingReport, events []detect.CloudEvent)
 // the things that it touched.
 type change struct {
 	s       *Service
-	tx      *bbolt.Tx
+	tx      *store.Tx
 	now     time.Time
 	touched map[string]bool   // things whose state in the engine changed
 	models  map[string]uint64 // datapoints for models
 }
 
-func (s *Service) newChange(tx *bbolt.Tx) *change {
+func (s *Service) newChange(tx *store.Tx) *change {
 	return &change{s: s, tx: tx, now: s.now(), touched: map[string]bool{}, models: map[string]uint64{}}
 }
 
@@ -283,26 +283,25 @@ var errStoring = errors.New("writing the database")
 
 // change runs fn in a transaction and stores the engine's state with what fn
 // has stored.
-func (s *Service) change(fn func(*change) error) error {
-	ready := false
-	err := s.write(func(tx *bbolt.Tx) (err error) {
+func (s *Service) change(ctx context.Context, fn func(*change) error) error {
+	refused := false // by fn, and not by the store
+	err := s.write(ctx, func(tx *store.Tx) (err error) {
 		// Whatever a report holds, the service stays up; and as nothing of the
 		// transaction remains, neither does what the panic left half done.
 		defer func() {
 			if r := recover(); r != nil {
 				err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
 			}
+			refused = err != nil
 		}()
 		s.touch()
 		c := s.newChange(tx)
 		if err := fn(c); err != nil {
 			return err
 		}
-		err = c.finish()
-		ready = err == nil
-		return err
+		return c.finish()
 	})
-	if ready && err != nil {
+	if err != nil && (!refused || errors.Is(err, store.ErrUnavailable)) {
 		return fmt.Errorf("%w: %w", errStoring, err)
 	}
 	return err
@@ -324,9 +323,9 @@ func (c *change) saveThing(thing string) error {
 		return fmt.Errorf("state of %q: %w", thing, err)
 	}
 	if len(state) == 0 {
-		return c.tx.Bucket(bucketEngine).Delete([]byte(thing))
+		return tableStates.Delete(c.tx, thing)
 	}
-	return c.tx.Bucket(bucketEngine).Put([]byte(thing), state)
+	return tableStates.Put(c.tx, thing, state)
 }
 
 // storedReporter is a thing's last accepted report.
@@ -377,7 +376,7 @@ const mostAhead = time.Minute
 // goes on by the minimum then, until the clock has met it, or is set to the
 // clock when it is far ahead.
 func (c *change) report(p *pendingReport) (report.Reply, error) {
-	last, err := get[storedReporter](c.tx, bucketReporters, p.thing)
+	last, err := tableReporters.find(&c.tx.Reader, p.thing)
 	if err != nil {
 		return report.Reply{}, err
 	}
@@ -393,7 +392,9 @@ func (c *change) report(p *pendingReport) (report.Reply, error) {
 		case tooSoon:
 			return throttled(p.id, "Too many metrics reports"), nil
 		case p.id < last.ID:
-			c.s.log.Info("report_id begins again, the device has restarted", "thing", p.thing, "report_id", p.id, "last", last.ID)
+			c.tx.OnCommit(func() {
+				c.s.log.Info("report_id begins again, the device has restarted", "thing", p.thing, "report_id", p.id, "last", last.ID)
+			})
 		}
 		if last.Time.Sub(c.now) > max(mostAhead, least) {
 			c.s.engine.Restamp(p.thing, at)
@@ -414,7 +415,7 @@ func (c *change) report(p *pendingReport) (report.Reply, error) {
 	if !at.Equal(c.now) {
 		reporter.Clock = c.now
 	}
-	if err := put(c.tx, bucketReporters, p.thing, reporter); err != nil {
+	if err := tableReporters.Put(c.tx, p.thing, reporter); err != nil {
 		return report.Reply{}, err
 	}
 	observation := detect.Observation{Thing: p.thing, Time: at, Measurements: p.measurements}
@@ -436,7 +437,7 @@ func (c *change) admit(p *pendingReport, last, reporter *storedReporter) (refusa
 	if s.thing(p.thing).Registered {
 		return ""
 	}
-	reporter.Day = string(day(c.now))
+	reporter.Day = day(c.now).String()
 	if s.sent.day != reporter.Day {
 		s.sent = load{day: reporter.Day}
 	}

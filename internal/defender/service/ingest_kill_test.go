@@ -2,7 +2,6 @@ package service
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -14,11 +13,11 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"go.etcd.io/bbolt"
 
 	"github.com/device-defender/device-defender/internal/defender/outbox"
 	"github.com/device-defender/device-defender/internal/defender/profile"
 	"github.com/device-defender/device-defender/internal/defender/report"
+	"github.com/device-defender/device-defender/internal/defender/store"
 	"github.com/device-defender/device-defender/internal/memdir"
 )
 
@@ -40,8 +39,8 @@ func reportUntilKilled(args []string) {
 	for i := range killThings {
 		thing := fmt.Sprintf("thing-%d", i)
 		var id int64
-		err := s.read(func(tx *bbolt.Tx) error {
-			last, err := get[storedReporter](tx, bucketReporters, thing)
+		err := s.read(context.Background(), func(view *store.Reader) error {
+			last, err := tableReporters.find(view, thing)
 			if last != nil {
 				id = last.ID
 			}
@@ -119,10 +118,10 @@ func checkReports(t *testing.T, data string, accepted map[string]int64) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	err = s.read(func(tx *bbolt.Tx) error {
+	err = s.read(t.Context(), func(view *store.Reader) error {
 		for i := range killThings {
 			thing := fmt.Sprintf("thing-%d", i)
-			reporter, err := get[storedReporter](tx, bucketReporters, thing)
+			reporter, err := tableReporters.find(view, thing)
 			if err != nil {
 				return err
 			}
@@ -134,7 +133,7 @@ func checkReports(t *testing.T, data string, accepted map[string]int64) {
 				t.Errorf("%s: report %d was acknowledged, and %d is the last one", thing, accepted[thing], last)
 			}
 			var ids, want []int64
-			for _, v := range storedValues(t, tx, thing, "aws:all-packets-out") {
+			for _, v := range storedValues(t, view, thing, "aws:all-packets-out") {
 				ids = append(ids, *v.Count)
 			}
 			var events []string
@@ -150,32 +149,57 @@ func checkReports(t *testing.T, data string, accepted map[string]int64) {
 			if diff := cmp.Diff(want, ids); diff != "" {
 				t.Errorf("values of %s (-want +got):\n%s", thing, diff)
 			}
-			if diff := cmp.Diff(events, storedEvents(t, tx, thing)); diff != "" {
+			if diff := cmp.Diff(events, storedEvents(t, view, thing)); diff != "" {
 				t.Errorf("events of %s up to report %d (-want +got):\n%s", thing, last, diff)
 			}
-			if diff := cmp.Diff(events, storedAlerts(t, tx, thing)); diff != "" {
+			if diff := cmp.Diff(events, storedAlerts(t, view, thing)); diff != "" {
 				t.Errorf("alerts of %s up to report %d (-want +got):\n%s", thing, last, diff)
 			}
 		}
-		for problem := range tx.Check() {
-			t.Error(problem)
-		}
-		return nil
+		return checkActive(t, view)
 	})
 	if err != nil {
 		t.Error(err)
 	}
 }
 
-// storedValues returns a metric's values from the first on.
-func storedValues(t *testing.T, tx *bbolt.Tx, thing, metric string) (all []profile.Value) {
+// checkActive compares what there is of active violations.
+func checkActive(t *testing.T, view *store.Reader) error {
 	t.Helper()
-	for _, record := range daysBackwards(tx.Bucket(bucketValueDays), thing+"\x00", time.Time{}, time.Now().AddDate(1, 0, 0), "") {
-		var values []storedValue
-		if err := json.Unmarshal(record, &values); err != nil {
+	var want, got [3][]string
+	for v, err := range tableViolations.Scan(view, store.Range{}) {
+		if err != nil {
+			return err
+		}
+		if v.Value.End.IsZero() {
+			for i, key := range []string{v.Key, pairKey(v.Value.Thing, v.Key), pairKey(v.Value.Profile, v.Key)} {
+				want[i] = append(want[i], key)
+			}
+		}
+	}
+	for i, keys := range []store.Table[struct{}]{tableActive.keys, tableActiveByThing.keys, tableActiveByProfile.keys} {
+		slices.Sort(want[i])
+		for key, err := range keys.Scan(view, store.Range{}) {
+			if err != nil {
+				return err
+			}
+			got[i] = append(got[i], key.Key)
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("active violations (-want +got):\n%s", diff)
+	}
+	return nil
+}
+
+// storedValues returns a metric's values from the first on.
+func storedValues(t *testing.T, view *store.Reader, thing, metric string) (all []profile.Value) {
+	t.Helper()
+	for values, err := range daysBackwards(view, tableValues, thing+"\x00", time.Time{}, time.Now().AddDate(1, 0, 0), "") {
+		if err != nil {
 			t.Fatal(err)
 		}
-		for _, v := range values {
+		for _, v := range values.Value {
 			if v.Metric == metric {
 				all = append(all, v.Value)
 			}
@@ -186,42 +210,32 @@ func storedValues(t *testing.T, tx *bbolt.Tx, thing, metric string) (all []profi
 }
 
 // storedEvents returns the types of a thing's events from the first on.
-func storedEvents(t *testing.T, tx *bbolt.Tx, thing string) (all []string) {
+func storedEvents(t *testing.T, view *store.Reader, thing string) (all []string) {
 	t.Helper()
-	for key, record := range daysBackwards(tx.Bucket(bucketEventDays), "", time.Time{}, time.Now().AddDate(1, 0, 0), "") {
-		var ev storedEvent
-		if err := json.Unmarshal(record, &ev); err != nil {
+	for ev, err := range daysBackwards(view, tableEvents, "", time.Time{}, time.Now().AddDate(1, 0, 0), "") {
+		if err != nil {
 			t.Fatal(err)
 		}
-		_, id := splitEventKey([]byte(key))
-		if v, err := get[storedViolation](tx, bucketViolations, id); err != nil || v.Thing != thing {
+		_, id := splitEventKey(ev.Key)
+		if v, err := tableViolations.find(view, id); err != nil || v.Thing != thing {
 			continue
 		}
-		all = append(all, string(ev.Type))
+		all = append(all, string(ev.Value.Type))
 	}
 	slices.Reverse(all)
 	return all
 }
 
 // storedAlerts returns the types of the events in the outbox, in its order.
-func storedAlerts(t *testing.T, tx *bbolt.Tx, thing string) (all []string) {
+func storedAlerts(t *testing.T, view *store.Reader, thing string) (all []string) {
 	t.Helper()
-	outbox := tx.Bucket(bucketOutbox).Bucket([]byte(outbox.Webhook))
-	if outbox == nil {
-		return nil
-	}
-	err := outbox.ForEach(func(_, record []byte) error {
-		var alert storedAlert
-		if err := json.Unmarshal(record, &alert); err != nil {
-			return err
+	for alert, err := range tableOutbox.rowsAfter(view, outbox.Webhook+"\x00", "") {
+		if err != nil {
+			t.Fatal(err)
 		}
-		if event, ours := strings.CutPrefix(eventOf(alert.Message), thing+" "); ours {
+		if event, ours := strings.CutPrefix(eventOf(alert.Value.Message), thing+" "); ours {
 			all = append(all, event)
 		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
 	return all
 }

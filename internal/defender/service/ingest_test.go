@@ -18,11 +18,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iot/types"
 	"github.com/fxamacker/cbor/v2"
 	"github.com/google/go-cmp/cmp"
-	"go.etcd.io/bbolt"
 
 	"github.com/device-defender/device-defender/internal/defender/detect"
 	"github.com/device-defender/device-defender/internal/defender/profile"
 	"github.com/device-defender/device-defender/internal/defender/report"
+	"github.com/device-defender/device-defender/internal/defender/store"
 	"github.com/device-defender/device-defender/internal/memdir"
 )
 
@@ -259,11 +259,11 @@ func TestSilentThingIsInvalidated(t *testing.T) {
 	b.attach(profileOf("Ports", onlyPort(443)))
 	b.reports("thing-1", ports(443, 8080))
 	b.after(48 * time.Hour)
-	ok(b, 0, b.advance())
+	ok(b, 0, b.advance(b.t.Context()))
 	b.wantHistory("0s thing-1 Ports in-alarm [443 8080]")
 	b.after(time.Minute)
 	b.restart()
-	ok(b, 0, b.advance())
+	ok(b, 0, b.advance(b.t.Context()))
 	got := b.history()
 	if len(got) != 2 || !strings.HasSuffix(got[0], "thing-1 Ports alarm-invalidated") || len(b.active()) != 0 {
 		t.Errorf("after two days of silence: %q, active %d", got, len(b.active()))
@@ -374,8 +374,8 @@ func TestReportsShareTransactions(t *testing.T) {
 			t.Fatalf("report %d: %+v", i, reply)
 		}
 	}
-	if stats := b.db.Stats(); stats.TxStats.GetWrite() == 0 {
-		t.Error("nothing was written")
+	if n := b.rows()["states"]; n != len(replies) {
+		t.Errorf("%d states were written", n)
 	}
 }
 
@@ -413,8 +413,8 @@ func TestLostState(t *testing.T) {
 	for _, thing := range []string{"lost", "kept"} {
 		b.reports(thing, packets(500))
 	}
-	ok(b, 0, b.write(func(tx *bbolt.Tx) error {
-		return tx.Bucket(bucketEngine).Put([]byte("lost"), []byte("another version"))
+	ok(b, 0, b.write(t.Context(), func(tx *store.Tx) error {
+		return tableStates.Put(tx, "lost", []byte("another version"))
 	}))
 	b.after(time.Hour)
 	for range 2 {
@@ -431,12 +431,10 @@ func TestLostState(t *testing.T) {
 // Where the disk fails, it fails for all: the batch isn't taken apart.
 func TestDiskFails(t *testing.T) {
 	var log strings.Builder
-	b := newBench(t, Options{Log: newTextLog(&log)})
+	var disk disk
+	b := newBench(t, Options{Log: newTextLog(&log), wrap: disk.wrap})
 	b.attach(profileOf("Traffic", atMost(100)))
-	path := b.db.Path()
-	ok(b, 0, b.db.Close())
-	full, err := bbolt.Open(path, 0o600, &bbolt.Options{MaxSize: 1 << 17})
-	b.db = ok(b, full, err)
+	disk.full.Store(true)
 	var batch []*pendingReport
 	for i := range maxBatch {
 		batch = append(batch, &pendingReport{
@@ -454,7 +452,9 @@ func TestDiskFails(t *testing.T) {
 		t.Errorf("%d attempts, want 1", n)
 	}
 	b.wantHistory()
-	b.reports("thing-1", packets(1)) // which has room
+	disk.full.Store(false)
+	b.reports("thing-1", packets(500))
+	b.wantHistory("0s thing-1 PacketsOut in-alarm 500")
 }
 
 // A report that will be stored is accepted, though its caller has gone.

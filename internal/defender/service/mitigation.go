@@ -1,14 +1,12 @@
 package service
 
 import (
-	"encoding/json"
 	"fmt"
 	"regexp"
 	"time"
 
-	"go.etcd.io/bbolt"
-
 	"github.com/device-defender/device-defender/internal/defender/profile"
+	"github.com/device-defender/device-defender/internal/defender/store"
 )
 
 // addThings is the one type of action that Detect carries out.
@@ -91,28 +89,34 @@ func createMitigationAction(s *Service, r *request) (any, error) {
 		return nil, err
 	}
 	out := actionAnswer{ARN: s.actionARN(name), ID: newID()}
-	return out, s.write(func(tx *bbolt.Tx) error {
-		actions := tx.Bucket(bucketActions)
-		if actions.Get([]byte(name)) != nil {
+	return out, s.write(r.ctx(), func(tx *store.Tx) error {
+		if there, err := tableActions.has(&tx.Reader, name); err != nil {
+			return err
+		} else if there {
 			return alreadyExists(fmt.Sprintf("Mitigation action %s already exists", name), name, out.ARN)
 		}
-		if n := actions.Stats().KeyN; n >= profile.MaxMitigationActions {
+		if _, err := bump(tx, metaActions); err != nil {
+			return err
+		}
+		if n, err := tableActions.count(&tx.Reader); err != nil {
+			return err
+		} else if n >= profile.MaxMitigationActions {
 			return limitExceeded(fmt.Sprintf("There are %d mitigation actions, the limit is %d", n, profile.MaxMitigationActions))
 		}
 		if err := createTags(tx, out.ARN, in.Tags); err != nil {
 			return err
 		}
 		now := s.now()
-		return put(tx, bucketActions, name, storedAction{ID: out.ID, RoleARN: in.RoleARN, Params: *in.Params, Created: now, Modified: now})
+		return tableActions.Put(tx, name, storedAction{ID: out.ID, RoleARN: in.RoleARN, Params: *in.Params, Created: now, Modified: now})
 	})
 }
 
 // action reads the action that the path names.
-func (r *request) action(tx *bbolt.Tx) (name string, action *storedAction, err error) {
+func (r *request) action(view *store.Reader) (name string, action *storedAction, err error) {
 	if name, err = r.actionName(); err != nil {
 		return "", nil, err
 	}
-	action, err = get[storedAction](tx, bucketActions, name)
+	action, err = tableActions.find(view, name)
 	if err == nil && action == nil {
 		err = notFound(fmt.Sprintf("Mitigation action %s does not exist", name))
 	}
@@ -130,8 +134,8 @@ func describeMitigationAction(s *Service, r *request) (any, error) {
 		Created  epoch                `json:"creationDate"`
 		Modified epoch                `json:"lastModifiedDate"`
 	}
-	return &out, s.read(func(tx *bbolt.Tx) error {
-		name, action, err := r.action(tx)
+	return &out, s.read(r.ctx(), func(view *store.Reader) error {
+		name, action, err := r.action(view)
 		if err != nil {
 			return err
 		}
@@ -153,8 +157,8 @@ func updateMitigationAction(s *Service, r *request) (any, error) {
 		return nil, err
 	}
 	var out actionAnswer
-	return &out, s.write(func(tx *bbolt.Tx) error {
-		name, action, err := r.action(tx)
+	return &out, s.write(r.ctx(), func(tx *store.Tx) error {
+		name, action, err := r.action(&tx.Reader)
 		if err != nil {
 			return err
 		}
@@ -170,7 +174,7 @@ func updateMitigationAction(s *Service, r *request) (any, error) {
 		}
 		action.Modified = s.now()
 		out = actionAnswer{ARN: s.actionARN(name), ID: action.ID}
-		return put(tx, bucketActions, name, action)
+		return tableActions.Put(tx, name, *action)
 	})
 }
 
@@ -181,11 +185,11 @@ func deleteMitigationAction(s *Service, r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return struct{}{}, s.write(func(tx *bbolt.Tx) error {
+	return struct{}{}, s.write(r.ctx(), func(tx *store.Tx) error {
 		if err := deleteTags(tx, s.actionARN(name)); err != nil {
 			return err
 		}
-		return tx.Bucket(bucketActions).Delete([]byte(name))
+		return tableActions.Delete(tx, name)
 	})
 }
 
@@ -200,12 +204,12 @@ func listMitigationActions(s *Service, r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return answerList(s, r, "actionIdentifiers", func(tx *bbolt.Tx, after string, yield func(string, actionIdentifier) bool) error {
-		for name, record := range keysAfter(tx, bucketActions, "", after) {
-			var action storedAction
-			if err := json.Unmarshal(record, &action); err != nil {
+	return answerList(s, r, "actionIdentifiers", func(view *store.Reader, after string, yield func(string, actionIdentifier) bool) error {
+		for stored, err := range tableActions.rowsAfter(view, "", after) {
+			if err != nil {
 				return err
 			}
+			name, action := stored.Key, &stored.Value
 			if want != "" && want != actionType(&action.Params) {
 				continue
 			}

@@ -1,9 +1,7 @@
 package service
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -12,9 +10,8 @@ import (
 	"strings"
 	"time"
 
-	"go.etcd.io/bbolt"
-
 	"github.com/device-defender/device-defender/internal/defender/profile"
+	"github.com/device-defender/device-defender/internal/defender/store"
 )
 
 const (
@@ -127,42 +124,40 @@ func taskExists(message string) error {
 // documentation of the token allows nothing else to have it.
 func (c *change) startTask(id string, task *storedTask) error {
 	running := 0
-	err := c.tx.Bucket(bucketTasks).ForEach(func(key, record []byte) error {
-		var other storedTask
-		if err := json.Unmarshal(record, &other); err != nil {
+	for other, err := range tableTasks.Scan(&c.tx.Reader, store.Range{}) {
+		if err != nil {
 			return err
 		}
 		switch {
-		case string(key) == id && other.same(task):
+		case other.Key == id && other.Value.same(task):
 			return errSameTask
-		case string(key) == id:
+		case other.Key == id:
 			return taskExists(fmt.Sprintf("Task %s already exists", id))
-		case other.Token == task.Token:
-			return taskExists(fmt.Sprintf("Task %s has this clientRequestToken", key))
-		case other.Status == statusInProgress:
+		case other.Value.Token == task.Token:
+			return taskExists(fmt.Sprintf("Task %s has this clientRequestToken", other.Key))
+		case other.Value.Status == statusInProgress:
 			running++
 		}
-		return nil
-	})
-	if err != nil {
+	}
+	if _, err := bump(c.tx, metaTasks); err != nil {
 		return err
 	}
 	if running >= maxRunningTasks {
 		return limitExceeded(fmt.Sprintf("%d Detect mitigation actions tasks are in progress, the limit is %d", running, maxRunningTasks))
 	}
-	violations, err := selectViolations(c.tx, task)
+	violations, err := selectViolations(&c.tx.Reader, task)
 	if err != nil {
 		return err
 	}
 	for _, v := range violations {
 		for _, action := range task.Actions {
 			execution := storedExecution{Thing: v.thing, Start: c.now, Status: statusInProgress}
-			if err := put(c.tx, bucketExecutions, executionKey(id, v.id, action.Name), execution); err != nil {
+			if err := tableExecutions.Put(c.tx, executionKey(id, v.id, action.Name), execution); err != nil {
 				return err
 			}
 		}
 	}
-	return put(c.tx, bucketTasks, id, task)
+	return tableTasks.Put(c.tx, id, *task)
 }
 
 // errSameTask says that the task is there already, by the same request.
@@ -172,7 +167,7 @@ type selectedViolation struct{ id, thing string }
 
 // selectViolations returns what the task is for. A violation that is named by
 // its id need not be named by a flag that suppressed ones are meant, too.
-func selectViolations(tx *bbolt.Tx, task *storedTask) (list []selectedViolation, err error) {
+func selectViolations(view *store.Reader, task *storedTask) (list []selectedViolation, err error) {
 	take := func(id string, v *storedViolation) error {
 		switch named := len(task.Target.ViolationIDs) > 0; {
 		case task.Target.Profile != nil && *task.Target.Profile != v.Profile,
@@ -188,28 +183,30 @@ func selectViolations(tx *bbolt.Tx, task *storedTask) (list []selectedViolation,
 		return nil
 	}
 	if len(task.Target.ViolationIDs) > 0 {
+		found, err := tableViolations.GetMany(view, task.Target.ViolationIDs)
+		if err != nil {
+			return nil, err
+		}
 		for _, id := range task.Target.ViolationIDs {
-			v, err := get[storedViolation](tx, bucketViolations, id)
-			if err != nil {
-				return nil, err
-			}
-			if v == nil {
+			v, ok := found[id]
+			if !ok {
 				return nil, invalidRequest(fmt.Sprintf("Violation %s does not exist", id))
 			}
-			if err := take(id, v); err != nil {
+			if err := take(id, &v); err != nil {
 				return nil, err
 			}
 		}
 		return list, nil
 	}
-	err = tx.Bucket(bucketViolations).ForEach(func(id, record []byte) error {
-		var v storedViolation
-		if err := json.Unmarshal(record, &v); err != nil {
-			return err
+	for v, err := range tableViolations.Scan(view, store.Range{}) {
+		if err != nil {
+			return nil, err
 		}
-		return take(string(id), &v)
-	})
-	return list, err
+		if err := take(v.Key, &v.Value); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
 }
 
 // mitigate carries out tasks until ctx ends.
@@ -217,7 +214,7 @@ func (s *Service) mitigate(ctx context.Context) {
 	for {
 		for more := true; more && ctx.Err() == nil; {
 			var err error
-			if more, err = s.mitigateStep(); err != nil {
+			if more, err = s.mitigateStep(ctx); err != nil {
 				s.log.Error("mitigation task failed", "error", err)
 				more = false
 			}
@@ -232,27 +229,22 @@ func (s *Service) mitigate(ctx context.Context) {
 
 // mitigateStep carries out some of what is left to do, and reports whether
 // there may be more.
-func (s *Service) mitigateStep() (more bool, err error) {
-	err = s.change(func(c *change) error {
-		var id string
-		var task *storedTask
-		tasks := c.tx.Bucket(bucketTasks).Cursor()
-		for key, record := tasks.First(); key != nil && task == nil; key, record = tasks.Next() {
-			var t storedTask
-			if err := json.Unmarshal(record, &t); err != nil {
+func (s *Service) mitigateStep(ctx context.Context) (more bool, err error) {
+	err = s.change(ctx, func(c *change) error {
+		for task, err := range tableTasks.Scan(&c.tx.Reader, store.Range{}) {
+			if err != nil {
 				return err
 			}
-			if t.Status == statusInProgress {
-				id, task = string(key), &t
+			if more = task.Value.Status == statusInProgress; !more {
+				continue
 			}
+			if err := c.executions(task.Key, &task.Value); err != nil {
+				return err
+			}
+			return tableTasks.Put(c.tx, task.Key, task.Value)
 		}
-		if more = task != nil; !more {
-			return nil
-		}
-		if err := c.executions(id, task); err != nil {
-			return err
-		}
-		return put(c.tx, bucketTasks, id, task)
+		more = false
+		return nil
 	})
 	return more, err
 }
@@ -264,14 +256,15 @@ func (c *change) executions(id string, task *storedTask) error {
 	if err != nil {
 		return err
 	}
+	found, err := tableExecutions.GetMany(&c.tx.Reader, keys)
+	if err != nil {
+		return err
+	}
 	for _, key := range keys {
-		execution, err := get[storedExecution](c.tx, bucketExecutions, key)
-		if err != nil {
-			return err
-		}
+		execution := found[key]
 		action := key[strings.LastIndexByte(key, 0)+1:]
 		i := slices.IndexFunc(task.Actions, func(a actionDefinition) bool { return a.Name == action })
-		if err := c.execute(&task.Actions[i], execution); err != nil {
+		if err := c.execute(&task.Actions[i], &execution); err != nil {
 			return err
 		}
 		execution.End = c.now
@@ -283,7 +276,7 @@ func (c *change) executions(id string, task *storedTask) error {
 		default:
 			task.Statistics.Failed++
 		}
-		if err := put(c.tx, bucketExecutions, key, execution); err != nil {
+		if err := tableExecutions.Put(c.tx, key, execution); err != nil {
 			return err
 		}
 		task.Done = []byte(key)
@@ -293,21 +286,23 @@ func (c *change) executions(id string, task *storedTask) error {
 		if task.Statistics.Failed > 0 {
 			task.Status = statusFailed
 		}
-		c.s.log.Info("mitigation task ended", "task", id, "status", task.Status, "executed", task.Statistics.Executed, "skipped", task.Statistics.Skipped, "failed", task.Statistics.Failed)
+		ended := *task
+		c.tx.OnCommit(func() {
+			c.s.log.Info("mitigation task ended", "task", id, "status", ended.Status, "executed", ended.Statistics.Executed, "skipped", ended.Statistics.Skipped, "failed", ended.Statistics.Failed)
+		})
 	}
 	return nil
 }
 
 // pending returns the keys of the task's next executions, at most n.
 func (c *change) pending(id string, task *storedTask, n int) (keys []string, err error) {
-	prefix := []byte(id + "\x00")
-	from := prefix
-	if task.Done != nil {
-		from = append(bytes.Clone(task.Done), 0)
-	}
-	cursor := c.tx.Bucket(bucketExecutions).Cursor()
-	for key, _ := cursor.Seek(from); len(keys) < n && bytes.HasPrefix(key, prefix); key, _ = cursor.Next() {
-		keys = append(keys, string(key))
+	span := store.Prefix(id + "\x00").Resume(string(task.Done))
+	span.Limit = n
+	for execution, err := range tableExecutions.keys.Scan(&c.tx.Reader, span) {
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, execution.Key)
 	}
 	return keys, nil
 }
@@ -326,7 +321,7 @@ func (c *change) execute(action *actionDefinition, execution *storedExecution) e
 	}
 	execution.Status = statusSuccessful
 	for _, group := range params.ThingGroupNames {
-		_, err := c.s.addMember(c.tx, group, execution.Thing)
+		err := c.s.addMember(c.tx, group, execution.Thing)
 		var refused *apiError
 		switch {
 		case errors.As(err, &refused):
@@ -340,28 +335,20 @@ func (c *change) execute(action *actionDefinition, execution *storedExecution) e
 }
 
 // dropTasks forgets tasks that ended before the time, and their executions.
-func dropTasks(tx *bbolt.Tx, before time.Time) error {
-	var old []string
-	err := tx.Bucket(bucketTasks).ForEach(func(key, record []byte) error {
-		var task storedTask
-		if err := json.Unmarshal(record, &task); err != nil {
-			return err
-		}
-		if !task.End.IsZero() && task.End.Before(before) {
-			old = append(old, string(key))
-		}
-		return nil
-	})
-	for _, id := range old {
+func dropTasks(tx *store.Tx, before time.Time) error {
+	for task, err := range tableTasks.Scan(&tx.Reader, store.Range{}) {
 		if err != nil {
 			return err
 		}
-		err = tx.Bucket(bucketTasks).Delete([]byte(id))
-		prefix := []byte(id + "\x00")
-		cursor := tx.Bucket(bucketExecutions).Cursor()
-		for key, _ := cursor.Seek(prefix); err == nil && bytes.HasPrefix(key, prefix); key, _ = cursor.Seek(prefix) {
-			err = cursor.Delete()
+		if end := task.Value.End; end.IsZero() || !end.Before(before) {
+			continue
+		}
+		if err := tableTasks.Delete(tx, task.Key); err != nil {
+			return err
+		}
+		if err := tableExecutions.deletePrefix(tx, task.Key+"\x00"); err != nil {
+			return err
 		}
 	}
-	return err
+	return nil
 }

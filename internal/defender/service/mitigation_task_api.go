@@ -1,14 +1,13 @@
 package service
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
-	"go.etcd.io/bbolt"
+	"github.com/device-defender/device-defender/internal/defender/store"
 )
 
 // checkTaskID checks what AWS calls a MitigationActionsTaskId.
@@ -103,11 +102,11 @@ func startDetectMitigationActionsTask(s *Service, r *request) (any, error) {
 		Suppressed: in.Suppressed != nil && *in.Suppressed,
 		Status:     statusInProgress,
 	}
-	err := s.write(func(tx *bbolt.Tx) error { // not change: what is refused doesn't touch the engine
+	err := s.write(r.ctx(), func(tx *store.Tx) error { // not change: what is refused doesn't touch the engine
 		c := s.newChange(tx)
-		task.Start = c.now
+		task.Start, task.Actions = c.now, nil
 		for _, name := range in.Actions {
-			action, err := get[storedAction](c.tx, bucketActions, name)
+			action, err := tableActions.find(&tx.Reader, name)
 			if err != nil {
 				return err
 			}
@@ -157,12 +156,12 @@ func epochOrNil(t time.Time) *epoch {
 }
 
 // task reads the task that the path names.
-func (r *request) task(tx *bbolt.Tx) (id string, task *storedTask, err error) {
+func (r *request) task(view *store.Reader) (id string, task *storedTask, err error) {
 	id = r.name("taskId")
 	if err := checkTaskID(id); err != nil {
 		return "", nil, err
 	}
-	task, err = get[storedTask](tx, bucketTasks, id)
+	task, err = tableTasks.find(view, id)
 	if err == nil && task == nil {
 		err = notFound(fmt.Sprintf("Task %s does not exist", id))
 	}
@@ -173,8 +172,8 @@ func describeDetectMitigationActionsTask(s *Service, r *request) (any, error) {
 	var out struct {
 		Summary taskSummary `json:"taskSummary"`
 	}
-	err := s.read(func(tx *bbolt.Tx) error {
-		id, task, err := r.task(tx)
+	err := s.read(r.ctx(), func(view *store.Reader) error {
+		id, task, err := r.task(view)
 		if err != nil {
 			return err
 		}
@@ -187,9 +186,9 @@ func describeDetectMitigationActionsTask(s *Service, r *request) (any, error) {
 // cancelDetectMitigationActionsTask ends a task; executions that it has not
 // come to stay undone and count as skipped.
 func cancelDetectMitigationActionsTask(s *Service, r *request) (any, error) {
-	return struct{}{}, s.write(func(tx *bbolt.Tx) error {
+	return struct{}{}, s.write(r.ctx(), func(tx *store.Tx) error {
 		c := s.newChange(tx)
-		id, task, err := r.task(tx)
+		id, task, err := r.task(&tx.Reader)
 		if err != nil {
 			return err
 		}
@@ -208,13 +207,14 @@ func cancelDetectMitigationActionsTask(s *Service, r *request) (any, error) {
 			if len(keys) == 0 {
 				break
 			}
+			found, err := tableExecutions.GetMany(&tx.Reader, keys)
+			if err != nil {
+				return err
+			}
 			for _, key := range keys {
-				execution, err := get[storedExecution](c.tx, bucketExecutions, key)
-				if err != nil {
-					return err
-				}
+				execution := found[key]
 				execution.Status, execution.End, execution.Message = statusSkipped, c.now, "The task was canceled"
-				if err := put(c.tx, bucketExecutions, key, execution); err != nil {
+				if err := tableExecutions.Put(tx, key, execution); err != nil {
 					return err
 				}
 				task.Statistics.Skipped++
@@ -222,7 +222,7 @@ func cancelDetectMitigationActionsTask(s *Service, r *request) (any, error) {
 			}
 		}
 		task.Status, task.End = statusCanceled, c.now
-		return put(c.tx, bucketTasks, id, task)
+		return tableTasks.Put(tx, id, *task)
 	})
 }
 
@@ -231,12 +231,12 @@ func listDetectMitigationActionsTasks(s *Service, r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return answerList(s, r, "tasks", func(tx *bbolt.Tx, after string, yield func(string, taskSummary) bool) error {
-		for id, record := range keysAfter(tx, bucketTasks, "", after) {
-			var task storedTask
-			if err := json.Unmarshal(record, &task); err != nil {
+	return answerList(s, r, "tasks", func(view *store.Reader, after string, yield func(string, taskSummary) bool) error {
+		for stored, err := range tableTasks.rowsAfter(view, "", after) {
+			if err != nil {
 				return err
 			}
+			id, task := stored.Key, &stored.Value
 			if within(task.Start, from, to) && !yield(id, task.summary(id)) {
 				break
 			}
@@ -297,17 +297,16 @@ func listDetectMitigationActionsExecutions(s *Service, r *request) (any, error) 
 }
 
 // walk gives the executions that the filter takes.
-func (f *executionFilter) walk(tx *bbolt.Tx, after string, yield func(string, executionSummary) bool) error {
+func (f *executionFilter) walk(view *store.Reader, after string, yield func(string, executionSummary) bool) error {
 	prefix := ""
 	if f.task != "" {
 		prefix = f.task + "\x00"
 	}
-	for key, record := range keysAfter(tx, bucketExecutions, prefix, after) {
-		var e storedExecution
-		if err := json.Unmarshal(record, &e); err != nil {
+	for stored, err := range tableExecutions.rowsAfter(view, prefix, after) {
+		if err != nil {
 			return err
 		}
-		parts := strings.Split(prefix+key, "\x00")
+		parts, e := strings.Split(prefix+stored.Key, "\x00"), &stored.Value
 		switch {
 		case f.violation != "" && f.violation != parts[1],
 			f.thing != "" && f.thing != e.Thing,
@@ -318,7 +317,7 @@ func (f *executionFilter) walk(tx *bbolt.Tx, after string, yield func(string, ex
 			Task: parts[0], Violation: parts[1], Action: parts[2], Thing: e.Thing,
 			Start: epoch(e.Start), End: epochOrNil(e.End), Status: e.Status, ErrorCode: e.ErrorCode, Message: e.Message,
 		}
-		if !yield(key, summary) {
+		if !yield(stored.Key, summary) {
 			break
 		}
 	}

@@ -154,7 +154,7 @@ func (b *bench) mitigated() {
 	b.t.Helper()
 	for more := true; more; {
 		var err error
-		more, err = b.mitigateStep()
+		more, err = b.mitigateStep(b.t.Context())
 		ok(b, 0, err)
 	}
 }
@@ -263,7 +263,7 @@ func TestTaskSurvivesRestart(t *testing.T) {
 	b.quarantine(130) // more than one step's
 	ok(b, 0, b.startTask("big", types.DetectMitigationActionsTaskTarget{SecurityProfileName: aws.String("Ports")}, "Quarantine"))
 	b.restart()
-	if more, err := b.mitigateStep(); !more || err != nil {
+	if more, err := b.mitigateStep(b.t.Context()); !more || err != nil {
 		t.Fatal(more, err)
 	}
 	b.wantTask("big", types.DetectMitigationActionsTaskStatusInProgress, b.task("big").TaskStatistics)

@@ -1,12 +1,11 @@
 package service
 
 import (
-	"encoding/binary"
-	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
-	"go.etcd.io/bbolt"
+	"github.com/device-defender/device-defender/internal/defender/store"
 )
 
 // Models of ML Detect are not built here; what a model would have to learn
@@ -21,18 +20,13 @@ func modelKey(profile, behavior string) string { return profile + "\x00" + behav
 
 // countModels adds the datapoints of the transaction to those of the day.
 func (c *change) countModels() error {
-	if len(c.models) == 0 {
-		return nil
-	}
-	b, err := c.tx.Bucket(bucketModelDays).CreateBucketIfNotExists(day(c.now))
-	if err != nil {
-		return err
-	}
+	day := day(c.now)
 	for key, n := range c.models {
-		if old := b.Get([]byte(key)); len(old) == 8 {
-			n += binary.BigEndian.Uint64(old)
+		old, _, err := tableModels.Get(&c.tx.Reader, day, key)
+		if err != nil {
+			return err
 		}
-		if err := b.Put([]byte(key), binary.BigEndian.AppendUint64(nil, n)); err != nil {
+		if err := tableModels.Put(c.tx, day, key, old+n); err != nil {
 			return err
 		}
 	}
@@ -57,27 +51,33 @@ func getBehaviorModelTrainingSummaries(s *Service, r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return answerList(s, r, "summaries", func(tx *bbolt.Tx, after string, yield func(string, modelSummary) bool) error {
-		if name != "" && tx.Bucket(bucketProfiles).Get([]byte(name)) == nil {
-			return notFound("Security profile " + name + " does not exist")
+	return answerList(s, r, "summaries", func(view *store.Reader, after string, yield func(string, modelSummary) bool) error {
+		span := store.Range{}
+		if name != "" {
+			if _, err := getProfile(view, name); err != nil {
+				return err
+			}
+			span = store.Range{From: name, To: name + "\x00"}
 		}
-		counted, err := datapoints(tx, s.now())
+		if last, _, ok := strings.Cut(after, "\x00"); ok {
+			span.From = max(span.From, last)
+		}
+		counted, err := datapoints(view, s.now())
 		if err != nil {
 			return err
 		}
-		for key, record := range keysAfter(tx, bucketProfiles, "", "") {
-			var stored storedProfile
-			if err := json.Unmarshal(record, &stored); err != nil {
+		for stored, err := range tableProfiles.Scan(view, span) {
+			if err != nil {
 				return err
 			}
-			for i, b := range stored.Document.Behaviors {
-				at := modelKey(key, fmt.Sprintf("%03d", i))
-				if at <= after || name != "" && name != key || criteriaType(&b) != machineLearning {
+			for i, b := range stored.Value.Document.Behaviors {
+				at := modelKey(stored.Key, fmt.Sprintf("%03d", i))
+				if at <= after || criteriaType(&b) != machineLearning {
 					continue
 				}
 				shown := modelSummary{
-					Profile: key, Behavior: b.Name, Start: epoch(stored.Created), Status: "PENDING_BUILD",
-					Percentage: min(100, 100*float64(counted[modelKey(key, b.Name)])/trainingDatapoints),
+					Profile: stored.Key, Behavior: b.Name, Start: epoch(stored.Value.Created), Status: "PENDING_BUILD",
+					Percentage: min(100, 100*float64(counted[modelKey(stored.Key, b.Name)])/trainingDatapoints),
 				}
 				if !yield(at, shown) {
 					return nil
@@ -89,18 +89,23 @@ func getBehaviorModelTrainingSummaries(s *Service, r *request) (any, error) {
 }
 
 // datapoints adds up what was counted in the last days.
-func datapoints(tx *bbolt.Tx, now time.Time) (map[string]uint64, error) {
+func datapoints(view *store.Reader, now time.Time) (map[string]uint64, error) {
 	total := map[string]uint64{}
-	days := tx.Bucket(bucketModelDays)
-	first := string(day(now.AddDate(0, 0, -trainingDays)))
-	err := days.ForEachBucket(func(name []byte) error {
-		if string(name) <= first {
-			return nil
+	days, err := tableModels.Days(view)
+	if err != nil {
+		return nil, err
+	}
+	first := day(now.AddDate(0, 0, -trainingDays))
+	for _, day := range days {
+		if day <= first {
+			continue
 		}
-		return days.Bucket(name).ForEach(func(key, n []byte) error {
-			total[string(key)] += binary.BigEndian.Uint64(n)
-			return nil
-		})
-	})
-	return total, err
+		for counted, err := range tableModels.Scan(view, day, store.Range{}) {
+			if err != nil {
+				return nil, err
+			}
+			total[counted.Key] += counted.Value
+		}
+	}
+	return total, nil
 }

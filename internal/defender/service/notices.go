@@ -1,14 +1,14 @@
 package service
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"sync"
 	"time"
 
-	"go.etcd.io/bbolt"
-
 	"github.com/device-defender/device-defender/internal/defender/effect"
+	"github.com/device-defender/device-defender/internal/defender/store"
 )
 
 // turnAway is why reports of things that are not registered are turned away.
@@ -74,7 +74,7 @@ func (s *Service) Without() []string {
 
 // Notices are what an operator has to know and no operation tells: what is wrong
 // with the clock, what is turned away, what of profiles is without effect.
-func (s *Service) Notices() (notices []string, err error) {
+func (s *Service) Notices(ctx context.Context) (notices []string, err error) {
 	if leap := s.clock.leapt(); leap > 0 {
 		notices = append(notices, leapText(leap))
 	}
@@ -85,14 +85,13 @@ func (s *Service) Notices() (notices []string, err error) {
 		}
 	}
 	s.turnedAway.mu.Unlock()
-	err = s.read(func(tx *bbolt.Tx) error {
-		for name := range keysAfter(tx, bucketProfiles, "", "") {
-			stored, err := get[storedProfile](tx, bucketProfiles, name)
+	err = s.read(ctx, func(view *store.Reader) error {
+		for stored, err := range tableProfiles.Scan(view, store.Range{}) {
 			if err != nil {
 				return err
 			}
-			for _, note := range effect.Notes(&stored.Document, s.Without()) {
-				notices = append(notices, "profile "+name+": "+note)
+			for _, note := range effect.Notes(&stored.Value.Document, s.Without()) {
+				notices = append(notices, "profile "+stored.Key+": "+note)
 			}
 		}
 		return nil

@@ -17,7 +17,7 @@ import (
 // noticed lists the notices that have the text.
 func (b *bench) noticed(text string) (list []string) {
 	b.t.Helper()
-	all, err := b.Notices()
+	all, err := b.Notices(b.t.Context())
 	for _, notice := range ok(b, all, err) {
 		if strings.Contains(notice, text) {
 			list = append(list, notice)
@@ -43,7 +43,7 @@ func large(id int64, size int) []byte {
 func TestUnregisteredThingsAreBounded(t *testing.T) {
 	var log strings.Builder
 	b := newBench(t, Options{MinReportInterval: -1, MaxUnregistered: 3, MaxUnregisteredBytes: 1 << 20, Log: newTextLog(&log)})
-	ok(b, 0, b.Register("ours"))
+	ok(b, 0, b.Register(b.t.Context(), "ours"))
 	send := func(thing string, id int64, size int) string {
 		t.Helper()
 		b.after(time.Second)
@@ -153,7 +153,7 @@ func TestSilentThings(t *testing.T) {
 		b.reports(name, packets(1))
 		for after, silent := range map[time.Duration]bool{interval: false, 3 * interval: false, 3*interval + time.Minute: true} {
 			b.after(after)
-			state, _, err := b.Thing(name)
+			state, _, err := b.Thing(b.t.Context(), name)
 			if ok(b, state, err).Silent != silent {
 				t.Errorf("every %v, %v after the last report: silent %v", interval, after, state.Silent)
 			}
@@ -162,7 +162,7 @@ func TestSilentThings(t *testing.T) {
 	}
 	_, err := b.client.CreateThing(t.Context(), &iot.CreateThingInput{ThingName: aws.String("new")})
 	ok(b, 0, err)
-	if state, _, err := b.Thing("new"); err != nil || state.Silent {
+	if state, _, err := b.Thing(b.t.Context(), "new"); err != nil || state.Silent {
 		t.Errorf("a thing that never reported: %+v, %v", state, err)
 	}
 }

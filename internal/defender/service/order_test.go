@@ -97,14 +97,14 @@ func TestDeleteThingForgets(t *testing.T) {
 			b.attach(profileOf("Ports", onlyPort(443), atMost(100)))
 			b.takes("other", 9, ports(8080)+","+packets(1))
 			if registered {
-				ok(b, 0, b.Register("thing-1"))
+				ok(b, 0, b.Register(b.t.Context(), "thing-1"))
 			}
 			b.takes("thing-1", 9, ports(8080)+","+packets(1))
 			b.after(time.Minute)
 			_, err := b.client.DeleteThing(t.Context(), &iot.DeleteThingInput{ThingName: aws.String("thing-1")})
 			ok(b, 0, err)
 			for range 2 {
-				if _, known, _ := b.Thing("thing-1"); known || b.unregistered != 1 {
+				if _, known, _ := b.Thing(b.t.Context(), "thing-1"); known || b.unregistered != 1 {
 					t.Errorf("known %v, %d unregistered", known, b.unregistered)
 				}
 				if active := b.active(); len(active) != 1 || *active[0].ThingName != "other" {

@@ -7,9 +7,8 @@ import (
 	"net/http"
 	"time"
 
-	"go.etcd.io/bbolt"
-
 	"github.com/device-defender/device-defender/internal/defender/outbox"
+	"github.com/device-defender/device-defender/internal/defender/store"
 )
 
 // storedAlert is an alert that is to be delivered. Its key is a number that
@@ -19,30 +18,25 @@ type storedAlert struct {
 	Message json.RawMessage `json:"message"`
 }
 
+// outboxKey is the target and the number.
+func outboxKey(target string, number uint64) string {
+	return string(binary.BigEndian.AppendUint64([]byte(target+"\x00"), number))
+}
+
+// splitOutboxKey is the inverse of outboxKey.
+func splitOutboxKey(key string) (target string, number uint64) {
+	end := len(key) - 8
+	return key[:end-1], binary.BigEndian.Uint64([]byte(key[end:]))
+}
+
 // enqueue puts a message for the target into the outbox.
 func (c *change) enqueue(target string, message []byte) error {
-	all := c.tx.Bucket(bucketOutbox)
-	b, err := all.CreateBucketIfNotExists([]byte(target))
-	if err != nil {
-		return err
-	}
-	number, err := all.NextSequence()
-	if err != nil {
-		return err
-	}
-	// Targets had numbers of their own at first.
-	if last, _ := b.Cursor().Last(); last != nil && number <= binary.BigEndian.Uint64(last) {
-		number = binary.BigEndian.Uint64(last) + 1
-		if err := all.SetSequence(number); err != nil {
-			return err
-		}
-	}
-	record, err := json.Marshal(storedAlert{Time: c.now, Message: message})
+	number, err := bump(c.tx, metaAlerts)
 	if err != nil {
 		return err
 	}
 	c.tx.OnCommit(func() { c.s.wake(c.s.outboxReady) })
-	return b.Put(binary.BigEndian.AppendUint64(nil, number), record)
+	return tableOutbox.Put(c.tx, outboxKey(target, number), storedAlert{Time: c.now, Message: message})
 }
 
 // deliver delivers alerts until ctx ends.
@@ -66,37 +60,47 @@ func (s *Service) newCourier(transport http.RoundTripper) *outbox.Courier {
 type alerts struct{ s *Service }
 
 func (a alerts) Targets() (targets []string, err error) {
-	err = a.s.read(func(tx *bbolt.Tx) error {
-		all := tx.Bucket(bucketOutbox)
-		return all.ForEachBucket(func(name []byte) error {
-			if first, _ := all.Bucket(name).Cursor().First(); first != nil {
-				targets = append(targets, string(name))
-			}
-			return nil
-		})
+	err = a.s.read(context.Background(), func(view *store.Reader) (err error) {
+		targets, err = outboxTargets(view)
+		return err
 	})
 	return targets, err
 }
 
-func (a alerts) Next(target string, after uint64, most int) (list []outbox.Alert, err error) {
-	err = a.s.read(func(tx *bbolt.Tx) error {
-		b := tx.Bucket(bucketOutbox).Bucket([]byte(target))
-		if b == nil {
-			return nil
+// outboxTargets lists the targets that have alerts.
+func outboxTargets(view *store.Reader) (targets []string, err error) {
+	span := store.Range{Limit: 1}
+	for more := true; more; {
+		more = false
+		for first, err := range tableOutbox.keys.Scan(view, span) {
+			if err != nil {
+				return nil, err
+			}
+			target, _ := splitOutboxKey(first.Key)
+			targets = append(targets, target)
+			span.From, more = target+"\x01", true // behind all of the target
 		}
-		cursor := b.Cursor()
-		for key, record := cursor.Seek(binary.BigEndian.AppendUint64(nil, after+1)); key != nil && len(list) < most; key, record = cursor.Next() {
-			var stored storedAlert
-			if err := json.Unmarshal(record, &stored); err != nil {
+	}
+	return targets, nil
+}
+
+func (a alerts) Next(target string, after uint64, most int) (list []outbox.Alert, err error) {
+	span := store.Prefix(target + "\x00").Resume(outboxKey(target, after))
+	span.Limit = most
+	err = a.s.read(context.Background(), func(view *store.Reader) error {
+		list = nil
+		for stored, err := range tableOutbox.Scan(view, span) {
+			if err != nil {
 				return err
 			}
 			var message struct {
 				Violation string `json:"violationId"`
 			}
 			// What was stored as a message is one.
-			_ = json.Unmarshal(stored.Message, &message)
+			_ = json.Unmarshal(stored.Value.Message, &message)
+			_, number := splitOutboxKey(stored.Key)
 			list = append(list, outbox.Alert{
-				Number: binary.BigEndian.Uint64(key), Time: stored.Time, Violation: message.Violation, Message: stored.Message,
+				Number: number, Time: stored.Value.Time, Violation: message.Violation, Message: stored.Value.Message,
 			})
 		}
 		return nil
@@ -105,13 +109,9 @@ func (a alerts) Next(target string, after uint64, most int) (list []outbox.Alert
 }
 
 func (a alerts) Delete(target string, numbers []uint64) error {
-	return a.s.write(func(tx *bbolt.Tx) error {
-		b := tx.Bucket(bucketOutbox).Bucket([]byte(target))
-		if b == nil {
-			return nil
-		}
+	return a.s.write(context.Background(), func(tx *store.Tx) error {
 		for _, number := range numbers {
-			if err := b.Delete(binary.BigEndian.AppendUint64(nil, number)); err != nil {
+			if err := tableOutbox.Delete(tx, outboxKey(target, number)); err != nil {
 				return err
 			}
 		}
@@ -121,20 +121,9 @@ func (a alerts) Delete(target string, numbers []uint64) error {
 
 // sweepOutbox forgets alerts of targets that nothing delivers to any more:
 // those of a webhook, when there is none now.
-func sweepOutbox(tx *bbolt.Tx, webhook bool) error {
-	all := tx.Bucket(bucketOutbox)
-	var gone [][]byte
-	err := all.ForEachBucket(func(name []byte) error {
-		first, _ := all.Bucket(name).Cursor().First()
-		if first == nil || string(name) == outbox.Webhook && !webhook {
-			gone = append(gone, append([]byte(nil), name...))
-		}
+func sweepOutbox(tx *store.Tx, webhook bool) error {
+	if webhook {
 		return nil
-	})
-	for _, name := range gone {
-		if err == nil {
-			err = all.DeleteBucket(name)
-		}
 	}
-	return err
+	return tableOutbox.deletePrefix(tx, outbox.Webhook+"\x00")
 }

@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"strings"
 
-	"go.etcd.io/bbolt"
+	"github.com/device-defender/device-defender/internal/defender/store"
 )
 
 // page is what of a list a call asks for: up to max items, of those whose keys
@@ -92,15 +92,15 @@ func fill[T any](p *page, list iter.Seq2[string, T]) (items []T, nextToken strin
 // nextToken. The walk gives items and their keys, which are greater than after
 // and in the order of the list, until yield returns false; an error of it is
 // the answer.
-func answerList[T any](s *Service, r *request, member string, walk func(tx *bbolt.Tx, after string, yield func(key string, item T) bool) error) (any, error) {
+func answerList[T any](s *Service, r *request, member string, walk func(view *store.Reader, after string, yield func(key string, item T) bool) error) (any, error) {
 	p, err := r.page()
 	if err != nil {
 		return nil, err
 	}
 	var items []T
 	var nextToken string
-	err = s.read(func(tx *bbolt.Tx) (err error) {
-		items, nextToken = fill(p, func(yield func(string, T) bool) { err = walk(tx, p.after, yield) })
+	err = s.read(r.ctx(), func(view *store.Reader) (err error) {
+		items, nextToken = fill(p, func(yield func(string, T) bool) { err = walk(view, p.after, yield) })
 		return err
 	})
 	if err != nil {
@@ -113,27 +113,13 @@ func answerList[T any](s *Service, r *request, member string, walk func(tx *bbol
 	return answer, nil
 }
 
-// keysAfter yields the records of a bucket whose keys begin with the prefix and
-// are greater than after. Keys are without the prefix, as after is.
-func keysAfter(tx *bbolt.Tx, bucket []byte, prefix, after string) iter.Seq2[string, []byte] {
-	return func(yield func(string, []byte) bool) {
-		cursor := tx.Bucket(bucket).Cursor()
-		start := prefix
-		if after != "" {
-			start += after + "\x00" // the smallest key that is greater
-		}
-		for key, value := cursor.Seek([]byte(start)); key != nil && bytes.HasPrefix(key, []byte(prefix)); key, value = cursor.Next() {
-			if !yield(string(key[len(prefix):]), value) {
-				return
+// listNames answers a page of the keys of a table.
+func listNames[V any](s *Service, r *request, member string, t table[V]) (any, error) {
+	return answerList(s, r, member, func(view *store.Reader, after string, yield func(string, string) bool) error {
+		for name, err := range t.keysAfter(view, "", after) {
+			if err != nil {
+				return err
 			}
-		}
-	}
-}
-
-// listNames answers a page of the keys of a bucket.
-func listNames(s *Service, r *request, member string, bucket []byte) (any, error) {
-	return answerList(s, r, member, func(tx *bbolt.Tx, after string, yield func(string, string) bool) error {
-		for name := range keysAfter(tx, bucket, "", after) {
 			if !yield(name, name) {
 				break
 			}

@@ -1,15 +1,13 @@
 package service
 
 import (
-	"bytes"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
-	"go.etcd.io/bbolt"
-
 	"github.com/device-defender/device-defender/internal/defender/profile"
+	"github.com/device-defender/device-defender/internal/defender/store"
 )
 
 // storedProfile is a security profile without its targets and tags, which are
@@ -118,8 +116,8 @@ func (s *Service) profileARN(name string) string {
 }
 
 // getProfile reads a profile that has to be there.
-func getProfile(tx *bbolt.Tx, name string) (*storedProfile, error) {
-	stored, err := get[storedProfile](tx, bucketProfiles, name)
+func getProfile(view *store.Reader, name string) (*storedProfile, error) {
+	stored, err := tableProfiles.find(view, name)
 	if err == nil && stored == nil {
 		err = notFound(fmt.Sprintf("Security profile %s does not exist", name))
 	}
@@ -139,19 +137,19 @@ func createSecurityProfile(s *Service, r *request) (any, error) {
 		return nil, invalidRequest("a profile that is created has nothing to delete")
 	}
 	arn := s.profileARN(name)
-	err = s.write(func(tx *bbolt.Tx) error {
-		if there, err := get[storedProfile](tx, bucketProfiles, name); err != nil {
+	err = s.write(r.ctx(), func(tx *store.Tx) error {
+		if there, err := tableProfiles.has(&tx.Reader, name); err != nil {
 			return err
-		} else if there != nil {
+		} else if there {
 			return alreadyExists(fmt.Sprintf("Security profile %s already exists", name), name, arn)
 		}
 		now := s.now()
 		stored := storedProfile{Document: profile.Profile{Name: name}, Version: 1, Created: now, Modified: now}
 		in.apply(&stored.Document)
-		if err := checkProfile(tx, &stored.Document); err != nil {
+		if err := checkProfile(&tx.Reader, &stored.Document); err != nil {
 			return err
 		}
-		if err := put(tx, bucketProfiles, name, stored); err != nil {
+		if err := tableProfiles.Put(tx, name, stored); err != nil {
 			return err
 		}
 		if err := createTags(tx, arn, in.Tags); err != nil {
@@ -174,8 +172,8 @@ func describeSecurityProfile(s *Service, r *request) (any, error) {
 		return nil, err
 	}
 	var stored *storedProfile
-	err = s.read(func(tx *bbolt.Tx) (err error) {
-		stored, err = getProfile(tx, name)
+	err = s.read(r.ctx(), func(view *store.Reader) (err error) {
+		stored, err = getProfile(view, name)
 		return err
 	})
 	if err != nil {
@@ -204,20 +202,20 @@ func updateSecurityProfile(s *Service, r *request) (any, error) {
 		return nil, err
 	}
 	var stored *storedProfile
-	err = s.write(func(tx *bbolt.Tx) (err error) {
-		if stored, err = getProfile(tx, name); err != nil {
+	err = s.write(r.ctx(), func(tx *store.Tx) (err error) {
+		if stored, err = getProfile(&tx.Reader, name); err != nil {
 			return err
 		}
 		if err := checkVersion("security profile "+name, expected, stored.Version); err != nil {
 			return err
 		}
 		in.apply(&stored.Document)
-		if err := checkProfile(tx, &stored.Document); err != nil {
+		if err := checkProfile(&tx.Reader, &stored.Document); err != nil {
 			return err
 		}
 		stored.Version++
 		stored.Modified = s.now()
-		if err := put(tx, bucketProfiles, name, stored); err != nil {
+		if err := tableProfiles.Put(tx, name, *stored); err != nil {
 			return err
 		}
 		return s.profileChanged(tx, name)
@@ -247,18 +245,18 @@ func deleteSecurityProfile(s *Service, r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return struct{}{}, s.write(func(tx *bbolt.Tx) error {
-		stored, err := get[storedProfile](tx, bucketProfiles, name)
+	return struct{}{}, s.write(r.ctx(), func(tx *store.Tx) error {
+		stored, err := tableProfiles.find(&tx.Reader, name)
 		if err != nil || stored == nil {
 			return err
 		}
 		if err := checkVersion("security profile "+name, expected, stored.Version); err != nil {
 			return err
 		}
-		if err := tx.Bucket(bucketProfiles).Delete([]byte(name)); err != nil {
+		if err := tableProfiles.Delete(tx, name); err != nil {
 			return err
 		}
-		if err := deletePrefix(tx, bucketTargets, name+"\x00"); err != nil {
+		if err := tableTargets.deletePrefix(tx, name+"\x00"); err != nil {
 			return err
 		}
 		if err := deleteTags(tx, s.profileARN(name)); err != nil {
@@ -280,26 +278,32 @@ func listSecurityProfiles(s *Service, r *request) (any, error) {
 	if metric != "" && dimension != "" {
 		return nil, invalidRequest("dimensionName and metricName cannot be used in the same request")
 	}
-	return answerList(s, r, "securityProfileIdentifiers", func(tx *bbolt.Tx, after string, yield func(string, nameAndARN) bool) error {
+	return answerList(s, r, "securityProfileIdentifiers", func(view *store.Reader, after string, yield func(string, nameAndARN) bool) error {
 		if metric != "" && !profile.IsAWS(metric) {
-			if _, err := getCustomMetric(tx, metric); err != nil {
+			if _, err := getCustomMetric(view, metric); err != nil {
 				return err
 			}
 		}
 		if dimension != "" {
-			if _, err := getDimension(tx, dimension); err != nil {
+			if _, err := getDimension(view, dimension); err != nil {
 				return err
 			}
 		}
-		for name := range keysAfter(tx, bucketProfiles, "", after) {
-			if metric != "" || dimension != "" {
-				stored, err := get[storedProfile](tx, bucketProfiles, name)
+		if metric != "" || dimension != "" {
+			for stored, err := range tableProfiles.rowsAfter(view, "", after) {
 				if err != nil {
 					return err
 				}
-				if !uses(&stored.Document, metric, dimension) {
-					continue
+				name := stored.Key
+				if uses(&stored.Value.Document, metric, dimension) && !yield(name, nameAndARN{name, s.profileARN(name)}) {
+					break
 				}
+			}
+			return nil
+		}
+		for name, err := range tableProfiles.keysAfter(view, "", after) {
+			if err != nil {
+				return err
 			}
 			if !yield(name, nameAndARN{name, s.profileARN(name)}) {
 				break
@@ -319,38 +323,39 @@ func uses(p *profile.Profile, metric, dimension string) bool {
 
 // profilesUsing returns the names of the profiles that use the metric or the
 // dimension.
-func profilesUsing(tx *bbolt.Tx, metric, dimension string) ([]string, error) {
+func profilesUsing(view *store.Reader, metric, dimension string) ([]string, error) {
 	var using []string
-	for name := range keysAfter(tx, bucketProfiles, "", "") {
-		stored, err := get[storedProfile](tx, bucketProfiles, name)
+	for stored, err := range tableProfiles.Scan(view, store.Range{}) {
 		if err != nil {
 			return nil, err
 		}
-		if uses(&stored.Document, metric, dimension) {
-			using = append(using, name)
+		if uses(&stored.Value.Document, metric, dimension) {
+			using = append(using, stored.Key)
 		}
 	}
 	return using, nil
 }
 
 // registry returns what profiles may refer to.
-func registry(tx *bbolt.Tx) (profile.Registry, error) {
+func registry(view *store.Reader) (profile.Registry, error) {
 	r := profile.Registry{CustomMetrics: map[string]string{}, Dimensions: map[string]bool{}}
-	for name := range keysAfter(tx, bucketMetrics, "", "") {
-		stored, err := get[storedCustomMetric](tx, bucketMetrics, name)
+	for stored, err := range tableMetrics.Scan(view, store.Range{}) {
 		if err != nil {
 			return r, err
 		}
-		r.CustomMetrics[name] = stored.Type
+		r.CustomMetrics[stored.Key] = stored.Value.Type
 	}
-	for name := range keysAfter(tx, bucketDimensions, "", "") {
+	for name, err := range tableDimensions.keysAfter(view, "", "") {
+		if err != nil {
+			return r, err
+		}
 		r.Dimensions[name] = true
 	}
 	return r, nil
 }
 
-func checkProfile(tx *bbolt.Tx, p *profile.Profile) error {
-	r, err := registry(tx)
+func checkProfile(view *store.Reader, p *profile.Profile) error {
+	r, err := registry(view)
 	if err != nil {
 		return err
 	}
@@ -377,8 +382,8 @@ func validateSecurityProfileBehaviors(s *Service, r *request) (any, error) {
 		Valid  bool              `json:"valid"`
 		Errors []validationError `json:"validationErrors"`
 	}
-	err := s.read(func(tx *bbolt.Tx) error {
-		registry, err := registry(tx)
+	err := s.read(r.ctx(), func(view *store.Reader) error {
+		registry, err := registry(view)
 		if err != nil {
 			return err
 		}
@@ -420,23 +425,4 @@ func behaviorProblem(behaviors []profile.Behavior, p profile.Problem) string {
 		}
 	}
 	return fmt.Sprintf("Behavior %s is malformed. %s", clip(b.Name), problem)
-}
-
-// deletePrefix deletes the records whose keys begin with the prefix.
-func deletePrefix(tx *bbolt.Tx, bucket []byte, prefix string) error {
-	return deleteKeys(tx.Bucket(bucket), prefix)
-}
-
-func deleteKeys(b *bbolt.Bucket, prefix string) error {
-	var keys [][]byte // a cursor may skip records when they are deleted under it
-	cursor := b.Cursor()
-	for key, _ := cursor.Seek([]byte(prefix)); bytes.HasPrefix(key, []byte(prefix)); key, _ = cursor.Next() {
-		keys = append(keys, bytes.Clone(key))
-	}
-	for _, key := range keys {
-		if err := b.Delete(key); err != nil {
-			return err
-		}
-	}
-	return nil
 }

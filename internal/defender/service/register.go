@@ -1,24 +1,24 @@
 package service
 
 import (
+	"context"
 	"fmt"
 
-	"go.etcd.io/bbolt"
-
 	"github.com/device-defender/device-defender/internal/defender/report"
+	"github.com/device-defender/device-defender/internal/defender/store"
 )
 
 // Register puts a thing into the registry, as CreateThing does, unless it is
 // there.
-func (s *Service) Register(thing string) error {
+func (s *Service) Register(ctx context.Context, thing string) error {
 	if err := report.CheckThingName(thing); err != nil {
 		return fmt.Errorf("registering a thing: %w", err)
 	}
-	err := s.write(func(tx *bbolt.Tx) error {
-		if stored, err := get[storedThing](tx, bucketThings, thing); err != nil || stored != nil {
+	err := s.write(ctx, func(tx *store.Tx) error {
+		if there, err := tableThings.has(&tx.Reader, thing); err != nil || there {
 			return err
 		}
-		if err := put(tx, bucketThings, thing, &storedThing{ID: newID(), Version: 1, Created: s.now()}); err != nil {
+		if err := tableThings.Put(tx, thing, storedThing{ID: newID(), Version: 1, Created: s.now()}); err != nil {
 			return err
 		}
 		return s.thingChanged(tx, thing)

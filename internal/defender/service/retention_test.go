@@ -7,17 +7,41 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iot"
 	"github.com/aws/aws-sdk-go-v2/service/iot/types"
-	"go.etcd.io/bbolt"
+
+	"github.com/device-defender/device-defender/internal/defender/store"
 )
 
-// buckets counts the records of the buckets that are pruned, in all days.
-func (b *bench) buckets() map[string]int {
+// rows counts the rows of the tables that are pruned, in all days.
+func (b *bench) rows() map[string]int {
 	b.t.Helper()
 	count := map[string]int{}
-	ok(b, 0, b.read(func(tx *bbolt.Tx) error {
-		for _, bucket := range [][]byte{bucketValueDays, bucketEventDays, bucketViolations, bucketActive, bucketTasks, bucketExecutions, bucketReporters, bucketEngine, bucketOutbox, bucketModelDays} {
-			if n := tx.Bucket(bucket).Stats().KeyN; n > 0 {
-				count[string(bucket)] = n
+	ok(b, 0, b.read(b.t.Context(), func(view *store.Reader) error {
+		for name, keys := range map[string]store.Table[struct{}]{
+			"violations": tableViolations.keys, "active": tableActive.keys, "active by thing": tableActiveByThing.keys,
+			"active by profile": tableActiveByProfile.keys, "tasks": tableTasks.keys, "executions": tableExecutions.keys,
+			"reporters": tableReporters.keys, "states": tableStates.keys, "outbox": tableOutbox.keys,
+		} {
+			for _, err := range keys.Scan(view, store.Range{}) {
+				if err != nil {
+					return err
+				}
+				count[name]++
+			}
+		}
+		for name, keys := range map[string]store.DayTable[struct{}]{
+			"values": valueKeys, "events": eventKeys, "models": store.NewDayTable("models", store.Empty()),
+		} {
+			days, err := keys.Days(view)
+			if err != nil {
+				return err
+			}
+			for _, day := range days {
+				for _, err := range keys.Scan(view, day, store.Range{}) {
+					if err != nil {
+						return err
+					}
+					count[name]++
+				}
 			}
 		}
 		return nil
@@ -42,8 +66,8 @@ func TestRetention(t *testing.T) {
 	at := func(d time.Duration) {
 		t.Helper()
 		b.after(start.Add(d).Sub(b.now()))
-		ok(b, 0, b.advance())
-		ok(b, 0, b.prune())
+		ok(b, 0, b.advance(b.t.Context()))
+		ok(b, 0, b.prune(b.t.Context()))
 	}
 	at(14*24*time.Hour + time.Minute)
 	if got := b.values(values); len(got) != 1 {
@@ -51,18 +75,18 @@ func TestRetention(t *testing.T) {
 	}
 	b.restart()
 	at(15 * 24 * time.Hour)
-	if n := b.buckets(); n["values"] != 0 || n["reporters"] != 0 || n["engine"] != 0 {
+	if n := b.rows(); n["values"] != 0 || n["reporters"] != 0 || n["states"] != 0 {
 		t.Errorf("after 15 days: %v", n)
 	}
 	b.wantHistory("6m0s thing-1 Ports alarm-cleared [443]", "0s thing-1 Ports in-alarm [8080]")
 	at(30*24*time.Hour + time.Minute)
 	b.wantHistory("6m0s thing-1 Ports alarm-cleared [443]")
 	at(31 * 24 * time.Hour)
-	if n := b.buckets(); n["events"] != 0 || n["violations"] != 0 || n["tasks"] != 1 {
+	if n := b.rows(); n["events"] != 0 || n["violations"] != 0 || n["tasks"] != 1 {
 		t.Errorf("after 31 days: %v", n)
 	}
 	at(90*24*time.Hour + time.Hour)
-	if n := b.buckets(); len(n) != 0 {
+	if n := b.rows(); len(n) != 0 {
 		t.Errorf("after 90 days: %v", n)
 	}
 }
@@ -74,8 +98,8 @@ func TestActiveViolationIsKept(t *testing.T) {
 	for range 40 {
 		b.reports("thing-1", ports(8080))
 		b.after(24 * time.Hour)
-		ok(b, 0, b.prune())
-		ok(b, 0, b.advance())
+		ok(b, 0, b.prune(b.t.Context()))
+		ok(b, 0, b.advance(b.t.Context()))
 	}
 	b.restart()
 	if active := b.active(); len(active) != 1 || !active[0].ViolationStartTime.Equal(start) {

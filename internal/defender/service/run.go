@@ -11,8 +11,8 @@ import (
 // and prunes. What fails, because the disk is full or for any other reason, is
 // logged and tried again. It returns nil after ctx ended.
 func (s *Service) Run(ctx context.Context) error {
-	s.watchClock(s.now())
-	if err := s.restamp(); err != nil {
+	s.watchClock(ctx, s.now())
+	if err := s.restamp(ctx); err != nil {
 		s.log.Error("setting the time of things back failed", "error", err)
 	}
 	var parts sync.WaitGroup
@@ -26,14 +26,16 @@ func (s *Service) Run(ctx context.Context) error {
 	var minute, pruned time.Time
 	for {
 		now := s.now()
-		s.watchClock(now)
+		s.watchClock(ctx, now)
 		if m := now.Truncate(time.Minute); !m.Equal(minute) {
 			minute = m
-			if err := s.advance(); err != nil {
+			if err := s.advance(ctx); err != nil {
 				s.log.Error("advancing the time failed", "error", err)
 			}
 			if hour := now.Truncate(time.Hour); !hour.Equal(pruned) {
-				if err := s.prune(); err != nil {
+				if err := s.prune(ctx); ctx.Err() != nil {
+					return nil
+				} else if err != nil {
 					s.log.Error("pruning failed, it is tried again in a minute", "error", err)
 				} else {
 					pruned = hour
@@ -61,8 +63,8 @@ func (s *Service) wake(part chan struct{}) {
 
 // advance tells the engine the time: windows of cloud-side metrics end, and
 // alarms of things that have been silent for two days are invalidated.
-func (s *Service) advance() error {
-	return s.change(func(c *change) error {
+func (s *Service) advance(ctx context.Context) error {
+	return s.change(ctx, func(c *change) error {
 		if err := c.keepClock(); err != nil {
 			return err
 		}

@@ -6,10 +6,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"go.etcd.io/bbolt"
-
 	"github.com/device-defender/device-defender/internal/defender/detect"
 	"github.com/device-defender/device-defender/internal/defender/profile"
+	"github.com/device-defender/device-defender/internal/defender/store"
 )
 
 // Time alone ends a window of the cloud's, and prunes.
@@ -17,11 +16,11 @@ func TestRunFollowsTheClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := openService(t, Options{})
 		document := profile.Profile{Name: "Messages", AdditionalMetricsToRetain: []string{"aws:num-messages-sent"}}
-		err := s.write(func(tx *bbolt.Tx) error {
-			if err := put(tx, bucketProfiles, "Messages", storedProfile{Document: document}); err != nil {
+		err := s.write(t.Context(), func(tx *store.Tx) error {
+			if err := tableProfiles.Put(tx, "Messages", storedProfile{Document: document}); err != nil {
 				return err
 			}
-			if err := tx.Bucket(bucketTargets).Put(targetKey("Messages", s.arn("all/things")), nil); err != nil {
+			if err := tableTargets.Put(tx, pairKey("Messages", s.arn("all/things")), struct{}{}); err != nil {
 				return err
 			}
 			return s.profileChanged(tx, "Messages")
@@ -36,8 +35,8 @@ func TestRunFollowsTheClock(t *testing.T) {
 			s.Cloud(detect.CloudEvent{Thing: "thing-1", Type: detect.Publish, Topic: "data", Bytes: 10})
 		}
 		values := func() (sent []int64) {
-			err := s.read(func(tx *bbolt.Tx) error {
-				for _, v := range storedValues(t, tx, "thing-1", "aws:num-messages-sent") {
+			err := s.read(t.Context(), func(view *store.Reader) error {
+				for _, v := range storedValues(t, view, "thing-1", "aws:num-messages-sent") {
 					sent = append(sent, *v.Count)
 				}
 				return nil

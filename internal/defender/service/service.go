@@ -1,24 +1,23 @@
 package service
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
-	"os"
 	"path/filepath"
 	"sync"
 	"time"
 
-	"go.etcd.io/bbolt"
-
 	"github.com/device-defender/device-defender/internal/defender/detect"
 	"github.com/device-defender/device-defender/internal/defender/outbox"
 	"github.com/device-defender/device-defender/internal/defender/profile"
+	"github.com/device-defender/device-defender/internal/defender/store"
 )
 
 // Options say what a service is and where it keeps its state.
 type Options struct {
-	Data    string           // folder of the database file; created when missing
+	Data    string           // folder of the database; created when missing
 	Region  string           // in ARNs; default us-east-1
 	Account string           // in ARNs; default 123456789012
 	Now     func() time.Time // the service's clock; default time.Now
@@ -30,7 +29,8 @@ type Options struct {
 	// AcceptClock takes the time that the clock has for true, however far it is
 	// ahead of what was known.
 	AcceptClock bool
-	ownClock    bool // Now is the machine's
+	ownClock    bool                              // Now is the machine's
+	wrap        func(store.Backend) store.Backend // by tests
 	// Throttle holds callers to AWS's quotas of calls per second.
 	Throttle bool
 	// Pages makes the handler of the pages for people, at / and below /live/,
@@ -58,11 +58,12 @@ type Options struct {
 type Service struct {
 	options Options
 	log     *slog.Logger
-	db      *bbolt.DB
+	store   *store.Store
+	path    string // of the store
 
 	mu     sync.Mutex     // held by the one writer; owns engine
 	engine *detect.Engine // mirrors the database; see write
-	stale  bool           // engine was touched by a transaction that may fail
+	stale  bool           // engine is ahead of the database, or may be
 	mirror
 
 	clock       clock
@@ -92,16 +93,21 @@ func Open(o Options) (*Service, error) {
 			return nil, err
 		}
 	}
-	if err := os.MkdirAll(o.Data, 0o700); err != nil {
-		return nil, err
-	}
-	db, err := openDatabase(filepath.Join(o.Data, "defender.db"))
+	backend, err := openStore(&o)
 	if err != nil {
 		return nil, err
 	}
-	s := &Service{options: o, log: o.Log, db: db, outboxReady: make(chan struct{}, 1), tasksReady: make(chan struct{}, 1)}
-	if err := s.load(); err != nil {
-		db.Close()
+	if o.wrap != nil {
+		backend = o.wrap(backend)
+	}
+	s := &Service{
+		options: o, log: o.Log, store: store.New(backend), path: filepath.Join(o.Data, storeFolder),
+		outboxReady: make(chan struct{}, 1), tasksReady: make(chan struct{}, 1),
+	}
+	if err := s.load(context.Background()); err != nil {
+		if err := s.store.Close(); err != nil {
+			o.Log.Warn("closing the database failed", "error", err)
+		}
 		return nil, err
 	}
 	s.startIntake()
@@ -109,27 +115,23 @@ func Open(o Options) (*Service, error) {
 }
 
 // load takes up what the database has.
-func (s *Service) load() (err error) {
-	defer noDamage(s.db.Path(), &err)()
-	if err := createBuckets(s.db); err != nil {
-		return err
-	}
-	if err := s.startClock(); err != nil {
+func (s *Service) load(ctx context.Context) error {
+	if err := s.startClock(ctx); err != nil {
 		return err
 	}
 	s.mu.Lock()
-	err = s.rebuild()
+	err := s.read(ctx, s.rebuild)
 	s.mu.Unlock()
 	if err != nil {
-		return fmt.Errorf("reading database %s: %w", s.db.Path(), err)
+		return fmt.Errorf("reading database %s: %w", s.path, err)
 	}
-	return s.endLost()
+	return s.endLost(ctx)
 }
 
 // Close commits the reports already accepted and closes the database.
 func (s *Service) Close() error {
 	s.stopIntake()
-	return s.db.Close()
+	return s.store.Close()
 }
 
 // now is the service's time, in UTC and whole milliseconds as the API's.
@@ -139,36 +141,3 @@ func (s *Service) now() time.Time { return s.options.Now().UTC().Truncate(time.M
 func (s *Service) arn(resource string) string {
 	return fmt.Sprintf("arn:%s:iot:%s:%s:%s", profile.PartitionOf(s.options.Region), s.options.Region, s.options.Account, resource)
 }
-
-// read runs fn in a read-only transaction. It doesn't see the engine.
-func (s *Service) read(fn func(tx *bbolt.Tx) error) (err error) {
-	defer noDamage(s.db.Path(), &err)()
-	return s.db.View(fn)
-}
-
-// write runs fn in the one read-write transaction at a time; fn may use the
-// engine, and calls touch before it changes it. A transaction that fails
-// afterwards, or panics, leaves the engine ahead of the database: it's read
-// again.
-func (s *Service) write(fn func(tx *bbolt.Tx) error) (err error) {
-	defer noDamage(s.db.Path(), &err)()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	committed := false
-	defer func() {
-		if s.stale && !committed {
-			if err := s.rebuild(); err != nil {
-				s.log.Error("rebuilding the engine failed", "error", err)
-			}
-		}
-		s.stale = false
-	}()
-	err = s.db.Update(fn)
-	if committed = err == nil; committed {
-		s.watch.changed()
-	}
-	return err
-}
-
-// touch says that the engine is about to be changed in a transaction.
-func (s *Service) touch() { s.stale = true }

@@ -5,9 +5,8 @@ import (
 	"slices"
 	"strings"
 
-	"go.etcd.io/bbolt"
-
 	"github.com/device-defender/device-defender/internal/defender/profile"
+	"github.com/device-defender/device-defender/internal/defender/store"
 )
 
 // tag is a tag of a resource, as the API has it. A value may be absent, which
@@ -32,13 +31,13 @@ func plainTags(tags []tag) []profile.Tag {
 }
 
 // taggable are the types of resources that can have tags, as ARNs spell them,
-// and the buckets that they are in. AWS has no tags for things.
-var taggable = map[string][]byte{
-	"securityprofile":  bucketProfiles,
-	"custommetric":     bucketMetrics,
-	"dimension":        bucketDimensions,
-	"mitigationaction": bucketActions,
-	"thinggroup":       bucketGroups,
+// and the tables that they are in. AWS has no tags for things.
+var taggable = map[string]store.Table[struct{}]{
+	"securityprofile":  tableProfiles.keys,
+	"custommetric":     tableMetrics.keys,
+	"dimension":        tableDimensions.keys,
+	"mitigationaction": tableActions.keys,
+	"thinggroup":       tableGroups.keys,
 }
 
 // resource returns the type and name of a resource of this account that can
@@ -47,31 +46,30 @@ func (s *Service) resource(arn string) (kind, name string, err error) {
 	prefix := s.arn("")
 	rest, ours := strings.CutPrefix(arn, prefix)
 	kind, name, found := strings.Cut(rest, "/")
-	if !ours || !found || taggable[kind] == nil || profile.CheckName(name) != nil {
+	if _, known := taggable[kind]; !ours || !found || !known || profile.CheckName(name) != nil {
 		return "", "", invalidRequest(fmt.Sprintf("resourceArn %q is not the ARN of a security profile, custom metric, dimension, mitigation action or thing group, as %ssecurityprofile/NAME", clip(arn), prefix))
 	}
 	return kind, name, nil
 }
 
 // resourceTags returns the tags of a resource that has to be there.
-func (s *Service) resourceTags(tx *bbolt.Tx, arn string) ([]tag, error) {
+func (s *Service) resourceTags(view *store.Reader, arn string) ([]tag, error) {
 	kind, name, err := s.resource(arn)
 	if err != nil {
 		return nil, err
 	}
-	if tx.Bucket(taggable[kind]).Get([]byte(name)) == nil {
+	if _, there, err := taggable[kind].Get(view, name); err != nil {
+		return nil, err
+	} else if !there {
 		return nil, notFound(fmt.Sprintf("Resource %s does not exist", arn))
 	}
-	tags, err := get[[]tag](tx, bucketTags, arn)
-	if err != nil || tags == nil {
-		return nil, err
-	}
-	return *tags, nil
+	tags, _, err := tableTags.Get(view, arn)
+	return tags, err
 }
 
 // createTags stores the tags of a resource that is created. The caller has
 // checked nothing of them.
-func createTags(tx *bbolt.Tx, arn string, tags []tag) error {
+func createTags(tx *store.Tx, arn string, tags []tag) error {
 	if err := checkTags(tags); err != nil {
 		return err
 	}
@@ -79,13 +77,13 @@ func createTags(tx *bbolt.Tx, arn string, tags []tag) error {
 }
 
 // deleteTags forgets the tags of a resource that is deleted.
-func deleteTags(tx *bbolt.Tx, arn string) error { return putTags(tx, arn, nil) }
+func deleteTags(tx *store.Tx, arn string) error { return putTags(tx, arn, nil) }
 
-func putTags(tx *bbolt.Tx, arn string, tags []tag) error {
+func putTags(tx *store.Tx, arn string, tags []tag) error {
 	if len(tags) == 0 {
-		return tx.Bucket(bucketTags).Delete([]byte(arn))
+		return tableTags.Delete(tx, arn)
 	}
-	return put(tx, bucketTags, arn, tags)
+	return tableTags.Put(tx, arn, tags)
 }
 
 // listTagsForResource answers all tags: there are 50 at most, so that there is
@@ -101,8 +99,8 @@ func listTagsForResource(s *Service, r *request) (any, error) {
 	var out struct {
 		Tags []tag `json:"tags"`
 	}
-	err = s.read(func(tx *bbolt.Tx) (err error) {
-		out.Tags, err = s.resourceTags(tx, arn)
+	err = s.read(r.ctx(), func(view *store.Reader) (err error) {
+		out.Tags, err = s.resourceTags(view, arn)
 		return err
 	})
 	if out.Tags == nil {
@@ -125,8 +123,8 @@ func tagResource(s *Service, r *request) (any, error) {
 	case in.Tags == nil:
 		return nil, missing("tags")
 	}
-	return struct{}{}, s.write(func(tx *bbolt.Tx) error {
-		tags, err := s.resourceTags(tx, *in.ARN)
+	return struct{}{}, s.write(r.ctx(), func(tx *store.Tx) error {
+		tags, err := s.resourceTags(&tx.Reader, *in.ARN)
 		if err != nil {
 			return err
 		}
@@ -167,8 +165,8 @@ func untagResource(s *Service, r *request) (any, error) {
 			return nil, constraint("tagKeys", key, `Member must have 1 to 128 characters, satisfy regular expression pattern ^([\p{L}\p{Z}\p{N}_.:/=+\-@]*)$ and not begin with aws:`)
 		}
 	}
-	return struct{}{}, s.write(func(tx *bbolt.Tx) error {
-		tags, err := s.resourceTags(tx, *in.ARN)
+	return struct{}{}, s.write(r.ctx(), func(tx *store.Tx) error {
+		tags, err := s.resourceTags(&tx.Reader, *in.ARN)
 		if err != nil {
 			return err
 		}

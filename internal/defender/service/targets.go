@@ -5,9 +5,8 @@ import (
 	"iter"
 	"strings"
 
-	"go.etcd.io/bbolt"
-
 	"github.com/device-defender/device-defender/internal/defender/profile"
+	"github.com/device-defender/device-defender/internal/defender/store"
 )
 
 // target reads the ARN of what a profile is attached to. It has to be of this
@@ -27,11 +26,11 @@ func (s *Service) target(arn string) (profile.Target, error) {
 }
 
 // getTarget reads the query's target, which has to exist.
-func (s *Service) getTarget(tx *bbolt.Tx, t profile.Target) error {
+func (s *Service) getTarget(view *store.Reader, t profile.Target) error {
 	if t.Kind != profile.ThingGroup {
 		return nil
 	}
-	_, err := getGroup(tx, t.Group)
+	_, err := getGroup(view, t.Group)
 	return err
 }
 
@@ -48,8 +47,6 @@ func (s *Service) profileAndTarget(r *request) (name string, t profile.Target, e
 	return name, t, err
 }
 
-func targetKey(name, arn string) []byte { return []byte(name + "\x00" + arn) }
-
 // attachSecurityProfile attaches a profile. One that is attached stays so.
 func attachSecurityProfile(s *Service, r *request) (any, error) {
 	name, t, err := s.profileAndTarget(r)
@@ -57,26 +54,32 @@ func attachSecurityProfile(s *Service, r *request) (any, error) {
 		return nil, err
 	}
 	arn := t.ARN(s.options.Region, s.options.Account)
-	return struct{}{}, s.write(func(tx *bbolt.Tx) error {
-		if _, err := getProfile(tx, name); err != nil {
+	return struct{}{}, s.write(r.ctx(), func(tx *store.Tx) error {
+		if _, err := getProfile(&tx.Reader, name); err != nil {
 			return err
 		}
-		if err := s.getTarget(tx, t); err != nil {
-			return err
+		if t.Kind == profile.ThingGroup {
+			if _, err := getGroupForUpdate(tx, t.Group); err != nil {
+				return err
+			}
 		}
-		if tx.Bucket(bucketTargets).Get(targetKey(name, arn)) != nil {
-			return nil
+		key := pairKey(name, arn)
+		if there, err := tableTargets.has(&tx.Reader, key); err != nil || there {
+			return err
 		}
 		attached := 0
-		for other, target := range attachments(tx, "") {
-			if target == arn && other != name {
+		for a, err := range attachments(&tx.Reader, "") {
+			if err != nil {
+				return err
+			}
+			if a.target == arn {
 				attached++
 			}
 		}
 		if attached >= profile.MaxProfilesPerTarget {
 			return limitExceeded(fmt.Sprintf("%s has %d security profiles, and can have no more", arn, attached))
 		}
-		if err := tx.Bucket(bucketTargets).Put(targetKey(name, arn), []byte{}); err != nil {
+		if err := tableTargets.Put(tx, key, struct{}{}); err != nil {
 			return err
 		}
 		return s.profileChanged(tx, name)
@@ -91,30 +94,34 @@ func detachSecurityProfile(s *Service, r *request) (any, error) {
 		return nil, err
 	}
 	arn := t.ARN(s.options.Region, s.options.Account)
-	return struct{}{}, s.write(func(tx *bbolt.Tx) error {
-		if _, err := getProfile(tx, name); err != nil {
+	return struct{}{}, s.write(r.ctx(), func(tx *store.Tx) error {
+		if _, err := getProfile(&tx.Reader, name); err != nil {
 			return err
 		}
-		if err := s.getTarget(tx, t); err != nil {
+		if err := s.getTarget(&tx.Reader, t); err != nil {
 			return err
 		}
-		if tx.Bucket(bucketTargets).Get(targetKey(name, arn)) == nil {
-			return nil
+		key := pairKey(name, arn)
+		if there, err := tableTargets.has(&tx.Reader, key); err != nil || !there {
+			return err
 		}
-		if err := tx.Bucket(bucketTargets).Delete(targetKey(name, arn)); err != nil {
+		if err := tableTargets.Delete(tx, key); err != nil {
 			return err
 		}
 		return s.profileChanged(tx, name)
 	})
 }
 
+// attachment is a profile and a target that it is attached to.
+type attachment struct{ profile, target string }
+
 // attachments yields which profile is attached to which target, in the order
 // of the keys, from the key after the given one.
-func attachments(tx *bbolt.Tx, after string) iter.Seq2[string, string] {
-	return func(yield func(string, string) bool) {
-		for key := range keysAfter(tx, bucketTargets, "", after) {
+func attachments(view *store.Reader, after string) iter.Seq2[attachment, error] {
+	return func(yield func(attachment, error) bool) {
+		for key, err := range tableTargets.keysAfter(view, "", after) {
 			name, arn, _ := strings.Cut(key, "\x00")
-			if !yield(name, arn) {
+			if !yield(attachment{name, arn}, err) {
 				return
 			}
 		}
@@ -131,11 +138,14 @@ func listTargetsForSecurityProfile(s *Service, r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return answerList(s, r, "securityProfileTargets", func(tx *bbolt.Tx, after string, yield func(string, arnOnly) bool) error {
-		if _, err := getProfile(tx, name); err != nil {
+	return answerList(s, r, "securityProfileTargets", func(view *store.Reader, after string, yield func(string, arnOnly) bool) error {
+		if _, err := getProfile(view, name); err != nil {
 			return err
 		}
-		for arn := range keysAfter(tx, bucketTargets, name+"\x00", after) {
+		for arn, err := range tableTargets.keysAfter(view, name+"\x00", after) {
+			if err != nil {
+				return err
+			}
 			if !yield(arn, arnOnly{arn}) {
 				break
 			}
@@ -163,13 +173,13 @@ func listSecurityProfilesForTarget(s *Service, r *request) (any, error) {
 		Identifier nameAndARN `json:"securityProfileIdentifier"`
 		Target     arnOnly    `json:"target"`
 	}
-	return answerList(s, r, "securityProfileTargetMappings", func(tx *bbolt.Tx, after string, yield func(string, mapping) bool) error {
-		if err := s.getTarget(tx, t); err != nil {
+	return answerList(s, r, "securityProfileTargetMappings", func(view *store.Reader, after string, yield func(string, mapping) bool) error {
+		if err := s.getTarget(view, t); err != nil {
 			return err
 		}
 		wanted := map[string]bool{t.ARN(s.options.Region, s.options.Account): true}
 		if recursive != nil && *recursive && t.Kind == profile.ThingGroup {
-			groups, err := groupsBelow(tx, t.Group)
+			groups, err := groupsBelow(view, t.Group)
 			if err != nil {
 				return err
 			}
@@ -177,8 +187,11 @@ func listSecurityProfilesForTarget(s *Service, r *request) (any, error) {
 				wanted[s.groupARN(group)] = true
 			}
 		}
-		for name, target := range attachments(tx, after) {
-			if wanted[target] && !yield(name+"\x00"+target, mapping{nameAndARN{name, s.profileARN(name)}, arnOnly{target}}) {
+		for a, err := range attachments(view, after) {
+			if err != nil {
+				return err
+			}
+			if wanted[a.target] && !yield(pairKey(a.profile, a.target), mapping{nameAndARN{a.profile, s.profileARN(a.profile)}, arnOnly{a.target}}) {
 				break
 			}
 		}

@@ -4,10 +4,11 @@ import (
 	"fmt"
 	"maps"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
-	"go.etcd.io/bbolt"
+	"github.com/device-defender/device-defender/internal/defender/store"
 )
 
 // maxThingAttributes is AWS's quota for a thing without a thing type; there
@@ -19,6 +20,9 @@ type storedThing struct {
 	Attributes map[string]string `json:"attributes,omitempty"`
 	Version    int64             `json:"version"`
 	Created    time.Time         `json:"created"`
+	// Placed are the groups that the thing is in, and those above them: a profile
+	// of a group is one of the groups below it, too.
+	Placed []string `json:"placed,omitempty"`
 }
 
 // attributePayload is an AttributePayload of the API.
@@ -30,8 +34,8 @@ type attributePayload struct {
 func (s *Service) thingARN(name string) string { return s.arn("thing/" + name) }
 
 // getThing reads a thing that has to be in the registry.
-func getThing(tx *bbolt.Tx, name string) (*storedThing, error) {
-	stored, err := get[storedThing](tx, bucketThings, name)
+func getThing(view *store.Reader, name string) (*storedThing, error) {
+	stored, err := tableThings.find(view, name)
 	if err == nil && stored == nil {
 		err = notFound(fmt.Sprintf("Thing %s not found", name))
 	}
@@ -108,8 +112,8 @@ func createThing(s *Service, r *request) (any, error) {
 	if err := checkAttributes(stored.Attributes, maxThingAttributes); err != nil {
 		return nil, err
 	}
-	err = s.write(func(tx *bbolt.Tx) error {
-		there, err := get[storedThing](tx, bucketThings, name)
+	err = s.write(r.ctx(), func(tx *store.Tx) error {
+		there, err := tableThings.find(&tx.Reader, name)
 		if err != nil {
 			return err
 		}
@@ -120,7 +124,7 @@ func createThing(s *Service, r *request) (any, error) {
 			stored = there
 			return nil
 		}
-		if err := put(tx, bucketThings, name, stored); err != nil {
+		if err := tableThings.Put(tx, name, *stored); err != nil {
 			return err
 		}
 		return s.thingChanged(tx, name)
@@ -141,8 +145,8 @@ func describeThing(s *Service, r *request) (any, error) {
 		return nil, err
 	}
 	var stored *storedThing
-	err = s.read(func(tx *bbolt.Tx) (err error) {
-		stored, err = getThing(tx, name)
+	err = s.read(r.ctx(), func(view *store.Reader) (err error) {
+		stored, err = getThing(view, name)
 		return err
 	})
 	if err != nil {
@@ -180,8 +184,8 @@ func updateThing(s *Service, r *request) (any, error) {
 	if err := in.check(); err != nil {
 		return nil, err
 	}
-	return struct{}{}, s.write(func(tx *bbolt.Tx) error {
-		stored, err := getThing(tx, name)
+	return struct{}{}, s.write(r.ctx(), func(tx *store.Tx) error {
+		stored, err := getThing(&tx.Reader, name)
 		if err != nil {
 			return err
 		}
@@ -201,7 +205,7 @@ func updateThing(s *Service, r *request) (any, error) {
 			stored.Attributes = attributes
 		}
 		stored.Version++
-		return put(tx, bucketThings, name, stored)
+		return tableThings.Put(tx, name, *stored)
 	})
 }
 
@@ -217,8 +221,8 @@ func deleteThing(s *Service, r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return struct{}{}, s.write(func(tx *bbolt.Tx) error {
-		stored, err := get[storedThing](tx, bucketThings, name)
+	return struct{}{}, s.write(r.ctx(), func(tx *store.Tx) error {
+		stored, err := tableThings.find(&tx.Reader, name)
 		if err != nil {
 			return err
 		}
@@ -227,15 +231,19 @@ func deleteThing(s *Service, r *request) (any, error) {
 				return err
 			}
 		}
-		for _, group := range groupsOf(tx, name) {
-			if err := tx.Bucket(bucketMembers).Delete(pairKey(group, name)); err != nil {
+		groups, err := groupsOf(&tx.Reader, name)
+		if err != nil {
+			return err
+		}
+		for _, group := range groups {
+			if err := tableMembers.Delete(tx, pairKey(group, name)); err != nil {
 				return err
 			}
 		}
-		if err := deletePrefix(tx, bucketMemberships, name+"\x00"); err != nil {
+		if err := tableMemberships.deletePrefix(tx, name+"\x00"); err != nil {
 			return err
 		}
-		if err := tx.Bucket(bucketThings).Delete([]byte(name)); err != nil {
+		if err := tableThings.Delete(tx, name); err != nil {
 			return err
 		}
 		return s.forgetThing(tx, name)
@@ -287,15 +295,15 @@ func listThings(s *Service, r *request) (any, error) {
 		Attributes map[string]string `json:"attributes"`
 		Version    int64             `json:"version"`
 	}
-	return answerList(s, r, "things", func(tx *bbolt.Tx, after string, yield func(string, thing) bool) error {
+	return answerList(s, r, "things", func(view *store.Reader, after string, yield func(string, thing) bool) error {
 		if thingType != "" {
 			return nil // no thing has a type
 		}
-		for name := range keysAfter(tx, bucketThings, "", after) {
-			stored, err := get[storedThing](tx, bucketThings, name)
+		for entry, err := range tableThings.rowsAfter(view, "", after) {
 			if err != nil {
 				return err
 			}
+			name, stored := entry.Key, &entry.Value
 			if filter.matches(stored) && !yield(name, thing{name, s.thingARN(name), orEmpty(stored.Attributes), stored.Version}) {
 				break
 			}
@@ -305,12 +313,29 @@ func listThings(s *Service, r *request) (any, error) {
 }
 
 // groupsOf returns the groups that a thing was put into, not their parents.
-func groupsOf(tx *bbolt.Tx, thing string) []string {
-	var groups []string
-	for group := range keysAfter(tx, bucketMemberships, thing+"\x00", "") {
+func groupsOf(view *store.Reader, thing string) (groups []string, err error) {
+	for group, err := range tableMemberships.keysAfter(view, thing+"\x00", "") {
+		if err != nil {
+			return nil, err
+		}
 		groups = append(groups, group)
 	}
-	return groups
+	return groups, nil
+}
+
+// placesOf returns the groups that a thing is in, and those above them, in the
+// order of their names.
+func placesOf(view *store.Reader, thing string) ([]string, error) {
+	groups, err := groupsOf(view, thing)
+	for _, group := range groups[:len(groups):len(groups)] {
+		above, err := parentsOf(view, group)
+		if err != nil {
+			return nil, err
+		}
+		groups = append(groups, above...)
+	}
+	slices.Sort(groups)
+	return groups, err
 }
 
 func listThingGroupsForThing(s *Service, r *request) (any, error) {
@@ -318,11 +343,14 @@ func listThingGroupsForThing(s *Service, r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return answerList(s, r, "thingGroups", func(tx *bbolt.Tx, after string, yield func(string, groupNameAndARN) bool) error {
-		if _, err := getThing(tx, name); err != nil {
+	return answerList(s, r, "thingGroups", func(view *store.Reader, after string, yield func(string, groupNameAndARN) bool) error {
+		if _, err := getThing(view, name); err != nil {
 			return err
 		}
-		for group := range keysAfter(tx, bucketMemberships, name+"\x00", after) {
+		for group, err := range tableMemberships.keysAfter(view, name+"\x00", after) {
+			if err != nil {
+				return err
+			}
 			if !yield(group, groupNameAndARN{group, s.groupARN(group)}) {
 				break
 			}

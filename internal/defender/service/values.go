@@ -1,14 +1,12 @@
 package service
 
 import (
-	"encoding/json"
 	"slices"
 	"time"
 
-	"go.etcd.io/bbolt"
-
 	"github.com/device-defender/device-defender/internal/defender/detect"
 	"github.com/device-defender/device-defender/internal/defender/profile"
+	"github.com/device-defender/device-defender/internal/defender/store"
 )
 
 // storedValue is one metric's value. Values of a thing and time are stored
@@ -26,8 +24,25 @@ func (v *storedValue) ref() profile.MetricRef {
 }
 
 // valueKey is the thing and the time. No thing's name has a zero byte in it.
-func valueKey(thing string, at time.Time) []byte {
-	return append(append([]byte(thing), 0), timeKey(at)...)
+func valueKey(thing string, at time.Time) string { return thing + "\x00" + store.TimeKey(at) }
+
+// deleteValues deletes all values of a thing.
+func deleteValues(tx *store.Tx, thing string) error {
+	days, err := tableValues.Days(&tx.Reader)
+	if err != nil {
+		return err
+	}
+	for _, day := range days {
+		for entry, err := range valueKeys.Scan(&tx.Reader, day, store.Prefix(thing+"\x00")) {
+			if err != nil {
+				return err
+			}
+			if err := tableValues.Delete(tx, day, entry.Key); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // keep stores the values that a profile of the thing uses or retains, and
@@ -59,26 +74,15 @@ func (c *change) keep(o detect.Observation) error {
 	if len(values) == 0 {
 		return nil
 	}
-	b, err := c.tx.Bucket(bucketValueDays).CreateBucketIfNotExists(day(o.Time))
+	day, key := day(o.Time), valueKey(o.Thing, o.Time)
+	before, _, err := tableValues.Get(&c.tx.Reader, day, key) // a report in the moment that a window ended
 	if err != nil {
 		return err
 	}
-	key := valueKey(o.Thing, o.Time)
-	if old := b.Get(key); old != nil { // a report in the moment that a window ended
-		var before []storedValue
-		if err := json.Unmarshal(old, &before); err != nil {
-			return err
-		}
-		before = slices.DeleteFunc(before, func(old storedValue) bool {
-			return slices.ContainsFunc(values, func(v storedValue) bool { return v.ref() == old.ref() })
-		})
-		values = append(before, values...)
-	}
-	record, err := json.Marshal(values)
-	if err != nil {
-		return err
-	}
-	return b.Put(key, record)
+	before = slices.DeleteFunc(before, func(old storedValue) bool {
+		return slices.ContainsFunc(values, func(v storedValue) bool { return v.ref() == old.ref() })
+	})
+	return tableValues.Put(c.tx, day, key, append(before, values...))
 }
 
 // metricDatum is a value as ListMetricValues shows it. AWS has no member cut,
@@ -128,30 +132,35 @@ func listMetricValues(s *Service, r *request) (any, error) {
 		return nil, err
 	}
 	from = later(from, s.now().Add(-keepValues))
-	return answerList(s, r, "metricDatumList", func(tx *bbolt.Tx, after string, yield func(string, metricDatum) bool) error {
-		thing, want, err := r.metricFilter()
-		if err != nil {
-			return err
-		}
+	thing, want, err := r.metricFilter()
+	if err != nil {
+		return nil, err
+	}
+	return answerList(s, r, "metricDatumList", func(view *store.Reader, after string, yield func(string, metricDatum) bool) error {
 		from := from
 		if !profile.IsAWS(want.Name) {
 			// One that was deleted took its values with it.
-			stored, err := getCustomMetric(tx, want.Name)
+			stored, err := getCustomMetric(view, want.Name)
 			if err != nil {
 				return err
 			}
 			from = later(from, stored.Created)
 		}
-		if !thingKnown(tx, thing) {
+		if known, err := thingKnown(view, thing); err != nil {
+			return err
+		} else if !known {
 			return notFound("Thing " + thing + " does not exist and has not reported")
 		}
-		for key, record := range daysBackwards(tx.Bucket(bucketValueDays), thing+"\x00", from, to, after) {
-			var values []storedValue
-			if err := json.Unmarshal(record, &values); err != nil {
+		for values, err := range daysBackwards(view, tableValues, thing+"\x00", from, to, after) {
+			if err != nil {
 				return err
 			}
-			i := slices.IndexFunc(values, func(v storedValue) bool { return v.ref() == want })
-			if i >= 0 && !yield(key, metricDatum{Time: epoch(keyTime([]byte(key))), Value: values[i].Value, Cut: values[i].Cut}) {
+			i := slices.IndexFunc(values.Value, func(v storedValue) bool { return v.ref() == want })
+			if i < 0 {
+				continue
+			}
+			at, _ := store.KeyTime(values.Key)
+			if !yield(values.Key, metricDatum{Time: epoch(at), Value: values.Value[i].Value, Cut: values.Value[i].Cut}) {
 				break
 			}
 		}

@@ -124,7 +124,7 @@ func TestCloudValues(t *testing.T) {
 	}
 	b.restart() // closing takes what has come
 	b.after(6 * time.Minute)
-	ok(b, 0, b.advance())
+	ok(b, 0, b.advance(b.t.Context()))
 
 	b.wantValues("thing-1", "aws:num-messages-sent", "5m0s 3")
 	in := iot.ListMetricValuesInput{ThingName: aws.String("thing-1"), MetricName: aws.String("aws:num-messages-sent"), DimensionName: aws.String("Auth")}

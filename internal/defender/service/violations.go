@@ -1,16 +1,15 @@
 package service
 
 import (
-	"bytes"
-	"encoding/binary"
-	"encoding/json"
+	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"time"
-
-	"go.etcd.io/bbolt"
 
 	"github.com/device-defender/device-defender/internal/defender/detect"
 	"github.com/device-defender/device-defender/internal/defender/profile"
+	"github.com/device-defender/device-defender/internal/defender/store"
 )
 
 // storedViolation is what a violation's events share. It is kept as long as
@@ -44,33 +43,25 @@ type storedEvent struct {
 	Value *profile.Value   `json:"value,omitempty"`
 }
 
-// day names the bucket of a time.
-func day(t time.Time) []byte { return []byte(t.UTC().Format(time.DateOnly)) }
-
-// timeKey is a time as it stands in keys: their order is that of time.
-func timeKey(t time.Time) []byte {
-	return binary.BigEndian.AppendUint64(nil, uint64(max(0, t.UnixMilli())))
-}
-
-// keyTime is the inverse of timeKey.
-func keyTime(key []byte) time.Time {
-	return time.UnixMilli(int64(binary.BigEndian.Uint64(key))).UTC()
-}
+// day is the day whose rows a time belongs to. The zero day is none: a clock that
+// has never been set begins in it.
+func day(t time.Time) store.Day { return max(1, store.DayOf(t)) }
 
 // eventKey begins with the time and goes on with the violation. The last byte
 // puts the end of a violation after its start, as both may have one time.
-func eventKey(ev *detect.Event) []byte {
-	key := append(append(timeKey(ev.Time), ev.ViolationID...), 0)
+func eventKey(ev *detect.Event) string {
+	key := store.TimeKey(ev.Time) + ev.ViolationID + "\x00"
 	if ev.Type == detect.InAlarm {
-		return append(key, 0)
+		return key + "\x00"
 	}
-	return append(key, 1)
+	return key + "\x01"
 }
 
 // splitEventKey returns the time and the violation of a key.
-func splitEventKey(key []byte) (at time.Time, violation string) {
-	id, _, _ := bytes.Cut(key[8:], []byte{0})
-	return keyTime(key), string(id)
+func splitEventKey(key string) (at time.Time, violation string) {
+	at, _ = store.KeyTime(key)
+	violation, _, _ = strings.Cut(key[8:], "\x00")
+	return at, violation
 }
 
 // events stores events, and puts the alerts that they are worth into the
@@ -85,7 +76,7 @@ func (c *change) events(events []detect.Event) error {
 }
 
 func (c *change) event(ev *detect.Event) error {
-	v, err := get[storedViolation](c.tx, bucketViolations, ev.ViolationID)
+	v, err := tableViolations.find(&c.tx.Reader, ev.ViolationID)
 	if err != nil {
 		return err
 	}
@@ -93,31 +84,45 @@ func (c *change) event(ev *detect.Event) error {
 		v = &storedViolation{Thing: ev.Thing, Profile: ev.Profile, Behavior: ev.Behavior, Start: ev.Time}
 	}
 	switch ev.Type {
-	case detect.InAlarm, detect.Ongoing:
-		err = put(c.tx, bucketActive, ev.ViolationID, storedActive{Value: ev.Value, Time: ev.Time})
+	case detect.InAlarm:
+		err = activate(c.tx, ev.ViolationID, v, storedActive{Value: ev.Value, Time: ev.Time})
+	case detect.Ongoing:
+		return tableActive.Put(c.tx, ev.ViolationID, storedActive{Value: ev.Value, Time: ev.Time})
 	default:
 		v.End = ev.Time
-		err = c.tx.Bucket(bucketActive).Delete([]byte(ev.ViolationID))
+		err = deactivate(c.tx, ev.ViolationID, v)
 	}
-	if err != nil || ev.Type == detect.Ongoing {
-		return err
-	}
-	if err := put(c.tx, bucketViolations, ev.ViolationID, v); err != nil {
-		return err
-	}
-	days, err := c.tx.Bucket(bucketEventDays).CreateBucketIfNotExists(day(ev.Time))
 	if err != nil {
 		return err
 	}
-	record, err := json.Marshal(storedEvent{Type: ev.Type, Value: ev.Value})
-	if err != nil {
+	if err := tableViolations.Put(c.tx, ev.ViolationID, *v); err != nil {
 		return err
 	}
-	if err := days.Put(eventKey(ev), record); err != nil {
+	if err := tableEvents.Put(c.tx, day(ev.Time), eventKey(ev), storedEvent{Type: ev.Type, Value: ev.Value}); err != nil {
 		return err
 	}
-	c.s.log.Info("violation", "event", ev.Type, "thing", ev.Thing, "profile", ev.Profile, "behavior", ev.Behavior.Name, "id", ev.ViolationID)
+	c.tx.OnCommit(func() {
+		c.s.log.Info("violation", "event", ev.Type, "thing", ev.Thing, "profile", ev.Profile, "behavior", ev.Behavior.Name, "id", ev.ViolationID)
+	})
 	return c.alert(ev)
+}
+
+// activate puts a violation among those that are active.
+func activate(tx *store.Tx, id string, v *storedViolation, active storedActive) error {
+	return errors.Join(
+		tableActive.Put(tx, id, active),
+		tableActiveByThing.Put(tx, pairKey(v.Thing, id), struct{}{}),
+		tableActiveByProfile.Put(tx, pairKey(v.Profile, id), struct{}{}),
+	)
+}
+
+// deactivate undoes activate.
+func deactivate(tx *store.Tx, id string, v *storedViolation) error {
+	return errors.Join(
+		tableActive.Delete(tx, id),
+		tableActiveByThing.Delete(tx, pairKey(v.Thing, id)),
+		tableActiveByProfile.Delete(tx, pairKey(v.Profile, id)),
+	)
 }
 
 const machineLearning = "MACHINE_LEARNING"
@@ -136,17 +141,58 @@ func criteriaType(b *profile.Behavior) string {
 	}
 }
 
+// dropBatch is how many rows are looked at in a transaction that prunes.
+const dropBatch = 1000
+
 // dropEvents forgets events of days that ended before the time, and the
 // violations that have none left and are over.
-func dropEvents(tx *bbolt.Tx, before time.Time) error {
-	return dropDays(tx.Bucket(bucketEventDays), before, func(b *bbolt.Bucket) error {
-		return b.ForEach(func(key, _ []byte) error {
-			_, id := splitEventKey(key)
-			v, err := get[storedViolation](tx, bucketViolations, id)
-			if err != nil || v == nil || v.End.IsZero() || !v.End.Before(before) {
+func (s *Service) dropEvents(ctx context.Context, before time.Time) error {
+	old, err := s.daysBefore(ctx, tableEvents.Days, before)
+	for _, day := range old {
+		if err == nil {
+			err = s.dropViolations(ctx, day, before)
+		}
+		if err == nil {
+			err = tableEvents.Drop(ctx, s.store, day)
+		}
+	}
+	return err
+}
+
+// dropViolations forgets violations that have an event on the day and ended
+// before the time.
+func (s *Service) dropViolations(ctx context.Context, day store.Day, before time.Time) error {
+	after := ""
+	for {
+		var ids []string
+		var last string
+		err := s.write(ctx, func(tx *store.Tx) error {
+			ids = nil
+			span := store.Range{Limit: dropBatch}.Resume(after)
+			for ev, err := range eventKeys.Scan(&tx.Reader, day, span) {
+				if err != nil {
+					return err
+				}
+				_, id := splitEventKey(ev.Key)
+				ids, last = append(ids, id), ev.Key
+			}
+			found, err := tableViolations.GetMany(&tx.Reader, ids)
+			if err != nil {
 				return err
 			}
-			return tx.Bucket(bucketViolations).Delete([]byte(id))
+			for id, v := range found {
+				if v.End.IsZero() || !v.End.Before(before) {
+					continue
+				}
+				if err := tableViolations.Delete(tx, id); err != nil {
+					return err
+				}
+			}
+			return nil
 		})
-	})
+		if err != nil || len(ids) < dropBatch {
+			return err
+		}
+		after = last
+	}
 }

@@ -1,22 +1,20 @@
 package service
 
 import (
-	"bytes"
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"iter"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
 
-	"go.etcd.io/bbolt"
-
 	"github.com/device-defender/device-defender/internal/defender/detect"
 	"github.com/device-defender/device-defender/internal/defender/profile"
 	"github.com/device-defender/device-defender/internal/defender/report"
+	"github.com/device-defender/device-defender/internal/defender/store"
 )
 
 var violationIDPattern = regexp.MustCompile(`^[a-zA-Z0-9-]{1,128}$`)
@@ -119,59 +117,110 @@ func listActiveViolations(s *Service, r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return answerList(s, r, "activeViolations", func(tx *bbolt.Tx, after string, yield func(string, activeViolation) bool) error {
-		if err := filter.exists(tx); err != nil {
+	return answerList(s, r, "activeViolations", func(view *store.Reader, after string, yield func(string, activeViolation) bool) error {
+		if err := filter.exists(view); err != nil {
 			return err
 		}
-		for id, record := range keysAfter(tx, bucketActive, "", after) {
-			var active storedActive
-			if err := json.Unmarshal(record, &active); err != nil {
-				return err
-			}
-			v, err := get[storedViolation](tx, bucketViolations, id)
+		for batch, err := range batches(filter.active(view, after)) {
 			if err != nil {
 				return err
 			}
-			if v == nil || !filter.takes(v) {
-				continue
+			found, err := tableViolations.GetMany(view, batch)
+			if err != nil {
+				return err
 			}
-			shown := activeViolation{
-				ID: id, Thing: v.Thing, Profile: v.Profile, Behavior: v.Behavior, Value: active.Value,
-				Verification: v.verification(), Description: v.Description, Last: epoch(active.Time), Start: epoch(v.Start),
+			ids := slices.DeleteFunc(batch, func(id string) bool {
+				v, ok := found[id]
+				return !ok || !filter.takes(&v)
+			})
+			active, err := tableActive.GetMany(view, ids)
+			if err != nil {
+				return err
 			}
-			if !yield(id, shown) {
-				break
+			for _, id := range ids {
+				v, last := found[id], active[id]
+				shown := activeViolation{
+					ID: id, Thing: v.Thing, Profile: v.Profile, Behavior: v.Behavior, Value: last.Value,
+					Verification: v.verification(), Description: v.Description, Last: epoch(last.Time), Start: epoch(v.Start),
+				}
+				if !yield(id, shown) {
+					return nil
+				}
 			}
 		}
 		return nil
 	})
 }
 
+// active yields the ids of active violations that the filter may take.
+func (f *violationFilter) active(view *store.Reader, after string) iter.Seq2[string, error] {
+	switch {
+	case f.thing != "":
+		return tableActiveByThing.keysAfter(view, f.thing+"\x00", after)
+	case f.profile != "":
+		return tableActiveByProfile.keysAfter(view, f.profile+"\x00", after)
+	default:
+		return tableActive.keysAfter(view, "", after)
+	}
+}
+
+// batches collects what is then read in one round trip: few at first, as a page
+// may need no more.
+func batches[T any](list iter.Seq2[T, error]) iter.Seq2[[]T, error] {
+	const first, largest = 32, 512
+	return func(yield func([]T, error) bool) {
+		var batch []T
+		size := first
+		for item, err := range list {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if batch = append(batch, item); len(batch) == size {
+				if !yield(batch, nil) {
+					return
+				}
+				batch, size = nil, min(2*size, largest)
+			}
+		}
+		if len(batch) > 0 {
+			yield(batch, nil)
+		}
+	}
+}
+
 // exists says when the filter names a profile or a thing that there is not. A
 // profile that was deleted leaves its violations behind.
-func (f *violationFilter) exists(tx *bbolt.Tx) error {
-	if f.thing != "" && !thingKnown(tx, f.thing) {
-		return notFound(fmt.Sprintf("Thing %s does not exist and has not reported", f.thing))
+func (f *violationFilter) exists(view *store.Reader) error {
+	if f.thing != "" {
+		if known, err := thingKnown(view, f.thing); err != nil {
+			return err
+		} else if !known {
+			return notFound(fmt.Sprintf("Thing %s does not exist and has not reported", f.thing))
+		}
 	}
-	if f.profile == "" || tx.Bucket(bucketProfiles).Get([]byte(f.profile)) != nil {
+	if f.profile == "" {
 		return nil
 	}
-	for _, record := range keysAfter(tx, bucketViolations, "", "") {
-		var v storedViolation
-		if err := json.Unmarshal(record, &v); err != nil {
+	if there, err := tableProfiles.has(view, f.profile); err != nil || there {
+		return err
+	}
+	for v, err := range tableViolations.Scan(view, store.Range{}) {
+		if err != nil || v.Value.Profile == f.profile {
 			return err
-		}
-		if v.Profile == f.profile {
-			return nil
 		}
 	}
 	return notFound(fmt.Sprintf("Security profile %s does not exist", f.profile))
 }
 
 // thingKnown reports whether the thing is registered or has reported.
-func thingKnown(tx *bbolt.Tx, name string) bool {
-	return tx.Bucket(bucketThings).Get([]byte(name)) != nil || tx.Bucket(bucketReporters).Get([]byte(name)) != nil ||
-		tx.Bucket(bucketEngine).Get([]byte(name)) != nil
+func thingKnown(view *store.Reader, name string) (bool, error) {
+	for _, t := range []store.Table[struct{}]{tableThings.keys, tableReporters.keys, tableStates.keys} {
+		if _, there, err := t.Get(view, name); err != nil || there {
+			return there, err
+		}
+	}
+	return false, nil
 }
 
 // violationEvent is an event as ListViolationEvents shows it.
@@ -199,26 +248,32 @@ func listViolationEvents(s *Service, r *request) (any, error) {
 		return nil, err
 	}
 	from = later(from, s.now().Add(-keepViolations))
-	return answerList(s, r, "violationEvents", func(tx *bbolt.Tx, after string, yield func(string, violationEvent) bool) error {
-		for key, record := range daysBackwards(tx.Bucket(bucketEventDays), "", from, to, after) {
-			var ev storedEvent
-			if err := json.Unmarshal(record, &ev); err != nil {
-				return err
-			}
-			at, id := splitEventKey([]byte(key))
-			v, err := get[storedViolation](tx, bucketViolations, id)
+	return answerList(s, r, "violationEvents", func(view *store.Reader, after string, yield func(string, violationEvent) bool) error {
+		for batch, err := range batches(daysBackwards(view, tableEvents, "", from, to, after)) {
 			if err != nil {
 				return err
 			}
-			if v == nil || !filter.takes(v) {
-				continue
+			ids := make([]string, len(batch))
+			for i := range batch {
+				_, ids[i] = splitEventKey(batch[i].Key)
 			}
-			shown := violationEvent{
-				ID: id, Thing: v.Thing, Profile: v.Profile, Behavior: v.Behavior, Value: ev.Value, Type: ev.Type,
-				Verification: v.verification(), Description: v.Description, Time: epoch(at),
+			found, err := tableViolations.GetMany(view, ids)
+			if err != nil {
+				return err
 			}
-			if !yield(key, shown) {
-				break
+			for i, ev := range batch {
+				v, ok := found[ids[i]]
+				if !ok || !filter.takes(&v) {
+					continue
+				}
+				at, _ := splitEventKey(ev.Key)
+				shown := violationEvent{
+					ID: ids[i], Thing: v.Thing, Profile: v.Profile, Behavior: v.Behavior, Value: ev.Value.Value, Type: ev.Value.Type,
+					Verification: v.verification(), Description: v.Description, Time: epoch(at),
+				}
+				if !yield(ev.Key, shown) {
+					return nil
+				}
 			}
 		}
 		return nil
@@ -233,35 +288,36 @@ func later(a, b time.Time) time.Time {
 	return a
 }
 
-// daysBackwards yields the records of all days whose keys are the prefix, a
-// time in the range, and perhaps more: from the latest on or, when before is
-// given, from the one before that key. Keys are without the prefix.
-func daysBackwards(days *bbolt.Bucket, prefix string, from, to time.Time, before string) iter.Seq2[string, []byte] {
-	return func(yield func(string, []byte) bool) {
-		least := append([]byte(prefix), timeKey(from)...)
-		end := append([]byte(prefix), timeKey(to.Add(time.Millisecond))...)
-		if before != "" {
-			end = append([]byte(prefix), before...)
+// daysBackwards yields the rows of all days whose keys are the prefix, a time in
+// the range, and perhaps more: from the latest on or, when before is given, from
+// the one before that key. Keys are without the prefix.
+func daysBackwards[V any](view *store.Reader, t store.DayTable[V], prefix string, from, to time.Time, before string) iter.Seq2[store.Entry[V], error] {
+	return func(yield func(store.Entry[V], error) bool) {
+		days, err := t.Days(view)
+		if err != nil {
+			yield(store.Entry[V]{}, err)
+			return
 		}
-		first := day(from)
-		dayCursor := days.Cursor()
-		for name, _ := seekBackwards(dayCursor, append(day(to), 0)); name != nil && bytes.Compare(name, first) >= 0; name, _ = dayCursor.Prev() {
-			cursor := days.Bucket(name).Cursor()
-			for key, record := seekBackwards(cursor, end); key != nil && bytes.Compare(key, least) >= 0; key, record = cursor.Prev() {
-				if !yield(string(key[len(prefix):]), record) {
+		span := store.Range{From: prefix + store.TimeKey(from), To: prefix + store.TimeKey(to.Add(time.Millisecond)), Reverse: true}
+		if before != "" {
+			span.To = prefix + before
+		}
+		for _, d := range slices.Backward(days) {
+			if d > day(to) || d < day(from) {
+				continue
+			}
+			for entry, err := range t.Scan(view, d, span) {
+				if err != nil {
+					yield(entry, err)
+					return
+				}
+				entry.Key = entry.Key[len(prefix):]
+				if !yield(entry, nil) {
 					return
 				}
 			}
 		}
 	}
-}
-
-// seekBackwards moves to the last key that is less than end.
-func seekBackwards(cursor *bbolt.Cursor, end []byte) (key, value []byte) {
-	if key, _ := cursor.Seek(end); key == nil {
-		return cursor.Last()
-	}
-	return cursor.Prev()
 }
 
 func putVerificationStateOnViolation(s *Service, r *request) (any, error) {
@@ -285,8 +341,8 @@ func putVerificationStateOnViolation(s *Service, r *request) (any, error) {
 	if err := checkOneOf("verificationState", in.State, verificationStates...); err != nil {
 		return nil, err
 	}
-	return struct{}{}, s.write(func(tx *bbolt.Tx) error {
-		v, err := get[storedViolation](tx, bucketViolations, id)
+	return struct{}{}, s.write(r.ctx(), func(tx *store.Tx) error {
+		v, err := tableViolations.find(&tx.Reader, id)
 		if err != nil {
 			return err
 		}
@@ -294,7 +350,7 @@ func putVerificationStateOnViolation(s *Service, r *request) (any, error) {
 			return invalidRequest(fmt.Sprintf("Violation %s does not exist", id))
 		}
 		v.Verification, v.Description = in.State, in.Description
-		return put(tx, bucketViolations, id, v)
+		return tableViolations.Put(tx, id, *v)
 	})
 }
 

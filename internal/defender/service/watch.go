@@ -1,16 +1,14 @@
 package service
 
 import (
-	"encoding/json"
-	"fmt"
+	"context"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
-	"go.etcd.io/bbolt"
-
 	"github.com/device-defender/device-defender/internal/defender/report"
+	"github.com/device-defender/device-defender/internal/defender/store"
 )
 
 const (
@@ -131,20 +129,23 @@ func (t *ThingState) reported(s *Service, last *storedReporter) {
 
 // Things returns the things that are registered or have reported: first those
 // that did so last, at most so many. total is how many there are.
-func (s *Service) Things(most int) (things []ThingState, total int, err error) {
-	err = s.read(func(tx *bbolt.Tx) error {
-		reported := tx.Bucket(bucketReporters)
-		for name, record := range keysAfter(tx, bucketReporters, "", "") {
-			var last storedReporter
-			if err := json.Unmarshal(record, &last); err != nil {
-				return fmt.Errorf("last report of %q: %w", name, err)
+func (s *Service) Things(ctx context.Context, most int) (things []ThingState, total int, err error) {
+	err = s.read(ctx, func(view *store.Reader) error {
+		reported := map[string]bool{}
+		for last, err := range tableReporters.Scan(view, store.Range{}) {
+			if err != nil {
+				return err
 			}
-			t := ThingState{Name: name}
-			t.reported(s, &last)
+			t := ThingState{Name: last.Key}
+			t.reported(s, &last.Value)
 			things = append(things, t)
+			reported[last.Key] = true
 		}
-		for name := range keysAfter(tx, bucketThings, "", "") {
-			if reported.Get([]byte(name)) == nil {
+		for name, err := range tableThings.keysAfter(view, "", "") {
+			if err != nil {
+				return err
+			}
+			if !reported[name] {
 				things = append(things, ThingState{Name: name})
 			}
 		}
@@ -152,7 +153,9 @@ func (s *Service) Things(most int) (things []ThingState, total int, err error) {
 		total = len(things)
 		things = slices.Clip(things[:min(most, total)])
 		for i := range things {
-			things[i].register(tx)
+			if err := things[i].register(view); err != nil {
+				return err
+			}
 		}
 		return nil
 	})
@@ -161,12 +164,12 @@ func (s *Service) Things(most int) (things []ThingState, total int, err error) {
 
 // Thing returns what is known of one thing; ok is false when there is none of
 // that name.
-func (s *Service) Thing(name string) (state ThingState, ok bool, err error) {
-	err = s.read(func(tx *bbolt.Tx) error {
-		if ok = thingKnown(tx, name); !ok {
-			return nil
+func (s *Service) Thing(ctx context.Context, name string) (state ThingState, ok bool, err error) {
+	err = s.read(ctx, func(view *store.Reader) error {
+		if ok, err = thingKnown(view, name); err != nil || !ok {
+			return err
 		}
-		last, err := get[storedReporter](tx, bucketReporters, name)
+		last, err := tableReporters.find(view, name)
 		if err != nil {
 			return err
 		}
@@ -174,15 +177,17 @@ func (s *Service) Thing(name string) (state ThingState, ok bool, err error) {
 		if last != nil {
 			state.reported(s, last)
 		}
-		state.register(tx)
-		return nil
+		return state.register(view)
 	})
 	return state, ok, err
 }
 
-func (t *ThingState) register(tx *bbolt.Tx) {
-	t.Registered = tx.Bucket(bucketThings).Get([]byte(t.Name)) != nil
-	t.Groups = groupsOf(tx, t.Name)
+func (t *ThingState) register(view *store.Reader) (err error) {
+	if t.Registered, err = tableThings.has(view, t.Name); err != nil {
+		return err
+	}
+	t.Groups, err = groupsOf(view, t.Name)
+	return err
 }
 
 // Now is the service's time.

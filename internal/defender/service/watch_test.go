@@ -9,9 +9,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iot"
 	"github.com/google/go-cmp/cmp"
-	"go.etcd.io/bbolt"
 
 	"github.com/device-defender/device-defender/internal/defender/report"
+	"github.com/device-defender/device-defender/internal/defender/store"
 )
 
 // told reports whether a subscriber has been told of a change.
@@ -37,7 +37,7 @@ func TestSubscribe(t *testing.T) {
 	if !told(changes) || told(changes) {
 		t.Error("not told once of many reports")
 	}
-	if err := s.Register("b"); err != nil || !told(changes) {
+	if err := s.Register(t.Context(), "b"); err != nil || !told(changes) {
 		t.Errorf("not told of a new thing: %v", err)
 	}
 	if s.Report(t.Context(), "a", report.JSON, []byte("{")); !told(changes) {
@@ -94,7 +94,7 @@ func TestThingStates(t *testing.T) {
 	at := time.Date(2026, 11, 22, 6, 0, 0, 0, time.UTC)
 	s := openService(t, Options{Now: func() time.Time { return at }})
 	for _, name := range []string{"registered", "silent"} {
-		if err := s.Register(name); err != nil {
+		if err := s.Register(t.Context(), name); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -116,30 +116,30 @@ func TestThingStates(t *testing.T) {
 		{Name: "registered", Registered: true, Groups: []string{"quarantine"}, LastReport: first},
 		{Name: "silent", Registered: true},
 	}
-	got, total, err := s.Things(10)
+	got, total, err := s.Things(t.Context(), 10)
 	if diff := cmp.Diff(want, got); diff != "" || total != 3 || err != nil {
 		t.Errorf("%d things, %v\n%s", total, err, diff)
 	}
-	got, total, err = s.Things(1)
+	got, total, err = s.Things(t.Context(), 1)
 	if diff := cmp.Diff(want[:1], got); diff != "" || total != 3 || err != nil {
 		t.Errorf("one of %d things, %v\n%s", total, err, diff)
 	}
 	for _, state := range want {
-		got, ok, err := s.Thing(state.Name)
+		got, ok, err := s.Thing(t.Context(), state.Name)
 		if diff := cmp.Diff(state, got); diff != "" || !ok || err != nil {
 			t.Errorf("%s: %t, %v\n%s", state.Name, ok, err, diff)
 		}
 	}
-	if got, ok, err := s.Thing("nosuch"); ok || err != nil {
+	if got, ok, err := s.Thing(t.Context(), "nosuch"); ok || err != nil {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
 
 func BenchmarkThings(b *testing.B) {
 	s := openService(b, Options{})
-	err := s.write(func(tx *bbolt.Tx) error {
+	err := s.write(b.Context(), func(tx *store.Tx) error {
 		for i := range 100_000 {
-			if err := put(tx, bucketReporters, fmt.Sprintf("thing-%06d", i), storedReporter{ID: 1, Time: s.now()}); err != nil {
+			if err := tableReporters.Put(tx, fmt.Sprintf("thing-%06d", i), storedReporter{ID: 1, Time: s.now()}); err != nil {
 				return err
 			}
 		}
@@ -149,7 +149,7 @@ func BenchmarkThings(b *testing.B) {
 		b.Fatal(err)
 	}
 	for b.Loop() {
-		if _, total, err := s.Things(100); err != nil || total != 100_000 {
+		if _, total, err := s.Things(b.Context(), 100); err != nil || total != 100_000 {
 			b.Fatal(total, err)
 		}
 	}

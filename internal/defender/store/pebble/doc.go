@@ -85,5 +85,5 @@
 //
 // So the values of a thing take 9 to 16 KB a day (package chunk), plus a state of
 // a few hundred bytes and the open chunk once. defenderctl grows by 10.6 MB with
-// pebble, from 36.8 to 47.4 MB; bbolt leaves with the move of the service.
+// pebble, from 36.8 to 47.4 MB, and has lost bbolt.
 package pebble

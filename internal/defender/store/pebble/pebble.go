@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime/debug"
 	"sync"
+	"syscall"
 	"time"
 
 	lsm "github.com/cockroachdb/pebble/v2"
@@ -112,7 +113,9 @@ func (e *Engine) open() (in *instance, err error) {
 			return
 		}
 		in.gate.fence()
-		if lsm.IsCorruptionError(err) || errors.Is(err, os.ErrNotExist) {
+		// What isn't of the system is of the files, such as a table that is too
+		// short, which pebble does not call a corruption.
+		if _, system := errors.AsType[syscall.Errno](err); !system || errors.Is(err, os.ErrNotExist) {
 			err = fmt.Errorf("%w: %w", store.ErrDamaged, err)
 		}
 		in, err = nil, fmt.Errorf("opening database %s: %w", e.dir, err)
@@ -139,6 +142,9 @@ func (e *Engine) lsmOptions(in *instance) *lsm.Options {
 		WALBytesPerSync:             512 << 10,
 		MaxOpenFiles:                1000,
 	}
+	// The default one looks ten times a second whether more compactions may run at
+	// once than before. Here it is always one.
+	o.Experimental.CompactionScheduler = lsm.NewConcurrencyLimitSchedulerWithNoPeriodicGrantingForTest()
 	o.ApplyCompressionSettings(func() lsm.DBCompressionSettings { return lsm.DBCompressionBalanced })
 	for i := range o.Levels {
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)

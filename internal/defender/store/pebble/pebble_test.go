@@ -187,6 +187,28 @@ func TestDamaged(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
+	// What was in the log only is in a table now.
+	if b, err = open(folder); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	tables, err := filepath.Glob(filepath.Join(folder, "*.sst"))
+	if err != nil || len(tables) == 0 {
+		t.Fatal(tables, err)
+	}
+	damaged := func() {
+		t.Helper()
+		_, err := open(folder)
+		if !errors.Is(err, store.ErrDamaged) || strings.Contains(err.Error(), "\n") || !strings.Contains(err.Error(), folder) {
+			t.Errorf("opening it: %v", err)
+		}
+	}
+	if err := os.Truncate(tables[0], 100); err != nil {
+		t.Fatal(err)
+	}
+	damaged()
 	manifests, err := filepath.Glob(filepath.Join(folder, "MANIFEST-*"))
 	if err != nil || len(manifests) == 0 {
 		t.Fatal(manifests, err)
@@ -203,10 +225,7 @@ func TestDamaged(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	_, err = open(folder)
-	if !errors.Is(err, store.ErrDamaged) || strings.Contains(err.Error(), "\n") || !strings.Contains(err.Error(), folder) {
-		t.Errorf("opening it: %v", err)
-	}
+	damaged()
 }
 
 // TestSmallTables flushes and compacts all the time, under the same load as the
