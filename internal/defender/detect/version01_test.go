@@ -46,9 +46,7 @@ func TestRestoreVersion01(t *testing.T) {
 		t.Fatal(err)
 	}
 	e := version01(t)
-	if err := e.RestoreThing(data); err != nil {
-		t.Fatal(err)
-	}
+	restore(t, e, "thing", data)
 	if got := e.Advance(after(310)).Events; len(got) != 0 {
 		t.Errorf("restored: %s", kinds(got))
 	}
