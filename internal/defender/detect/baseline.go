@@ -37,12 +37,15 @@ type Baselines interface {
 type BaselineKey struct {
 	Mark uint64        // see Event
 	Span time.Duration // of its windows
+	Rank int32         // its percentile, in hundredths of a percent
 }
 
-// Base are the datapoints that another one is compared with.
+// Base are the datapoints that those of one window are compared with. It does
+// not change, unless a histogram does that it was gathered from.
 type Base struct {
-	Histogram *Histogram
-	From      int32 // the oldest of their windows
+	histogram *Histogram
+	from      int32   // the oldest of their windows
+	limit     float64 // the percentile of all
 }
 
 // Window returns the window that a time is in.
@@ -61,30 +64,33 @@ func (k BaselineKey) Time(window int32) time.Time { return timeOf(int64(window) 
 func (k BaselineKey) Gather(window int32, newestFirst iter.Seq2[int32, *Histogram]) *Base {
 	// A datapoint is younger than two days wherever in the window it was made.
 	oldest := int64(window) - int64(maxSilence/k.Span) + 1
-	var base *Base
+	base := Base{histogram: new(Histogram)}
 	merged := false // or it is a histogram of the caller
 	for at, h := range newestFirst {
-		switch {
-		case at >= window || h.count == 0:
+		if at >= window || h.count == 0 {
 			continue
-		case int64(at) < oldest, base != nil && at < base.From && base.Histogram.count >= enoughBaseline:
-			return base
-		case base == nil:
-			base = &Base{h, at}
-			continue
-		case !merged:
-			all := new(Histogram)
-			all.Merge(base.Histogram)
-			base.Histogram, merged = all, true
 		}
-		base.Histogram.Merge(h)
-		base.From = at
+		if n := base.histogram.count; int64(at) < oldest || n >= enoughBaseline && at < base.from {
+			break
+		} else if n == 0 {
+			base.histogram = h
+		} else {
+			if !merged {
+				base.histogram, merged = base.histogram.clone(), true
+			}
+			base.histogram.Merge(h)
+		}
+		base.from = at
 	}
-	return base
+	if base.histogram.count == 0 {
+		return nil
+	}
+	base.limit = base.histogram.Percentile(k.Rank, nil)
+	return &base
 }
 
 // lacks reports whether a window is too old to be in the base.
-func (b *Base) lacks(window int32) bool { return b == nil || window < b.From }
+func (b *Base) lacks(window int32) bool { return b == nil || window < b.from }
 
 // contribution is one datapoint of a thing in a baseline.
 type contribution struct {
@@ -95,19 +101,19 @@ type contribution struct {
 // percentile returns the percentile of the datapoints without the thing's own,
 // unless too few would be left. It reports false when there are too few
 // datapoints.
-func (b *Base) percentile(rank int64, own []contribution, window int32) (float64, bool) {
-	if b == nil || b.Histogram.count < minBaseline {
+func (k BaselineKey) percentile(b *Base, own []contribution, window int32) (float64, bool) {
+	if b == nil || b.histogram.count < minBaseline {
 		return 0, false
 	}
 	var out [maxLeftOut]float64
 	left := out[:0]
 	for _, c := range own {
-		if c.window >= b.From && c.window < window && len(left) < maxLeftOut {
+		if c.window >= b.from && c.window < window && len(left) < maxLeftOut {
 			left = append(left, c.value)
 		}
 	}
-	if b.Histogram.count-int64(len(left)) < minBaseline {
-		left = nil
+	if len(left) == 0 || b.histogram.count-int64(len(left)) < minBaseline {
+		return b.limit, true
 	}
-	return b.Histogram.Percentile(rank, left), true
+	return b.histogram.Percentile(k.Rank, left), true
 }

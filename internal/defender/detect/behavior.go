@@ -30,14 +30,8 @@ type behavior struct {
 	// Of Norm, that which its type has.
 	compare    profile.Comparison // of the next two
 	static     *profile.StaticNorm
-	percentile *percentile
+	percentile *BaselineKey
 	set        *profile.SetNorm
-}
-
-// percentile is a statistical threshold.
-type percentile struct {
-	BaselineKey
-	rank int64 // in hundredths of a percent
 }
 
 // compile makes a behavior ready, or says why it is not evaluated.
@@ -72,7 +66,7 @@ func compile(profileName string, doc profile.Behavior, registry profile.Registry
 	case *profile.StaticNorm:
 		b.static, b.compare = n, n.Comparison
 	case *profile.StatisticalNorm:
-		b.percentile, b.compare = &percentile{rank: int64(n.Percent*100 + 0.5)}, n.Comparison
+		b.percentile, b.compare = &BaselineKey{Span: cmp.Or(b.Duration, reportInterval), Rank: int32(n.Percent*100 + 0.5)}, n.Comparison
 	case *profile.SetNorm:
 		b.set = n
 	default:
@@ -80,7 +74,7 @@ func compile(profileName string, doc profile.Behavior, registry profile.Registry
 	}
 	b.mark = hash(strings.Join([]string{profileName, own.Name, b.Compiled.String()}, "\x00"))
 	if b.percentile != nil {
-		b.percentile.BaselineKey = BaselineKey{b.mark, cmp.Or(b.Duration, reportInterval)}
+		b.percentile.Mark = b.mark
 	}
 	return b, "", nil
 }

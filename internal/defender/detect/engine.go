@@ -171,8 +171,9 @@ func (e *Engine) settle() *Rules {
 		m.due = m.Thing.due()
 	}
 	heap.Init(&e.queue)
-	baselines, _ := e.evaluation.Baselines.(memory)
-	maps.DeleteFunc(baselines, func(k BaselineKey, _ *fleetWindows) bool { return !e.rules.Has(k.Mark) })
+	if baselines, ok := e.evaluation.Baselines.(memory); ok {
+		maps.DeleteFunc(baselines, func(k BaselineKey, _ *fleetWindows) bool { return !e.rules.Has(k.Mark) })
+	}
 	return e.rules
 }
 

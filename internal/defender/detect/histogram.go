@@ -3,7 +3,6 @@ package detect
 import (
 	"encoding/binary"
 	"errors"
-	"iter"
 	"math"
 	"math/bits"
 	"slices"
@@ -56,6 +55,8 @@ func (h *Histogram) find(number int64) (int, bool) {
 	return slices.BinarySearchFunc(h.buckets, number, func(b bucket, number int64) int { return int(bucketOf(b.largest) - number) })
 }
 
+func (h *Histogram) clone() *Histogram { return &Histogram{slices.Clone(h.buckets), h.count} }
+
 // Count returns how many datapoints there are.
 func (h *Histogram) Count() int64 { return h.count }
 
@@ -76,10 +77,6 @@ func (h *Histogram) Add(v float64) bool {
 
 // Merge adds the datapoints of another histogram.
 func (h *Histogram) Merge(other *Histogram) {
-	if len(h.buckets) == 0 {
-		h.buckets, h.count = slices.Clone(other.buckets), other.count
-		return
-	}
 	merged := make([]bucket, 0, max(len(h.buckets), len(other.buckets)))
 	a, b := h.buckets, other.buckets
 	for len(a) > 0 && len(b) > 0 {
@@ -100,42 +97,49 @@ func (h *Histogram) Merge(other *Histogram) {
 // Percentile returns the percentile by nearest rank, rank being in hundredths of
 // a percent, of all datapoints but those in leftOut: the largest datapoint of
 // the bucket that it is in, even if that one is left out. It is 0 if nothing is
-// left. The call sorts leftOut.
-func (h *Histogram) Percentile(rank int64, leftOut []float64) float64 {
-	left := h.count
-	if len(leftOut) > 0 {
-		slices.Sort(leftOut)
-		left = 0
-		for b := range h.down(leftOut) {
-			left += b.count
-		}
+// left.
+func (h *Histogram) Percentile(rank int32, leftOut []float64) float64 {
+	out := h.positions(leftOut)
+	left := h.count - int64(len(out))
+	if left <= 0 {
+		return 0
 	}
-	above := left - max((rank*left+9999)/10000, 1) // datapoints above the one that is wanted
-	for b := range h.down(leftOut) {
-		if above -= b.count; above < 0 {
+	above := left - max((int64(rank)*left+9999)/10000, 1) // datapoints above the one that is wanted
+	for i, b := range slices.Backward(h.buckets) {
+		above -= b.count
+		for ; len(out) > 0 && out[len(out)-1] == i; out = out[:len(out)-1] {
+			above++
+		}
+		if above < 0 {
 			return b.largest
 		}
 	}
 	return 0
 }
 
-// down gives the buckets from the largest on, without the sorted datapoints that
-// are left out.
-func (h *Histogram) down(leftOut []float64) iter.Seq[bucket] {
-	return func(yield func(bucket) bool) {
-		for _, b := range slices.Backward(h.buckets) {
-			number := bucketOf(b.largest)
-			for n := len(leftOut) - 1; n >= 0 && bucketOf(leftOut[n]) >= number; n-- {
-				if bucketOf(leftOut[n]) == number && b.count > 0 {
-					b.count--
-				}
-				leftOut = leftOut[:n]
-			}
-			if b.count > 0 && !yield(b) {
-				return
-			}
+// positions returns the positions of the buckets that have the datapoints,
+// sorted, each as often as it has some.
+func (h *Histogram) positions(datapoints []float64) []int {
+	if len(datapoints) == 0 {
+		return nil
+	}
+	all := make([]int, 0, len(datapoints))
+	for _, v := range datapoints {
+		if i, found := h.find(bucketOf(v)); found {
+			all = append(all, i)
 		}
 	}
+	slices.Sort(all)
+	has, last, same := all[:0], -1, int64(0)
+	for _, i := range all {
+		if i != last {
+			last, same = i, 0
+		}
+		if same++; same <= h.buckets[i].count {
+			has = append(has, i)
+		}
+	}
+	return has
 }
 
 // Append appends the histogram in a short form that DecodeHistogram reads: of

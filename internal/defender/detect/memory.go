@@ -57,7 +57,7 @@ func (m memory) Before(key BaselineKey, window int32) *Base {
 	f.base, f.baseOf = key.Gather(window, f.newestFirst()), window
 	// What is not used now is never used again, as time only goes on.
 	if n := len(f.windows); f.base != nil && (n == 0 || f.windows[n-1].index <= window) {
-		old, _ := f.find(f.base.From)
+		old, _ := f.find(f.base.from)
 		f.windows = slices.Delete(f.windows, 0, old)
 	}
 	return f.base

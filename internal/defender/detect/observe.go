@@ -123,7 +123,7 @@ func (s *state) lastDatapoint() int64 {
 // of the time before, and adds it to the baseline.
 func (t *Thing) compare(e *Evaluation, i int32, at, before int64, v amount) {
 	b, s := t.class.behaviors[i], &t.states[i]
-	key, value := b.percentile.BaselineKey, b.float(v)
+	key, value := *b.percentile, b.float(v)
 	window := key.window(at)
 	if key.window(before) != window {
 		s.given = 0
@@ -133,7 +133,7 @@ func (t *Thing) compare(e *Evaluation, i int32, at, before int64, v amount) {
 		own = *t.ownUnder(i)
 	}
 	base := e.before(key, window)
-	limit, ok := base.percentile(b.percentile.rank, own, window)
+	limit, ok := key.percentile(base, own, window)
 	gives := s.given < maxPerWindow
 	if gives {
 		s.given++

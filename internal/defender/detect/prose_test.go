@@ -434,6 +434,7 @@ func TestProse(t *testing.T) {
 		behaviors, stream := randomBehaviors(r), randomStream(r)
 		end := stream[len(stream)-1].Time.Add(time.Duration(r.IntN(72)) * time.Hour)
 		e := New()
+		e.evaluation.Baselines = newChecked(t)
 		attach(t, e, "p", behaviors...)
 		events := run(e, stream, end)
 		if d := gocmp.Diff(prose("p", behaviors, stream, end), lines(events)); d != "" {

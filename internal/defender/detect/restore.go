@@ -153,7 +153,7 @@ func (t *Thing) inherit(b *behavior, s *state, all []contribution) (own []contri
 	}
 	since := b.percentile.window(s.since)
 	for _, c := range all {
-		t.inherited = append(t.inherited, inherited{b.percentile.BaselineKey, c})
+		t.inherited = append(t.inherited, inherited{*b.percentile, c})
 		if c.window >= since {
 			own = append(own, c)
 		}
