@@ -47,6 +47,8 @@ type stored struct {
 	rows  map[windowKey]map[int][]byte
 	bases map[windowKey]*Base // what was read of the rows before
 	lines []string
+	// caches are what the workers remember of things.
+	caches [3]map[string]*Thing
 }
 
 type windowKey struct {
@@ -135,22 +137,20 @@ type waiting struct {
 }
 
 // evaluate has workers evaluate what waits, and returns when all is done.
-func (s *stored) evaluate(t *testing.T, seed uint64, rules *Rules, all []*waiting) {
-	const workers = 3
+func (s *stored) evaluate(t *testing.T, seed uint64, rules *Rules, registry func(string) profile.Thing, all []*waiting) {
 	work := make(chan *waiting, len(all)) // a thing is in it once, or with one worker
 	var left, running sync.WaitGroup
 	for _, w := range all {
 		left.Add(1)
 		work <- w
 	}
-	for worker := range workers {
+	for worker := range s.caches {
 		running.Go(func() {
 			r := rand.New(rand.NewPCG(seed, uint64(worker)))
-			cache := map[string]*Thing{}
 			for w := range work {
 				n := 1 + r.IntN(len(w.calls))
 				lost := r.IntN(8) == 0
-				s.attempt(t, worker, rules, cache, w.thing, w.calls[:n], lost)
+				s.attempt(t, worker, rules, registry(w.thing), w.calls[:n], lost)
 				if !lost {
 					w.calls = w.calls[n:]
 				}
@@ -169,34 +169,43 @@ func (s *stored) evaluate(t *testing.T, seed uint64, rules *Rules, all []*waitin
 
 // attempt evaluates calls on a thing in a transaction. If it is lost, so is all
 // that the worker knew.
-func (s *stored) attempt(t *testing.T, worker int, rules *Rules, cache map[string]*Thing, name string, calls []call, lost bool) {
+func (s *stored) attempt(t *testing.T, worker int, rules *Rules, registry profile.Thing, calls []call, lost bool) {
+	name := registry.Name
 	s.mu.Lock()
 	saved := s.things[name]
 	s.mu.Unlock()
-	thing := cache[name]
+	thing := s.caches[worker][name]
 	if thing == nil || string(thing.AppendSaved(nil)) != string(saved) {
 		var err error
-		if thing, err = rules.Restore(registered(name), saved); err != nil {
+		if thing, err = rules.Restore(registry, saved); err != nil {
 			t.Error(err)
 			return
 		}
 	}
+	thing.Place(rules, registry)
 	tx := &transaction{t, s, map[windowKey]*Histogram{}}
 	e := &Evaluation{Baselines: tx}
 	for _, c := range calls {
 		c.on(thing, e)
 	}
 	if lost {
-		clear(cache)
+		s.caches[worker] = nil
 		return
 	}
 	s.commit(tx, worker, e, thing)
-	cache[name] = thing
+	if s.caches[worker] == nil {
+		s.caches[worker] = map[string]*Thing{}
+	}
+	s.caches[worker][name] = thing
 }
 
-// registered says which things are registered.
-func registered(name string) profile.Thing {
-	return profile.Thing{Name: name, Registered: name < "c"}
+// registered says which things are registered, and when they are in a group.
+func registered(name string, at int64) profile.Thing {
+	t := profile.Thing{Name: name, Registered: name < "c"}
+	if at/20%3 < 2 {
+		t.Groups = []string{"changing"}
+	}
+	return t
 }
 
 // randomEvents makes cloud events of things.
@@ -225,6 +234,8 @@ func TestWorkers(t *testing.T) {
 		changed := slices.Clone(behaviors[1:])
 		changed[len(changed)-2] = static("c1", disconnectDuration, profile.LessThan, count(100))
 
+		sometimes := randomBehaviors(r)
+
 		stream := slices.DeleteFunc(randomStream(r), func(o Observation) bool { return o.Thing > "e" || o.Time.After(after(12*3600)) })
 		things := map[string]bool{}
 		calls := map[int64][]call{}
@@ -243,16 +254,15 @@ func TestWorkers(t *testing.T) {
 
 		engine := New()
 		engine.evaluation.Baselines = newChecked(t)
-		for name := range things {
-			engine.SetThing(registered(name))
-		}
 		store := &stored{things: map[string][]byte{}, due: map[string]time.Time{}, rows: map[windowKey]map[int][]byte{}, bases: map[windowKey]*Base{}}
 		var rules *Rules
 		use := func(behaviors []profile.Behavior) {
+			rules = Compile([]Attached{
+				{&profile.Profile{Name: "p", Behaviors: behaviors}, []profile.Target{{Kind: profile.AllThings}}, registry},
+				{&profile.Profile{Name: "q", Behaviors: sometimes}, []profile.Target{{Kind: profile.ThingGroup, Group: "changing"}}, registry},
+			}, nil)
 			attach(t, engine, "p", behaviors...)
-			rules = Compile([]Attached{{
-				Profile: &profile.Profile{Name: "p", Behaviors: behaviors}, Targets: []profile.Target{{Kind: profile.AllThings}}, Registry: registry,
-			}}, nil)
+			set(t, engine, "q", []profile.Target{{Kind: profile.ThingGroup, Group: "changing"}}, sometimes...)
 		}
 		use(behaviors)
 		var want []string
@@ -269,15 +279,19 @@ func TestWorkers(t *testing.T) {
 				use(changed)
 			}
 			barrier := time.Unix(at*300, 0).UTC()
+			registry := func(name string) profile.Thing { return registered(name, at) }
+			for name := range things {
+				engine.SetThing(registry(name))
+			}
 			o := engine.Advance(barrier)
 			note(o.Events, o.Measured)
 			var all []*waiting
 			for name, due := range store.due {
-				if at == half || !due.IsZero() && !due.After(barrier) {
+				if at == half || at%20 == 0 || !due.IsZero() && !due.After(barrier) {
 					all = append(all, &waiting{name, []call{{advance: true, at: barrier}}})
 				}
 			}
-			store.evaluate(t, seed, rules, all)
+			store.evaluate(t, seed, rules, registry, all)
 
 			list := calls[at]
 			slices.SortStableFunc(list, func(a, b call) int { return a.at.Compare(b.at) })
@@ -297,7 +311,7 @@ func TestWorkers(t *testing.T) {
 				}
 				byThing[name].calls = append(byThing[name].calls, c)
 			}
-			store.evaluate(t, seed, rules, slices.Collect(maps.Values(byThing)))
+			store.evaluate(t, seed, rules, registry, slices.Collect(maps.Values(byThing)))
 		}
 		slices.Sort(want)
 		slices.Sort(store.lines)
