@@ -48,9 +48,7 @@ type Base struct {
 	limit     float64 // the percentile of all
 }
 
-// Window returns the window that a time is in.
-func (k BaselineKey) Window(t time.Time) int32 { return k.window(t.UnixNano()) }
-
+// window returns the window that a time is in.
 func (k BaselineKey) window(at int64) int32 { return int32(at / int64(k.Span)) }
 
 // Time returns when a window begins.

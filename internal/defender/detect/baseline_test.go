@@ -55,3 +55,13 @@ func TestGather(t *testing.T) {
 		}
 	}
 }
+
+// TestBaselineKey: windows begin at multiples of their length.
+func TestBaselineKey(t *testing.T) {
+	key := BaselineKey{Span: 15 * time.Minute}
+	for second, want := range map[int]int{0: 0, 1: 0, 899: 0, 900: 900, 86399: 85500} {
+		if got := key.Time(key.window(after(second).UnixNano())); !got.Equal(after(want)) {
+			t.Errorf("the window of %v began at %v, want %v", after(second), got, after(want))
+		}
+	}
+}

@@ -157,10 +157,8 @@ func (t *tally) take(metric string, ev *CloudEvent) {
 // closeWindow ends the cloud window under way, one of those that are over at now.
 func (t *Thing) closeWindow(e *Evaluation, now int64) {
 	c := t.cloud
-	if !c.active() && t.lasting() {
-		// After a leap in time the windows of two days are enough.
-		c.window = max(c.window, now/int64(cloudWindow)-int64(maxSilence/cloudWindow)-1)
-	}
+	// After a leap in time the windows of two days are enough.
+	c.window = max(c.window, now/int64(cloudWindow)-int64(maxSilence/cloudWindow)-1)
 	at, active, lasting := c.end(), c.active(), t.lasting()
 	c.window++
 	o := Observation{Thing: t.Name, Time: timeOf(at)}

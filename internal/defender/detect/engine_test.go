@@ -616,6 +616,82 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// TestCompile: a profile that is refused does not cost the others.
+func TestCompile(t *testing.T) {
+	good := &profile.Profile{Name: "good", Behaviors: []profile.Behavior{static("b", tcpCount, profile.LessThan, count(3))}}
+	bad := &profile.Profile{Name: "bad", Behaviors: []profile.Behavior{static("b", tcpCount, profile.InPortSet, count(3))}}
+	all := []profile.Target{{Kind: profile.AllThings}}
+	r := Compile([]Attached{{}, {Profile: bad, Targets: all}, {Profile: good, Targets: all}, {Profile: good}}, nil)
+	var refused []string
+	for _, f := range r.Refused() {
+		refused = append(refused, f.Profile)
+		if f.Err == nil {
+			t.Errorf("%q is refused without a reason", f.Profile)
+		}
+	}
+	if d := cmp.Diff([]string{"", "bad", "good"}, refused); d != "" {
+		t.Error(d)
+	}
+	e := &Evaluation{}
+	r.Thing(profile.Thing{Name: "thing"}).Observe(e, Observation{Time: epoch, Measurements: []Measurement{of(tcpCount, count(5))}})
+	if kinds(e.Events) != "in-alarm" || !r.Has(e.Events[0].Mark) || r.Has(e.Events[0].Mark+1) {
+		t.Errorf("%+v", e.Events)
+	}
+}
+
+// TestDue: a thing says when something ends by itself.
+func TestDue(t *testing.T) {
+	const day = 24 * 3600
+	rules := func(b ...profile.Behavior) *Rules {
+		return Compile([]Attached{{Profile: &profile.Profile{Name: "p", Behaviors: b}, Targets: []profile.Target{{Kind: profile.AllThings}}}}, nil)
+	}
+	silent := func(seconds int) time.Time { return after(seconds + 2*day).Add(1) }
+	e := &Evaluation{}
+	registry := profile.Thing{Name: "thing", Registered: true}
+	both := rules(static("ports", tcpCount, profile.LessThan, count(3)), static("off", disconnectDuration, profile.LessThan, count(5)))
+	thing := both.Thing(registry)
+	due := func(what string, want time.Time) {
+		t.Helper()
+		if got := thing.Due(); !got.Equal(want) {
+			t.Errorf("%s: due at %v, want %v", what, got, want)
+		}
+	}
+	due("nothing known", time.Time{})
+	thing.Observe(e, Observation{Time: after(10), Measurements: []Measurement{of(tcpCount, count(5))}})
+	due("in alarm", silent(10))
+	thing.ObserveCloud(e, CloudEvent{Time: after(20), Type: Connect})
+	due("connected", after(300))
+	thing.Advance(e, after(300))
+	due("after the first window", after(600))
+	thing.ObserveCloud(e, CloudEvent{Time: after(310), Type: Disconnect})
+	thing.Advance(e, after(2*day))
+	due("disconnected", after(2*day+300))
+	thing.Advance(e, thing.Due())
+	due("disconnected, before silence ends the other alarm", silent(310))
+	thing.Advance(e, thing.Due())
+	due("disconnected for two days", after(2*day+600))
+	if got := kinds(e.Events); !strings.HasSuffix(got, "ongoing alarm-invalidated") {
+		t.Errorf("until then: %s", got)
+	}
+	// Nobody asks any more how long it is, but the alarm has to end.
+	thing.Place(rules(), registry)
+	if got := thing.Due(); got.After(epoch) || got.IsZero() {
+		t.Errorf("with a behavior that is gone: due at %v, want at once", got)
+	}
+	e.Events = nil
+	thing.Advance(e, after(3*day))
+	if got := e.Events; kinds(got) != "alarm-invalidated" || !got[0].Time.Equal(after(3*day)) {
+		t.Errorf("then: %+v", got)
+	}
+	due("disconnected, and it does not matter", time.Time{})
+	thing.Place(rules(), profile.Thing{Name: "thing"})
+	thing.Advance(e, thing.Due())
+	due("neither registered", time.Time{})
+	if data := thing.AppendSaved(nil); data != nil {
+		t.Errorf("%d bytes of a thing that is forgotten", len(data))
+	}
+}
+
 // TestIgnored: what is passed over is counted.
 func TestIgnored(t *testing.T) {
 	e := New()

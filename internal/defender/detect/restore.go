@@ -62,7 +62,7 @@ func (t *Thing) restoreState(in *reader, version, flags byte) {
 		s.last -= in.int(t.seen-maxTime, t.seen)
 	}
 	if s.open {
-		s.begin = s.last - in.int(0, maxTime)
+		s.begin = s.last - in.int(0, s.last)
 		s.sum = amount(in.int(math.MinInt64, math.MaxInt64))
 	}
 	if flags&savedRun != 0 {
