@@ -24,15 +24,14 @@ type behavior struct {
 	mark    uint64 // tells it from every behavior that is evaluated differently
 	mark01  uint64 // by which version 0.1 told it
 	metric  profile.Metric
-	gone    bool // no profile has it any more
 
 	duration int64 // nanoseconds
 
 	// Of Norm, that which its type has.
-	compare  profile.Comparison // of the next two
-	static   *profile.StaticNorm
-	baseline *baseline // of a percentile
-	set      *profile.SetNorm
+	compare    profile.Comparison // of the next two
+	static     *profile.StaticNorm
+	percentile *BaselineKey
+	set        *profile.SetNorm
 }
 
 // compile makes a behavior ready, or says why it is not evaluated.
@@ -67,13 +66,16 @@ func compile(profileName string, doc profile.Behavior, registry profile.Registry
 	case *profile.StaticNorm:
 		b.static, b.compare = n, n.Comparison
 	case *profile.StatisticalNorm:
-		b.baseline, b.compare = newBaseline(cmp.Or(b.Duration, reportInterval), n.Percent), n.Comparison
+		b.percentile, b.compare = &BaselineKey{Span: cmp.Or(b.Duration, reportInterval), Rank: int32(n.Percent*100 + 0.5)}, n.Comparison
 	case *profile.SetNorm:
 		b.set = n
 	default:
 		return nil, fmt.Sprintf("the engine has no way to evaluate %v", n), nil
 	}
 	b.mark = hash(strings.Join([]string{profileName, own.Name, b.Compiled.String()}, "\x00"))
+	if b.percentile != nil {
+		b.percentile.Mark = b.mark
+	}
 	return b, "", nil
 }
 
@@ -146,6 +148,3 @@ func (b *behavior) value(v amount) *profile.Value {
 
 // maxEventElements is the longest list in an event.
 const maxEventElements = 1000
-
-// is reports whether a saved state is of the behavior.
-func (b *behavior) is(mark uint64) bool { return mark == b.mark || mark == b.mark01 }

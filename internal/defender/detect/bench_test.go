@@ -110,18 +110,43 @@ func BenchmarkFromReport(b *testing.B) {
 	}
 }
 
-func BenchmarkSaveThing(b *testing.B) {
-	e := New()
-	attach(b, e, "p", fleetBehaviors()...)
-	measured := FromReport(fleetReport())
-	for i := range 10 {
-		at(e, "thing", 300*i, measured...)
+// BenchmarkThing evaluates reports as a service does: a thing is restored, and
+// saved again. It has 10 behaviors and 250 connections.
+func BenchmarkThing(b *testing.B) {
+	var registry profile.Registry
+	rules := Compile([]Attached{{Profile: &profile.Profile{Name: "p", Behaviors: fleetBehaviors()}, Targets: []profile.Target{{Kind: profile.AllThings}}, Registry: registry}}, nil)
+	r := fleetReport()
+	for a := netip.MustParseAddr("10.0.0.1"); len(r.Metrics.TCPConnections.Connections) < 250; a = a.Next() {
+		r.Metrics.TCPConnections.Connections = append(r.Metrics.TCPConnections.Connections, report.Connection{RemoteAddr: netip.AddrPortFrom(a, 443)})
 	}
-	size := 0
+	measured := FromReport(r)
+	states := make([][]byte, 10_000)
+	names := make([]string, len(states))
+	for i := range names {
+		names[i] = fmt.Sprintf("thing-%06d", i)
+	}
+	e := &Evaluation{Baselines: memory{}}
+	n := 0
+	report := func() {
+		i := n % len(states)
+		*measured[0].Value.Count = int64(n*7919%1000 + 300)
+		t, err := rules.Restore(profile.Thing{Name: names[i], Registered: true}, states[i])
+		if err != nil {
+			b.Fatal(err)
+		}
+		t.Observe(e, Observation{Time: after(n/len(states)*300 + i*300/len(states)), Measurements: measured})
+		states[i] = t.AppendSaved(states[i][:0])
+		n++
+	}
+	for n < 3*len(states) {
+		report()
+	}
 	b.ReportAllocs()
 	for b.Loop() {
-		data, _ := e.SaveThing("thing")
-		size = len(data)
+		report()
 	}
-	b.ReportMetric(float64(size), "bytes/thing")
+	b.ReportMetric(float64(len(states[0])), "bytes/thing")
+	if e.Ignored > 0 {
+		b.Fatal(e.Ignored, "ignored")
+	}
 }

@@ -61,36 +61,30 @@ func (c *cloud) move(from, to *class) {
 	c.tallies = tallies
 }
 
-func (e *Engine) dropCloud(t *thing) {
-	t.cloud = nil
-	delete(e.clouded, t)
-}
+// end returns when the window under way ends.
+func (c *cloud) end() int64 { return (c.window + 1) * int64(cloudWindow) }
 
-// ObserveCloud counts an event. When it is the first of a window, the windows
-// before it end, for all things. An event of a window that has ended is
-// counted in the one under way.
-func (e *Engine) ObserveCloud(ev CloudEvent) Outcome {
-	e.settle()
+// active reports whether the window under way ends within two days of the last
+// event.
+func (c *cloud) active() bool { return c.end() <= c.last+int64(maxSilence) }
+
+// ObserveCloud counts an event; ev.Thing is not looked at. An event of a window
+// that has ended is counted in the one under way.
+func (t *Thing) ObserveCloud(e *Evaluation, ev CloudEvent) {
 	at, ok := nanoseconds(ev.Time)
-	if !ok || ev.Thing == "" || ev.Type < Connect || ev.Type > Deliver {
-		e.ignored++
-		return Outcome{}
+	if !ok || ev.Type < Connect || ev.Type > Deliver {
+		e.Ignored++
+		return
 	}
-	measured := e.closeWindows(at)
-	t := e.thing(ev.Thing)
-	e.alive(t, at)
+	t.until(e, at)
+	t.seen = max(t.seen, at)
 	if t.cloud == nil {
-		t.cloud = &cloud{window: e.window, tallies: make([]tally, len(t.class.tallies))}
-		e.clouded[t] = struct{}{}
+		t.cloud = &cloud{window: at / int64(cloudWindow), tallies: make([]tally, len(t.class.tallies))}
 	}
 	t.cloud.take(t, at, &ev)
-	if ev.Type == Connect {
-		e.watch(t)
-	}
-	return e.outcome(measured)
 }
 
-func (c *cloud) take(t *thing, at int64, ev *CloudEvent) {
+func (c *cloud) take(t *Thing, at int64, ev *CloudEvent) {
 	c.last = max(c.last, at)
 	switch ev.Type {
 	case Connect:
@@ -160,35 +154,13 @@ func (t *tally) take(metric string, ev *CloudEvent) {
 	t.seen = true
 }
 
-// closeWindows ends the cloud windows before the one of now, and returns what
-// was measured in them.
-func (e *Engine) closeWindows(now int64) []Observation {
-	window := now / int64(cloudWindow)
-	if e.window == 0 || len(e.clouded) == 0 {
-		e.window = max(e.window, window)
-		return nil
-	}
-	var measured []Observation
-	for ; e.window < window; e.window++ {
-		for t := range e.clouded {
-			if t.cloud.window <= e.window {
-				measured = e.closeWindow(t, e.window, measured)
-			}
-		}
-		// After a leap in time there is nothing in the windows between; those
-		// of two days are enough.
-		e.window = max(e.window, window-int64(maxSilence/cloudWindow)-1)
-	}
-	return measured
-}
-
-// closeWindow ends one window of a thing.
-func (e *Engine) closeWindow(t *thing, window int64, measured []Observation) []Observation {
+// closeWindow ends the cloud window under way, one of those that are over at now.
+func (t *Thing) closeWindow(e *Evaluation, now int64) {
 	c := t.cloud
-	c.window = window + 1
-	at := c.window * int64(cloudWindow)
-	active := at <= c.last+int64(maxSilence)
-	lasting := c.disconnected != 0 && t.Registered
+	// After a leap in time the windows of two days are enough.
+	c.window = max(c.window, now/int64(cloudWindow)-int64(maxSilence/cloudWindow)-1)
+	at, active, lasting := c.end(), c.active(), t.lasting()
+	c.window++
 	o := Observation{Thing: t.Name, Time: timeOf(at)}
 	for i := range c.tallies {
 		key, counted := &t.class.tallies[i], c.tallies[i]
@@ -224,27 +196,26 @@ func (e *Engine) closeWindow(t *thing, window int64, measured []Observation) []O
 			m.Value.Count = new(counted.count)
 		}
 		o.Measurements = append(o.Measurements, m)
-		e.measureTally(t, key, at, &m, counted.least)
+		t.measureTally(e, key, at, &m, counted.least)
 	}
 	c.longest = 0
 	if !active && !lasting {
-		e.dropCloud(t)
+		t.cloud = nil
 	}
-	if len(o.Measurements) == 0 {
-		return measured
+	if len(o.Measurements) > 0 {
+		e.Measured = append(e.Measured, o)
 	}
-	return append(measured, o)
 }
 
 // measureTally evaluates a value of the cloud. Of message sizes, the one
 // farthest from normal is compared.
-func (e *Engine) measureTally(t *thing, key *tallyKey, at int64, m *Measurement, least int64) {
+func (t *Thing) measureTally(e *Evaluation, key *tallyKey, at int64, m *Measurement, least int64) {
 	for i := range key.behaviors {
 		own := *m
 		if b := t.class.behaviors[key.behaviors[i]]; key.Name == messageByteSize && !b.compare.Less {
 			own.Value = profile.Value{Count: &least}
 		}
-		e.measure(t, key.behaviors[i:i+1], at, &own)
+		t.measure(e, key.behaviors[i:i+1], at, &own)
 	}
 }
 

@@ -277,8 +277,8 @@ func TestCloudEnds(t *testing.T) {
 	if measured != 576 {
 		t.Errorf("%d windows were measured, want those of two days, 576", measured)
 	}
-	if len(e.things) != 0 || len(e.clouded) != 0 {
-		t.Errorf("%d things are left, %d with cloud state", len(e.things), len(e.clouded))
+	if len(e.things) != 0 {
+		t.Errorf("%d things are left", len(e.things))
 	}
 	happened(e, 0, CloudEvent{Type: Publish, Topic: "x"})
 	if got := e.Advance(time.Date(2199, 1, 1, 0, 0, 0, 0, time.UTC)); len(got.Measured) > 577 {
@@ -310,14 +310,9 @@ func TestCloudRestart(t *testing.T) {
 			ev := CloudEvent{Type: CloudEventType(1 + i*7%5), Topic: []string{"", "auth/x", "data"}[i%3], Bytes: i, SourceIP: netip.AddrFrom4([4]byte{192, 0, byte(2 + i/100), byte(i)})}
 			note(happened(e, 31*i, ev))
 			if restart {
-				data, err := e.SaveThing("thing")
-				if err != nil {
-					t.Fatal(err)
-				}
+				data := save(e, "thing")
 				e = engine()
-				if err := e.RestoreThing(data); err != nil {
-					t.Fatal(err)
-				}
+				restore(t, e, "thing", data)
 			}
 		}
 		note(e.Advance(after(20000)))
@@ -346,15 +341,10 @@ func TestManySources(t *testing.T) {
 			happened(e, 300*n+10, CloudEvent{Type: Connect, SourceIP: addr})
 			addr = addr.Next()
 		}
-		data, err := e.SaveThing("thing")
-		if err != nil {
-			t.Fatal(err)
-		}
+		data := save(e, "thing")
 		e = New()
 		attach(t, e, "p", behavior)
-		if err := e.RestoreThing(data); err != nil {
-			t.Fatal(err)
-		}
+		restore(t, e, "thing", data)
 		o := e.Advance(after(300 * (n + 1)))
 		return kinds(o.Events), o.Measured[0].Measurements[0].Cut
 	}

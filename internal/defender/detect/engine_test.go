@@ -167,7 +167,7 @@ func TestEvent(t *testing.T) {
 		{Type: InAlarm, Thing: "thing", Profile: "p", Value: new(count(54)), Threshold: new(10.0), Time: after(7)},
 		{Type: InAlarm, Thing: "thing", Profile: "p", Value: new(ports(80, 443)), Time: after(7)},
 	}
-	if d := cmp.Diff(want, events, cmpopts.IgnoreFields(Event{}, "ViolationID", "Behavior")); d != "" {
+	if d := cmp.Diff(want, events, cmpopts.IgnoreFields(Event{}, "ViolationID", "Behavior", "Mark")); d != "" {
 		t.Error(d)
 	}
 	for i, name := range []string{"PacketsOut", "Ports"} {
@@ -378,8 +378,9 @@ func TestPercentile(t *testing.T) {
 	})
 }
 
-// TestBaselineLeft: a baseline is of the things that the behavior applies to.
-func TestBaselineLeft(t *testing.T) {
+// TestBaselineStays: what things gave to a baseline stays in it, wherever they
+// go.
+func TestBaselineStays(t *testing.T) {
 	group := func(name string) profile.Target { return profile.Target{Kind: profile.ThingGroup, Group: name} }
 	b := statistical("b", packetsOut, profile.LessThanEquals, "p100")
 	for name, leave := range map[string]func(*testing.T, *Engine){
@@ -389,7 +390,7 @@ func TestBaselineLeft(t *testing.T) {
 			eachOf("high", func(name string) { e.SetThing(profile.Thing{Name: name}) })
 		},
 		"they leave the registry":  func(_ *testing.T, e *Engine) { eachOf("high", e.RemoveThing) },
-		"others change the fleet":  func(t *testing.T, e *Engine) { set(t, e, "p", []profile.Target{group("high"), group("low")}, b) },
+		"they are deleted":         func(_ *testing.T, e *Engine) { eachOf("high", func(name string) { e.ForgetThing(name, after(1)) }) },
 		"another profile comes by": func(t *testing.T, e *Engine) { attach(t, e, "q", static("q", tcpCount, profile.LessThan, count(1))) },
 	} {
 		e := New()
@@ -401,12 +402,8 @@ func TestBaselineLeft(t *testing.T) {
 			})
 		}
 		leave(t, e)
-		want := "-"
-		if strings.HasPrefix(name, "the") {
-			want = "in-alarm"
-		}
-		if got := kinds(at(e, "low-1", 300, of(packetsOut, count(50)))); got != want {
-			t.Errorf("%s: %s, want %s", name, got, want)
+		if got := kinds(at(e, "low-1", 300, of(packetsOut, count(50)))) + kinds(at(e, "low-2", 300, of(packetsOut, count(101)))); got != "-in-alarm" {
+			t.Errorf("%s: %s, want an alarm above what was measured", name, got)
 		}
 	}
 }
@@ -461,30 +458,37 @@ func TestSilence(t *testing.T) {
 	t.Run("things are forgotten", func(t *testing.T) {
 		e := alarmed(t)
 		e.Advance(after(3 * day))
-		if len(e.things) != 0 || len(e.alarmed) != 0 {
-			t.Errorf("%d things, %d of them watched, want none", len(e.things), len(e.alarmed))
+		if len(e.things) != 0 || len(e.queue) != 0 {
+			t.Errorf("%d things, %d in the queue, want none", len(e.things), len(e.queue))
 		}
 	})
 }
 
-// TestClassesAreForgotten: things that change groups leave nothing behind.
-func TestClassesAreForgotten(t *testing.T) {
-	e := New()
-	var groups []string
-	for i := range 8 {
-		groups = append(groups, fmt.Sprint("g", i))
-		set(t, e, fmt.Sprint("p", i), []profile.Target{{Kind: profile.ThingGroup, Group: groups[i]}}, static("b", tcpCount, profile.LessThan, count(3)))
+// TestClassesAreBounded: rules do not remember every set of profiles that a
+// thing ever had, and things go on under those that are forgotten.
+func TestClassesAreBounded(t *testing.T) {
+	var profiles []Attached
+	for i := range 13 {
+		p := &profile.Profile{Name: fmt.Sprint("p", i), Behaviors: []profile.Behavior{static("b", tcpCount, profile.LessThan, count(3))}}
+		profiles = append(profiles, Attached{Profile: p, Targets: []profile.Target{{Kind: profile.ThingGroup, Group: fmt.Sprint("g", i)}}})
 	}
-	for i := range groups {
-		e.SetThing(profile.Thing{Name: "thing", Registered: true, Groups: groups[:i]})
-		at(e, "thing", 300*(i+1), of(tcpCount, count(1)))
+	r := Compile(profiles, nil)
+	for set := range 1 << len(profiles) {
+		var groups []string
+		for i := range profiles {
+			if set&(1<<i) != 0 {
+				groups = append(groups, fmt.Sprint("g", i))
+			}
+		}
+		thing := r.Thing(profile.Thing{Name: "thing", Groups: groups})
+		e := &Evaluation{}
+		thing.Observe(e, Observation{Time: epoch, Measurements: []Measurement{of(tcpCount, count(5))}})
+		if len(e.Events) != len(groups) {
+			t.Fatalf("in groups %v: %s", groups, kinds(e.Events))
+		}
 	}
-	e.Advance(after(3600))
-	if len(e.classes) != 1 {
-		t.Errorf("%d classes for one thing", len(e.classes))
-	}
-	if got := kinds(at(e, "thing", 3900, of(tcpCount, count(5)))); got != strings.TrimSpace(strings.Repeat("in-alarm ", 7)) {
-		t.Errorf("in seven groups: %s", got)
+	if len(r.classes) > maxClasses {
+		t.Errorf("%d classes, want no more than %d", len(r.classes), maxClasses)
 	}
 }
 
@@ -612,6 +616,82 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// TestCompile: a profile that is refused does not cost the others.
+func TestCompile(t *testing.T) {
+	good := &profile.Profile{Name: "good", Behaviors: []profile.Behavior{static("b", tcpCount, profile.LessThan, count(3))}}
+	bad := &profile.Profile{Name: "bad", Behaviors: []profile.Behavior{static("b", tcpCount, profile.InPortSet, count(3))}}
+	all := []profile.Target{{Kind: profile.AllThings}}
+	r := Compile([]Attached{{}, {Profile: bad, Targets: all}, {Profile: good, Targets: all}, {Profile: good}}, nil)
+	var refused []string
+	for _, f := range r.Refused() {
+		refused = append(refused, f.Profile)
+		if f.Err == nil {
+			t.Errorf("%q is refused without a reason", f.Profile)
+		}
+	}
+	if d := cmp.Diff([]string{"", "bad", "good"}, refused); d != "" {
+		t.Error(d)
+	}
+	e := &Evaluation{}
+	r.Thing(profile.Thing{Name: "thing"}).Observe(e, Observation{Time: epoch, Measurements: []Measurement{of(tcpCount, count(5))}})
+	if kinds(e.Events) != "in-alarm" || !r.Has(e.Events[0].Mark) || r.Has(e.Events[0].Mark+1) {
+		t.Errorf("%+v", e.Events)
+	}
+}
+
+// TestDue: a thing says when something ends by itself.
+func TestDue(t *testing.T) {
+	const day = 24 * 3600
+	rules := func(b ...profile.Behavior) *Rules {
+		return Compile([]Attached{{Profile: &profile.Profile{Name: "p", Behaviors: b}, Targets: []profile.Target{{Kind: profile.AllThings}}}}, nil)
+	}
+	silent := func(seconds int) time.Time { return after(seconds + 2*day).Add(1) }
+	e := &Evaluation{}
+	registry := profile.Thing{Name: "thing", Registered: true}
+	both := rules(static("ports", tcpCount, profile.LessThan, count(3)), static("off", disconnectDuration, profile.LessThan, count(5)))
+	thing := both.Thing(registry)
+	due := func(what string, want time.Time) {
+		t.Helper()
+		if got := thing.Due(); !got.Equal(want) {
+			t.Errorf("%s: due at %v, want %v", what, got, want)
+		}
+	}
+	due("nothing known", time.Time{})
+	thing.Observe(e, Observation{Time: after(10), Measurements: []Measurement{of(tcpCount, count(5))}})
+	due("in alarm", silent(10))
+	thing.ObserveCloud(e, CloudEvent{Time: after(20), Type: Connect})
+	due("connected", after(300))
+	thing.Advance(e, after(300))
+	due("after the first window", after(600))
+	thing.ObserveCloud(e, CloudEvent{Time: after(310), Type: Disconnect})
+	thing.Advance(e, after(2*day))
+	due("disconnected", after(2*day+300))
+	thing.Advance(e, thing.Due())
+	due("disconnected, before silence ends the other alarm", silent(310))
+	thing.Advance(e, thing.Due())
+	due("disconnected for two days", after(2*day+600))
+	if got := kinds(e.Events); !strings.HasSuffix(got, "ongoing alarm-invalidated") {
+		t.Errorf("until then: %s", got)
+	}
+	// Nobody asks any more how long it is, but the alarm has to end.
+	thing.Place(rules(), registry)
+	if got := thing.Due(); got.After(epoch) || got.IsZero() {
+		t.Errorf("with a behavior that is gone: due at %v, want at once", got)
+	}
+	e.Events = nil
+	thing.Advance(e, after(3*day))
+	if got := e.Events; kinds(got) != "alarm-invalidated" || !got[0].Time.Equal(after(3*day)) {
+		t.Errorf("then: %+v", got)
+	}
+	due("disconnected, and it does not matter", time.Time{})
+	thing.Place(rules(), profile.Thing{Name: "thing"})
+	thing.Advance(e, thing.Due())
+	due("neither registered", time.Time{})
+	if data := thing.AppendSaved(nil); data != nil {
+		t.Errorf("%d bytes of a thing that is forgotten", len(data))
+	}
+}
+
 // TestIgnored: what is passed over is counted.
 func TestIgnored(t *testing.T) {
 	e := New()
@@ -659,15 +739,9 @@ func TestWrittenOtherwise(t *testing.T) {
 	if kinds(raised) != "in-alarm in-alarm" {
 		t.Fatal(kinds(raised))
 	}
-	data, err := e.SaveThing("thing")
-	if err != nil {
-		t.Fatal(err)
-	}
 	restored := New()
 	attach(t, restored, "p", after...)
-	if err := restored.RestoreThing(data); err != nil {
-		t.Fatal(err)
-	}
+	restore(t, restored, "thing", save(e, "thing"))
 	attach(t, e, "p", after...)
 	for name, e := range map[string]*Engine{"changed": e, "restored": restored} {
 		if got := e.Advance(epoch.Add(time.Minute)).Events; len(got) != 0 {

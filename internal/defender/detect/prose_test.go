@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -131,7 +132,7 @@ func accumulated(b profile.Behavior, window []point) profile.Value {
 }
 
 // proseLife follows one thing from its first report to a silence.
-func proseLife(b profile.Behavior, thing string, points []point, fleet map[int64][]member, last time.Time, silent bool) (lines []string) {
+func proseLife(b profile.Behavior, thing string, points []point, fleet map[int64][]given, last time.Time, silent bool) (lines []string) {
 	alarm, violating, conforming := false, 0, 0
 	var since time.Time
 	toAlarm, toClear := 1, 1
@@ -183,7 +184,7 @@ func proseLife(b profile.Behavior, thing string, points []point, fleet map[int64
 }
 
 // normal compares one datapoint with what is normal.
-func normal(b profile.Behavior, thing string, p point, fleet map[int64][]member, since time.Time) (met, empty, ok bool) {
+func normal(b profile.Behavior, thing string, p point, fleet map[int64][]given, since time.Time) (met, empty, ok bool) {
 	c := b.Criteria
 	switch c.ComparisonOperator {
 	case profile.InPortSet, profile.NotInPortSet:
@@ -226,9 +227,10 @@ func normal(b profile.Behavior, thing string, p point, fleet map[int64][]member,
 	}[c.ComparisonOperator], false, true
 }
 
-// member is a datapoint and whose it is.
-type member struct {
+// given is a datapoint in a baseline, whose it is and of when.
+type given struct {
 	thing string
+	at    time.Time
 	value float64
 }
 
@@ -244,8 +246,8 @@ func fleetSpan(b profile.Behavior) int64 {
 
 // windowsOf gathers the datapoints of all things by window, at most 16 of each
 // thing.
-func windowsOf(b profile.Behavior, lives map[string][][]point) map[int64][]member {
-	fleet := map[int64][]member{}
+func windowsOf(b profile.Behavior, lives map[string][][]point) map[int64][]given {
+	fleet := map[int64][]given{}
 	for thing, list := range lives {
 		n := map[int64]int{}
 		for _, p := range slices.Concat(list...) {
@@ -254,7 +256,7 @@ func windowsOf(b profile.Behavior, lives map[string][][]point) map[int64][]membe
 			}
 			if window := fleetWindowOf(b, p.at); n[window] < 16 {
 				n[window]++
-				fleet[window] = append(fleet[window], member{thing, p.number()})
+				fleet[window] = append(fleet[window], given{thing, p.at, p.number()})
 			}
 		}
 	}
@@ -263,13 +265,13 @@ func windowsOf(b profile.Behavior, lives map[string][][]point) map[int64][]membe
 
 // percentileBefore looks at the windows before the datapoint's, the latest
 // first, until it has a hundred datapoints.
-func percentileBefore(b profile.Behavior, thing string, at time.Time, fleet map[int64][]member, since time.Time) (float64, bool) {
+func percentileBefore(b profile.Behavior, thing string, at time.Time, fleet map[int64][]given, since time.Time) (float64, bool) {
 	now := fleetWindowOf(b, at)
 	var all, others []float64
 	for window := now - 1; window > now-48*3600/fleetSpan(b) && len(all) < 100; window-- {
 		for _, p := range fleet[window] {
 			all = append(all, p.value)
-			if p.thing != thing || since.IsZero() || window < fleetWindowOf(b, since) {
+			if p.thing != thing || since.IsZero() || p.at.Before(since) {
 				others = append(others, p.value)
 			}
 		}
@@ -277,23 +279,36 @@ func percentileBefore(b profile.Behavior, thing string, at time.Time, fleet map[
 	if len(all) < 10 {
 		return 0, false
 	}
-	if len(others) >= 10 {
-		all = others
+	if len(others) < 10 {
+		others = all
 	}
 	percent := map[string]float64{"p0": 0, "p10": 10, "p50": 50, "p90": 90, "p99": 99, "p99.99": 99.99, "p100": 100}[b.Criteria.StatisticalThreshold.Statistic]
 	smallest := math.Inf(1)
-	for _, v := range all {
+	for _, v := range others {
 		below := 0
-		for _, other := range all {
+		for _, other := range others {
 			if other <= v {
 				below++
 			}
 		}
-		if float64(below)*100 >= percent*float64(len(all))-1e-6 {
+		if float64(below)*100 >= percent*float64(len(others))-1e-6 {
 			smallest = min(smallest, v)
 		}
 	}
-	return smallest, true
+	// The largest of its bucket stands for it.
+	largest := smallest
+	for _, v := range all {
+		if proseBucket(v) == proseBucket(smallest) {
+			largest = max(largest, v)
+		}
+	}
+	return largest, true
+}
+
+// proseBucket divides each power of two by 128.
+func proseBucket(v float64) [2]int {
+	fraction, exponent := math.Frexp(v) // 0.5 <= |fraction| < 1
+	return [2]int{exponent, int(fraction * 256)}
 }
 
 // randomBehaviors makes behaviors whose limits are in the range of
@@ -420,6 +435,7 @@ func TestProse(t *testing.T) {
 		behaviors, stream := randomBehaviors(r), randomStream(r)
 		end := stream[len(stream)-1].Time.Add(time.Duration(r.IntN(72)) * time.Hour)
 		e := New()
+		e.evaluation.Baselines = newChecked(t)
 		attach(t, e, "p", behaviors...)
 		events := run(e, stream, end)
 		if d := gocmp.Diff(prose("p", behaviors, stream, end), lines(events)); d != "" {
@@ -463,8 +479,8 @@ func TestOrder(t *testing.T) {
 		got = append(got, e.Advance(end).Events...)
 		slices.SortFunc(want, compareEvents)
 		slices.SortFunc(got, compareEvents)
-		if d := gocmp.Diff(want, got); d != "" {
-			t.Fatalf("seed %d: %s", seed, d)
+		if !reflect.DeepEqual(want, got) {
+			t.Fatalf("seed %d: %s", seed, gocmp.Diff(want, got))
 		}
 	}
 }
@@ -487,26 +503,20 @@ func TestRestart(t *testing.T) {
 		var got []Event
 		for _, o := range stream {
 			got = append(got, e.Observe(o)...)
-			data, err := e.SaveThing(o.Thing)
-			if err != nil {
-				t.Fatal(err)
-			}
-			saved[o.Thing] = data
+			saved[o.Thing] = save(e, o.Thing)
 			if r.IntN(50) == 0 {
-				e = New()
+				e = restarted(e)
 				attach(t, e, "p", behaviors...)
-				for _, data := range saved {
-					if err := e.RestoreThing(data); err != nil {
-						t.Fatal(err)
-					}
+				for name, data := range saved {
+					restore(t, e, name, data)
 				}
 			}
 		}
 		got = append(got, e.Advance(end).Events...)
 		slices.SortFunc(want, compareEvents)
 		slices.SortFunc(got, compareEvents)
-		if d := gocmp.Diff(want, got); d != "" {
-			t.Fatalf("seed %d: %s", seed, d)
+		if !reflect.DeepEqual(want, got) {
+			t.Fatalf("seed %d: %s", seed, gocmp.Diff(want, got))
 		}
 	}
 }

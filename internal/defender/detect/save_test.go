@@ -1,7 +1,9 @@
 package detect
 
 import (
+	"bytes"
 	"fmt"
+	"os"
 	"testing"
 	"time"
 
@@ -10,14 +12,59 @@ import (
 	"github.com/device-defender/device-defender/internal/defender/profile"
 )
 
+// save returns what an engine would save of a thing.
+func save(e *Engine, name string) []byte {
+	e.settle()
+	if m := e.things[name]; m != nil {
+		return m.AppendSaved(nil)
+	}
+	return nil
+}
+
+// restore gives a thing of an engine a state that was saved.
+func restore(t testing.TB, e *Engine, name string, data []byte) {
+	t.Helper()
+	if err := e.restore(name, data); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// restarted returns an engine that has nothing but the baselines of another.
+func restarted(e *Engine) *Engine {
+	next := New()
+	next.evaluation.Baselines = e.evaluation.Baselines
+	return next
+}
+
 // TestSaveNothing: what is not known is not saved.
 func TestSaveNothing(t *testing.T) {
 	e := New()
 	e.SetThing(profile.Thing{Name: "registered", Registered: true})
 	for _, name := range []string{"registered", "unknown"} {
-		if data, err := e.SaveThing(name); data != nil || err != nil {
-			t.Errorf("%s: %d bytes, %v", name, len(data), err)
+		if data := save(e, name); data != nil {
+			t.Errorf("%s: %d bytes", name, len(data))
 		}
+	}
+	thing, err := Compile(nil, nil).Restore(profile.Thing{Name: "thing"}, nil)
+	if err != nil || !thing.empty() || !thing.Due().IsZero() {
+		t.Errorf("restored from nothing: %+v, %v", thing, err)
+	}
+}
+
+// TestSaved: an ordinary thing takes few bytes, and is saved behind what is
+// there already.
+func TestSaved(t *testing.T) {
+	e := New()
+	attach(t, e, "p", fleetBehaviors()...)
+	for i := range 5 {
+		at(e, "thing", 300*i, FromReport(fleetReport())...)
+	}
+	data := save(e, "thing")
+	if len(data) > 150 {
+		t.Errorf("%d bytes for 10 behaviors", len(data))
+	}
+	if d := cmp.Diff("row"+string(data), string(e.things["thing"].AppendSaved([]byte("row")))); d != "" {
+		t.Error(d)
 	}
 }
 
@@ -26,16 +73,14 @@ func TestSaveNothing(t *testing.T) {
 func TestRestoreChanged(t *testing.T) {
 	e := New()
 	attach(t, e, "p", static("b", tcpCount, profile.LessThan, count(3)))
-	id := at(e, "thing", 0, of(tcpCount, count(5)))[0].ViolationID
-	data, err := e.SaveThing("thing")
-	if err != nil {
-		t.Fatal(err)
-	}
+	raised := at(e, "thing", 0, of(tcpCount, count(5)))[0]
+	data := save(e, "thing")
 	for _, limit := range []int64{3, 4} {
 		e = New()
 		attach(t, e, "p", static("b", tcpCount, profile.LessThan, count(limit)))
-		if err := e.RestoreThing(data); err != nil {
-			t.Fatal(err)
+		restore(t, e, "thing", data)
+		if has := e.rules.Has(raised.Mark); has != (limit == 3) {
+			t.Errorf("the behavior is there: %t", has)
 		}
 		got := e.Advance(after(60)).Events
 		if limit == 3 {
@@ -44,7 +89,7 @@ func TestRestoreChanged(t *testing.T) {
 			}
 			continue
 		}
-		if kinds(got) != "alarm-invalidated" || got[0].ViolationID != id || got[0].Profile != "p" || *got[0].Behavior.Criteria.Value.Count != 3 {
+		if kinds(got) != "alarm-invalidated" || got[0].ViolationID != raised.ViolationID || got[0].Profile != "p" || *got[0].Behavior.Criteria.Value.Count != 3 {
 			t.Errorf("changed: %+v", got)
 		}
 	}
@@ -55,71 +100,65 @@ func TestRestoreRefuses(t *testing.T) {
 	attach(t, e, "p", static("b", tcpCount, profile.LessThan, count(3)), statistical("s", tcpCount, profile.LessThan, "p90"))
 	at(e, "thing", 0, of(tcpCount, count(5)))
 	happened(e, 5, CloudEvent{Type: Connect})
-	data, err := e.SaveThing("thing")
-	if err != nil {
-		t.Fatal(err)
-	}
-	other := New()
-	for n := range len(data) {
+	data := save(e, "thing")
+	thing := profile.Thing{Name: "thing"}
+	for n := 1; n < len(data); n++ {
 		// What is left when the end is cut off may be a thing without cloud
 		// state; nothing else is a thing.
-		if err := other.RestoreThing(data[:n]); err == nil && data[n-1] != savedEnd {
+		if _, err := e.rules.Restore(thing, data[:n]); err == nil && data[n-1] != savedEnd {
 			t.Errorf("the first %d of %d bytes were taken", n, len(data))
 		}
 	}
-	if err := other.RestoreThing(append([]byte{2}, data[1:]...)); err == nil {
+	if _, err := e.rules.Restore(thing, append([]byte{3}, data[1:]...)); err == nil {
 		t.Error("another version was taken")
+	}
+	data, err := os.ReadFile("testdata/saved-0.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.rules.Restore(profile.Thing{Name: "other"}, data); err == nil {
+		t.Error("another thing was taken")
 	}
 }
 
-// FuzzRestoreThing: whatever the bytes are, the engine goes on; and what it
-// took, it saves such that it is taken again.
-func FuzzRestoreThing(f *testing.F) {
-	behaviors := []profile.Behavior{
+// FuzzRestore: whatever the bytes are, of this version or of version 0.1,
+// evaluation goes on; and what is taken is saved such that it is taken again.
+func FuzzRestore(f *testing.F) {
+	rules := Compile([]Attached{{Targets: []profile.Target{{Kind: profile.AllThings}}, Profile: &profile.Profile{Name: "p", Behaviors: []profile.Behavior{
 		consecutive(static("ports", tcpPorts, profile.InPortSet, ports(443)), 2, 2),
 		over(static("hour", packetsOut, profile.LessThan, count(10)), 3600),
 		statistical("most", packetsOut, profile.LessThanEquals, "p99"),
 		static("duration", disconnectDuration, profile.LessThan, count(10)),
 		static("sources", sourceIPAddress, profile.InCIDRSet, cidrs("192.0.2.0/24")),
-	}
-	e := New()
-	attach(f, e, "p", behaviors...)
-	for i := range 30 {
-		at(e, "thing", 200*i, of(tcpPorts, ports(int32(i))), of(packetsOut, count(int64(i))))
-		happened(e, 200*i+1, CloudEvent{Type: CloudEventType(1 + i%5)})
-		data, err := e.SaveThing("thing")
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(data)
-	}
+	}}}}, nil)
 	f.Fuzz(func(t *testing.T, data []byte) {
-		e := New()
-		attach(t, e, "p", behaviors...)
-		s, err := readSaved(data)
-		if err != nil {
-			return
-		}
-		if err := e.RestoreThing(data); err != nil {
-			t.Fatal(err)
-		}
-		again, err := e.SaveThing(s.name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if again != nil {
-			if err := e.RestoreThing(again); err != nil {
+		for _, registered := range []bool{false, true} {
+			registry := profile.Thing{Name: "thing", Registered: registered}
+			thing, err := rules.Restore(registry, data)
+			if err != nil {
+				return
+			}
+			saved := thing.AppendSaved(nil)
+			again, err := rules.Restore(registry, saved)
+			if err != nil {
 				t.Fatalf("saved again: %v", err)
 			}
-			if third, _ := e.SaveThing(s.name); !cmp.Equal(again, third) {
+			if !bytes.Equal(saved, again.AppendSaved(nil)) {
 				t.Fatal("saved a third time it is another")
 			}
+			e := &Evaluation{Baselines: memory{}}
+			for i := range 20 {
+				thing.Observe(e, Observation{Time: after(300 * i), Measurements: []Measurement{of(tcpPorts, ports(int32(i))), of(packetsOut, count(int64(i)))}})
+				thing.ObserveCloud(e, CloudEvent{Time: after(300*i + 1), Type: CloudEventType(1 + i%5)})
+			}
+			thing.Restamp(epoch)
+			for due := thing.due(); due < epoch.UnixNano()+1<<50; due = thing.due() {
+				thing.Advance(e, timeOf(max(due, epoch.UnixNano())))
+				if next := thing.due(); next <= max(due, epoch.UnixNano()) {
+					t.Fatalf("after it was advanced to %d it is due at %d", due, next)
+				}
+			}
 		}
-		for i := range 20 {
-			at(e, s.name, 300*i, of(tcpPorts, ports(int32(i))), of(packetsOut, count(int64(i))))
-			e.ObserveCloud(CloudEvent{Thing: s.name, Time: after(300*i + 1), Type: CloudEventType(1 + i%5)})
-		}
-		e.Advance(after(1 << 20))
 	})
 }
 
@@ -200,15 +239,7 @@ func FuzzEngine(f *testing.F) {
 				o := e.ObserveCloud(CloudEvent{Thing: name, Time: after(now), Type: CloudEventType(next() % 7), Topic: []string{"", "a/b", "b"}[next()%3], Bytes: next() - 5})
 				check(o.Events)
 			case 7:
-				data, err := e.SaveThing(name)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if data != nil {
-					if err := e.RestoreThing(data); err != nil {
-						t.Fatal(err)
-					}
-				}
+				restore(t, e, name, save(e, name))
 			default:
 				now += 10 * next()
 				v := int64(next())

@@ -54,13 +54,12 @@ type CloudEvent struct {
 	ClientID string     // "" is the thing's name
 }
 
-// Outcome is what came of events in the cloud and of time passing. Of the
-// things that it names there is a new state to save, as of those observed.
-// Things that are forgotten are not named; SaveThing returns nil for them.
+// Outcome is what an Engine answers to events in the cloud and to time passing.
 type Outcome struct {
 	Events []Event // by time, thing, profile and behavior
 	// Measured are the values of cloud-side metrics that profiles use or
-	// retain, of the windows that ended; by time and thing.
+	// retain, of the windows that ended; by time and thing. What Engine.Observe
+	// ended is in the next Outcome.
 	Measured []Observation
 }
 
@@ -86,6 +85,9 @@ type Event struct {
 	Thing       string
 	Profile     string
 	Behavior    *profile.Behavior // not to be modified
+	// Mark tells the behavior from every one that is evaluated differently, in
+	// this profile or in another one; see Rules.Has.
+	Mark uint64
 	// Value is the measurement that made the event, accumulated over the
 	// behavior's duration. It is nil when the alarm was invalidated.
 	Value *profile.Value

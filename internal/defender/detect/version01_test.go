@@ -1,6 +1,8 @@
 package detect
 
 import (
+	"encoding/json"
+	"fmt"
 	"os"
 	"testing"
 
@@ -46,9 +48,7 @@ func TestRestoreVersion01(t *testing.T) {
 		t.Fatal(err)
 	}
 	e := version01(t)
-	if err := e.RestoreThing(data); err != nil {
-		t.Fatal(err)
-	}
+	restore(t, e, "thing", data)
 	if got := e.Advance(after(310)).Events; len(got) != 0 {
 		t.Errorf("restored: %s", kinds(got))
 	}
@@ -67,5 +67,42 @@ func TestRestoreVersion01(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, ids); diff != "" {
 		t.Errorf("violations (-want +got)\n%s", diff)
+	}
+}
+
+// TestRestoreBaselines: version 0.1 kept baselines in the states of things, and
+// what it had measured is compared with. What is wanted is what it would have
+// said itself.
+func TestRestoreBaselines(t *testing.T) {
+	text, err := os.ReadFile("testdata/saved-1.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var things map[string][]byte
+	if err := json.Unmarshal(text, &things); err != nil {
+		t.Fatal(err)
+	}
+	e := New()
+	e.evaluation.Baselines = newChecked(t)
+	attach(t, e, "p", consecutive(statistical("most", packetsOut, profile.LessThanEquals, "p90"), 1, 2), over(static("hour", packetsOut, profile.LessThan, count(1000)), 3600))
+	for name, data := range things {
+		restore(t, e, name, data)
+	}
+	if got := e.Advance(after(4 * 300)).Events; len(got) != 0 {
+		t.Errorf("restored: %s", kinds(got))
+	}
+	var got []string
+	for i := range 12 {
+		v := map[int]int64{3: 4000, 5: 120}[i]
+		if v == 0 {
+			v = 110
+		}
+		for _, ev := range at(e, fmt.Sprintf("thing-%d", i), 4*300+i, of(packetsOut, count(v))) {
+			got = append(got, fmt.Sprint(i, " ", ev.Type, " ", *ev.Threshold, " ", ev.ViolationID))
+		}
+	}
+	want := []string{"3 ongoing 112 bf208e101d32e1bfe07a41ac37c93bd9", "5 in-alarm 113 4e3b2b170afd4ecf526250f70d287c6f"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("events (-want +got)\n%s", diff)
 	}
 }
