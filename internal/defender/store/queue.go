@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"iter"
 	"time"
 )
 
@@ -50,13 +51,15 @@ func KeyTime(key string) (t time.Time, ok bool) {
 // Put adds a job.
 func (q Queue[V]) Put(tx *Tx, job Job[V]) error { return q.table.Put(tx, job.key(), job.Value) }
 
-// Claim takes up to limit jobs that are due, the earliest first, and puts their
-// due time to now plus lease.
-func (q Queue[V]) Claim(ctx context.Context, s *Store, now time.Time, lease time.Duration, limit int) ([]Job[V], error) {
+// Claim takes up to limit jobs that are due, but not before from, the earliest
+// first, and puts their due time to now plus lease. A time from before which no
+// job is left spares an engine from looking at what was deleted; the zero time
+// is no bound.
+func (q Queue[V]) Claim(ctx context.Context, s *Store, from, now time.Time, lease time.Duration, limit int) ([]Job[V], error) {
 	var jobs []Job[V]
 	err := s.Update(ctx, func(tx *Tx) error {
 		jobs = nil
-		for entry, err := range q.table.Scan(&tx.Reader, Range{To: TimeKey(now.Add(time.Millisecond)), Limit: limit}) {
+		for entry, err := range q.table.Scan(&tx.Reader, Range{From: TimeKey(from), To: TimeKey(now.Add(time.Millisecond)), Limit: limit}) {
 			if err != nil {
 				return err
 			}
@@ -91,9 +94,29 @@ func (q Queue[V]) Done(tx *Tx, job Job[V]) (mine bool, err error) {
 	return true, q.table.Delete(tx, job.key())
 }
 
-// NextDue returns when the earliest job is due; ok is false if there is none.
-func (q Queue[V]) NextDue(r *Reader) (due time.Time, ok bool, err error) {
-	for entry, err := range q.table.Scan(r, Range{Limit: 1}) {
+// Later yields the jobs that are due after the time, the earliest first.
+func (q Queue[V]) Later(r *Reader, after time.Time) iter.Seq2[Job[V], error] {
+	return func(yield func(Job[V], error) bool) {
+		for entry, err := range q.table.Scan(r, Range{From: TimeKey(after.Add(time.Millisecond))}) {
+			job := Job[V]{Value: entry.Value}
+			if err == nil {
+				if job.Due, _ = KeyTime(entry.Key); len(entry.Key) <= 8 {
+					err = fmt.Errorf("job %q of queue %s: %w", entry.Key, q.table.name, ErrDamaged)
+				} else {
+					job.ID = entry.Key[8:]
+				}
+			}
+			if !yield(job, err) {
+				return
+			}
+		}
+	}
+}
+
+// NextDue returns when the earliest job is due that is not due before from; ok is
+// false if there is none.
+func (q Queue[V]) NextDue(r *Reader, from time.Time) (due time.Time, ok bool, err error) {
+	for entry, err := range q.table.Scan(r, Range{From: TimeKey(from), Limit: 1}) {
 		if err != nil {
 			return due, false, err
 		}

@@ -72,8 +72,9 @@ func (t Table[V]) Get(r *Reader, key string) (V, bool, error) {
 }
 
 // GetForUpdate is Get, and the transaction conflicts with any other that writes
-// the row, as if it wrote the row itself. A row that is absent is not guarded:
-// put it to make sure that it is absent.
+// the row, as if it wrote the row itself; transactions that only guard a row do
+// not conflict with each other. A row that is absent is not guarded: put it to
+// make sure that it is absent.
 func (t Table[V]) GetForUpdate(tx *Tx, key string) (V, bool, error) {
 	tx.guards = append(tx.guards, Address{Part{Table: t.name}, key})
 	return t.Get(&tx.Reader, key)

@@ -149,6 +149,18 @@ func Resume(chunk []byte) (*Writer, error) {
 // Bytes returns the chunk so far. The next Append may change the bytes.
 func (w *Writer) Bytes() []byte { return w.buffer }
 
+// Memory returns about how many bytes of memory the writer takes: the chunk, and
+// the values of the last sample.
+func (w *Writer) Memory() int {
+	const text, series = 32, 250 // a string with some bytes; a series with its names
+	n := cap(w.buffer)
+	for i := range w.last {
+		v := &w.last[i]
+		n += series + 8*(len(v.Ints)+len(v.Floats)) + text*len(v.Texts)
+	}
+	return n
+}
+
 // Len returns the number of samples.
 func (w *Writer) Len() int { return w.count }
 

@@ -511,14 +511,17 @@ func guards(t *testing.T, s *store.Store) {
 		wantList(t, r, store.Range{})
 		return nil
 	})
-	// A guard that nobody writes to costs nothing.
+	// A guard that nobody writes to costs nothing, also when others guard it too.
 	put(t, s, "group=")
 	attempts = 0
 	update(t, s, func(tx *store.Tx) error {
 		attempts++
 		_, _, err := plain.GetForUpdate(tx, "group")
 		if attempts == 1 {
-			put(t, s, "another=")
+			update(t, s, func(tx *store.Tx) error {
+				_, _, err := plain.GetForUpdate(tx, "group")
+				return errors.Join(err, plain.Put(tx, "another", nil))
+			})
 		}
 		return errors.Join(err, plain.Put(tx, "group/member", nil))
 	})
@@ -789,7 +792,7 @@ func queue(t *testing.T, s *store.Store) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	claim := func(now time.Time, want ...string) []store.Job[string] {
 		t.Helper()
-		list, err := jobs.Claim(t.Context(), s, now, time.Minute, 10)
+		list, err := jobs.Claim(t.Context(), s, time.Time{}, now, time.Minute, 10)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -811,7 +814,17 @@ func queue(t *testing.T, s *store.Store) {
 		)
 	})
 	view(t, s, func(r *store.Reader) error {
-		if due, ok, err := jobs.NextDue(r); !ok || err != nil || !due.Equal(now.Add(-time.Hour)) {
+		var later []string
+		for job, err := range jobs.Later(r, now.Add(-time.Hour)) {
+			if err != nil {
+				t.Error(err)
+			}
+			later = append(later, job.ID)
+		}
+		if diff := cmp.Diff([]string{"now", "later"}, later); diff != "" {
+			t.Errorf("after the first (-want +got):\n%s", diff)
+		}
+		if due, ok, err := jobs.NextDue(r, time.Time{}); !ok || err != nil || !due.Equal(now.Add(-time.Hour)) {
 			t.Errorf("next due %s, %v, %v", due, ok, err)
 		}
 		return nil
@@ -853,7 +866,7 @@ func queueWorkers(t *testing.T, s *store.Store) {
 		workers(t, 4, func(worker int) error {
 			random := rand.New(rand.NewPCG(uint64(worker), uint64(round)))
 			for {
-				claimed, err := jobs.Claim(t.Context(), s, now, time.Minute, 7)
+				claimed, err := jobs.Claim(t.Context(), s, time.Time{}, now, time.Minute, 7)
 				if err != nil || len(claimed) == 0 {
 					return err
 				}
@@ -877,7 +890,7 @@ func queueWorkers(t *testing.T, s *store.Store) {
 		})
 		left := false
 		view(t, s, func(r *store.Reader) (err error) {
-			_, left, err = jobs.NextDue(r)
+			_, left, err = jobs.NextDue(r, time.Time{})
 			return err
 		})
 		if !left {
