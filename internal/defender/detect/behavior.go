@@ -130,12 +130,7 @@ func (b *behavior) odd(m *Measurement) (odd, length int) {
 	if b.metric.Kind != profile.CIDRs {
 		return b.set.Offending(m.Value).Len(), m.Value.Len()
 	}
-	for _, a := range m.addrs {
-		if b.set.Offends(a) {
-			odd++
-		}
-	}
-	return odd, len(m.addrs)
+	return b.set.CountOffending(m.addrs), len(m.addrs)
 }
 
 // value is a number as the metric's value.

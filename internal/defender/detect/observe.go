@@ -78,6 +78,7 @@ func (m *Measurement) parse() bool {
 		}
 		addrs = append(addrs, a)
 	}
+	slices.SortFunc(addrs, netip.Addr.Compare)
 	m.addrs = addrs
 	return true
 }

@@ -21,7 +21,7 @@ type Measurement struct {
 	Value  profile.Value
 	Cut    *profile.Cut // of a list that does not have all entries; nil is a whole one
 
-	addrs []netip.Addr // Value.CIDRs, parsed; nil when they are still to be
+	addrs []netip.Addr // Value.CIDRs, parsed and sorted; nil when they are still to be
 }
 
 // Observation is what was measured of one thing at one time.

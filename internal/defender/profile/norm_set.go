@@ -88,10 +88,19 @@ func (n *SetNorm) Offending(v Value) Value {
 	return Value{Strings: only(v.Strings, func(s string) bool { return contains(n.strings, s) != n.in })}
 }
 
-// Offends reports whether an address is not normal: for who has it read
-// already.
-func (n *SetNorm) Offends(a netip.Addr) bool {
-	return n.addresses.Contains(AddressRange{a, a}) != n.in
+// CountOffending counts the addresses that are not normal, for who has read them
+// already. They are sorted.
+func (n *SetNorm) CountOffending(sorted []netip.Addr) (count int) {
+	set := n.addresses
+	for _, a := range sorted {
+		for len(set) > 0 && set[0].Last.Compare(a) < 0 {
+			set = set[1:]
+		}
+		if in := len(set) > 0 && set[0].Contains(AddressRange{a, a}); in != n.in {
+			count++
+		}
+	}
+	return count
 }
 
 // First returns a copy of a list with the number of elements that it may have
