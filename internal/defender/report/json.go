@@ -9,10 +9,6 @@ import (
 	"unicode/utf8"
 )
 
-// maxCompared is how many members are compared one by one with a new one, to
-// find a name that is there twice.
-const maxCompared = 16
-
 func parseJSON(data []byte) (*tree, *InvalidError) {
 	if !utf8.Valid(data) {
 		return nil, invalid("malformed JSON: not valid UTF-8")
@@ -125,23 +121,8 @@ func (p *jsonParser) object(name string, depth int) error {
 			return syntaxError{p.at}
 		}
 		p.space()
-		p.tree.close(at, size) // as far as it has been read
-		switch so := (value{p.tree.nodes[at:]}); {
-		case size < maxCompared:
-			if so.has(member) {
-				return duplicateName(member)
-			}
-		case names == nil:
-			names = make(map[string]bool, 2*size)
-			for m := range so.inside() {
-				names[m.node().name] = true
-			}
-			fallthrough
-		default:
-			if names[member] {
-				return duplicateName(member)
-			}
-			names[member] = true
+		if p.tree.twice(at, size, member, &names) {
+			return fmt.Errorf("duplicate name %.64q", member)
 		}
 		if err := p.value(member, depth+1); err != nil {
 			return err
@@ -152,8 +133,6 @@ func (p *jsonParser) object(name string, depth int) error {
 	p.tree.close(at, size)
 	return nil
 }
-
-func duplicateName(name string) error { return fmt.Errorf("duplicate name %.64q", name) }
 
 func (p *jsonParser) list(name string, depth int) error {
 	at, size := p.tree.open(name, kindList), 0

@@ -176,13 +176,15 @@ func FuzzParseJSON(f *testing.F) {
 // TestDecodeAllocations holds to a figure what a service that reads thousands
 // of reports a second pays for each.
 func TestDecodeAllocations(t *testing.T) {
-	data := readTestdata(t, "python-sdk-scenario-long.json")
-	var r *Report
-	const most = 60
-	if n := testing.AllocsPerRun(100, func() { r, _, _ = Decode(data) }); n > most {
-		t.Errorf("%v allocations, want at most %d", n, most)
-	}
-	if r == nil {
-		t.Error("no report")
+	for _, name := range []string{"python-sdk-scenario-long.json", "python-sdk-scenario-long.cbor"} {
+		data := readTestdata(t, name)
+		var r *Report
+		const most = 60
+		if n := testing.AllocsPerRun(100, func() { r, _, _ = Decode(data) }); n > most {
+			t.Errorf("%s: %v allocations, want at most %d", name, n, most)
+		}
+		if r == nil {
+			t.Errorf("%s: no report", name)
+		}
 	}
 }

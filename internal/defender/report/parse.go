@@ -45,6 +45,13 @@ var cborMode = func() cbor.DecMode {
 }()
 
 func parseCBOR(data []byte) (*tree, *InvalidError) {
+	if t, ok := readCBOR(data); ok {
+		return t, nil
+	}
+	return decodeCBOR(data)
+}
+
+func decodeCBOR(data []byte) (*tree, *InvalidError) {
 	var document any
 	if err := cborMode.Unmarshal(data, &document); err != nil {
 		return nil, invalid("malformed CBOR: %v", err)

@@ -66,6 +66,29 @@ func (t *tree) close(container, size int) {
 	n.span, n.size = int32(len(t.nodes)-container), int32(size)
 }
 
+// maxCompared is how many members are compared one by one with a new one, to
+// find a name that is there twice.
+const maxCompared = 16
+
+// twice reports whether an object that is still open, with size members so far,
+// has one of the name. names is the object's own, for when its members are many.
+func (t *tree) twice(object, size int, name string, names *map[string]bool) bool {
+	t.close(object, size) // as far as it has been read
+	so := value{t.nodes[object:]}
+	if size < maxCompared {
+		return so.has(name)
+	}
+	if *names == nil {
+		*names = make(map[string]bool, 2*size)
+		for m := range so.inside() {
+			(*names)[m.node().name] = true
+		}
+	}
+	found := (*names)[name]
+	(*names)[name] = true
+	return found
+}
+
 // scalar appends a value that has nothing in it.
 func (t *tree) scalar(n node) {
 	n.span = 1

@@ -131,11 +131,13 @@ func isPlain(s string) bool {
 
 // The first bytes of CBOR data items (RFC 8949, section 3.1), without a length.
 const (
-	cborUint    byte = 0 << 5
-	cborText    byte = 3 << 5
-	cborArray   byte = 4 << 5
-	cborMap     byte = 5 << 5
-	cborFloat64 byte = 7<<5 | 27
+	cborUint     byte = 0 << 5
+	cborNegative byte = 1 << 5
+	cborText     byte = 3 << 5
+	cborArray    byte = 4 << 5
+	cborMap      byte = 5 << 5
+	cborOther    byte = 7 << 5
+	cborFloat64  byte = cborOther | 27
 )
 
 // appendHead appends the head of a CBOR data item in its shortest form.
