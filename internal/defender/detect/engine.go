@@ -231,3 +231,6 @@ func (q *queue) Pop() any {
 	*q = (*q)[:len(*q)-1]
 	return last
 }
+
+// Unevaluated lists the behaviors that are kept and not evaluated.
+func (e *Engine) Unevaluated() []Unevaluated { return e.settle().Unevaluated() }

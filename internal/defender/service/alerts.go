@@ -23,21 +23,20 @@ type alertMessage struct {
 
 // alert puts an event into the outbox: for the profile's SNS topic and for the
 // webhook. A suppressed behavior's events go to neither.
-func (c *change) alert(ev *detect.Event) error {
+func (b *batch) alert(ev *detect.Event, topic string) error {
 	if ev.Behavior.Suppressed() {
 		return nil
 	}
 	var targets []string
-	if covered := c.s.coverage[ev.Profile]; covered != nil && covered.topic != "" {
-		if isTopic(covered.topic) {
-			targets = append(targets, covered.topic)
-		} else {
-			c.tx.OnCommit(func() {
-				c.s.log.Warn("alert target is no SNS topic, no alert is sent to it", "profile", ev.Profile, "target", covered.topic)
-			})
-		}
+	switch {
+	case isTopic(topic):
+		targets = append(targets, topic)
+	case topic != "":
+		b.tx.OnCommit(func() {
+			b.s.log.Warn("alert target is no SNS topic, no alert is sent to it", "profile", ev.Profile, "target", topic)
+		})
 	}
-	if c.s.options.Webhook != "" {
+	if b.s.options.Webhook != "" {
 		targets = append(targets, outbox.Webhook)
 	}
 	if len(targets) == 0 {
@@ -51,7 +50,7 @@ func (c *change) alert(ev *detect.Event) error {
 		return err
 	}
 	for _, target := range targets {
-		if err := c.enqueue(target, message); err != nil {
+		if err := b.enqueue(target, message); err != nil {
 			return err
 		}
 	}

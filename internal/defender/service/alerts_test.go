@@ -138,15 +138,15 @@ func answered(status int) (*http.Response, error) {
 // outage is a service with alarms of two things to deliver.
 func outage(t *testing.T) *Service {
 	s := openService(t, Options{Webhook: "http://hook.example/alarms", MinReportInterval: -1})
-	put := func(c *change) error {
+	put := func(b *batch) error {
 		for _, thing := range []string{"thing-1", "thing-2"} {
-			if err := c.enqueue(outbox.Webhook, fmt.Appendf(nil, `{"thingName":%q,"violationEventType":"in-alarm"}`, thing)); err != nil {
+			if err := b.enqueue(outbox.Webhook, fmt.Appendf(nil, `{"thingName":%q,"violationEventType":"in-alarm"}`, thing)); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
-	if err := s.change(t.Context(), put); err != nil {
+	if err := s.evaluate(t.Context(), s.operator, put); err != nil {
 		t.Fatal(err)
 	}
 	return s
@@ -277,9 +277,9 @@ func TestBurstIsDelivered(t *testing.T) {
 	}))
 	defer server.Close()
 	b := newBench(t, Options{Webhook: server.URL})
-	ok(b, 0, b.change(b.t.Context(), func(c *change) error {
+	ok(b, 0, b.evaluate(b.t.Context(), b.operator, func(alerts *batch) error {
 		for i := range burst {
-			if err := c.enqueue(outbox.Webhook, fmt.Appendf(nil, `{"thingName":"%d","violationId":"%d"}`, i, i)); err != nil {
+			if err := alerts.enqueue(outbox.Webhook, fmt.Appendf(nil, `{"thingName":"%d","violationId":"%d"}`, i, i)); err != nil {
 				return err
 			}
 		}

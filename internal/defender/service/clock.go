@@ -97,15 +97,15 @@ func (k *clock) leapt() time.Duration {
 }
 
 // keepClock stores what is known of the clock.
-func (c *change) keepClock() error {
-	k := &c.s.clock
+func (s *Service) keepClock(ctx context.Context) error {
+	k := &s.clock
 	k.mu.Lock()
 	record := storedClock{High: k.high, Uptime: k.at}
 	k.mu.Unlock()
 	if k.uptime != nil {
 		record.Boot, _ = k.uptime()
 	}
-	return tableClock.Put(c.tx, clockKey, record)
+	return s.write(ctx, func(tx *store.Tx) error { return tableClock.Put(tx, clockKey, record) })
 }
 
 // leapText says what is wrong with the clock, and what to do.
@@ -129,17 +129,6 @@ func (s *Service) watchClock(ctx context.Context, now time.Time) {
 			s.log.Error("setting the time of things back failed", "error", err)
 		}
 	}
-}
-
-// restamp gives the clock's time to things whose time is far ahead of it.
-func (s *Service) restamp(ctx context.Context) error {
-	return s.change(ctx, func(c *change) error {
-		for _, thing := range s.engine.Ahead(c.now.Add(max(mostAhead, s.minReportInterval()))) {
-			s.engine.Restamp(thing, c.now)
-			c.touched[thing] = true
-		}
-		return nil
-	})
 }
 
 // machineUptime returns what tells the boot of this machine, and how long ago it

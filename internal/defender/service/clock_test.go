@@ -40,8 +40,8 @@ func (m *machine) passes(d time.Duration) {
 // turn does what Run does when an hour is over.
 func (m *machine) turn() {
 	m.bench.t.Helper()
-	ok(m.bench, 0, m.bench.prune(m.bench.t.Context()))
 	ok(m.bench, 0, m.bench.advance(m.bench.t.Context()))
+	ok(m.bench, 0, m.bench.prune(m.bench.t.Context()))
 }
 
 // kept counts what pruning deletes.
@@ -138,7 +138,7 @@ func TestRunOutlivesAFullDisk(t *testing.T) {
 		disk := &disk{}
 		s := openService(t, Options{Log: newTextLog(&log), wrap: disk.wrap})
 		err := s.write(t.Context(), func(tx *store.Tx) error {
-			return tableValues.Put(tx, day(s.now().AddDate(0, 0, -20)), valueKey("thing-1", s.now()), nil)
+			return tableValues.Put(tx, day(s.now().AddDate(0, 0, -20)), pairKey("thing-1", store.TimeKey(s.now())), nil)
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -118,7 +118,7 @@ func convertFile(path, folder string, log *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
-	c := converter{store: store.New(backend), old: old, buckets: map[string]*boltBucket{}}
+	c := converter{store: store.New(backend), old: old, buckets: map[string]*boltBucket{}, registered: map[string]bool{}}
 	err = errors.Join(c.convert(), c.store.Close())
 	if c.failed != nil {
 		return fmt.Errorf("converting database %s of version 0.1: %w", path, c.failed)
@@ -134,6 +134,8 @@ type converter struct {
 	store   *store.Store
 	old     *boltFile
 	buckets map[string]*boltBucket
+	// registered are the things of the registry, once they are converted.
+	registered map[string]bool
 
 	writes []func(*store.Tx) error
 	size   int
@@ -149,8 +151,8 @@ const (
 // oldTables are the buckets whose records are rows as they are.
 var oldTables = map[string]string{
 	"profiles": "profiles", "targets": "targets", "custommetrics": "custom_metrics", "dimensions": "dimensions", "tags": "tags",
-	"members": "members", "memberships": "memberships", "actions": "actions", "tasks": "tasks", "executions": "executions",
-	"violations": "violations", "engine": "states", "reporters": "reporters", "clock": "clock",
+	"members": "members", "memberships": "memberships", "actions": "actions", "executions": "executions",
+	"violations": "violations", "clock": "clock",
 }
 
 func (c *converter) convert() error {
@@ -172,16 +174,14 @@ func (c *converter) convert() error {
 			return err
 		}
 	}
-	for _, table := range []string{"events", "values"} {
-		rows := store.NewDayTable(table, store.Bytes())
-		err := c.eachDay(table, func(day store.Day, key string, value []byte) error {
-			return c.write(len(value), func(tx *store.Tx) error { return rows.Put(tx, day, key, value) })
-		})
-		if err != nil {
-			return err
-		}
+	events := store.NewDayTable("events", store.Bytes())
+	err = c.eachDay("events", func(day store.Day, key string, value []byte) error {
+		return c.write(len(value), func(tx *store.Tx) error { return events.Put(tx, day, key, value) })
+	})
+	if err != nil {
+		return err
 	}
-	for _, part := range []func() error{c.groups, c.flush, c.things, c.active, c.models, c.outbox, c.flush} {
+	for _, part := range []func() error{c.groups, c.flush, c.things, c.rows, c.values, c.tasks, c.active, c.models, c.outbox, c.flush} {
 		if err := part(); err != nil {
 			return err
 		}
@@ -277,11 +277,30 @@ func (c *converter) things() error {
 		if err := json.Unmarshal(value, &thing); err != nil {
 			return damagedRecord("things", name, err)
 		}
+		c.registered[name] = true
 		return c.write(len(value), func(tx *store.Tx) (err error) {
 			if thing.Placed, err = placesOf(&tx.Reader, name); err != nil {
 				return err
 			}
 			return tableThings.Put(tx, name, thing)
+		})
+	})
+}
+
+// tasks converts mitigation tasks. One that is under way has a job now.
+func (c *converter) tasks() error {
+	return c.each("tasks", func(id string, value []byte) error {
+		var task storedTask
+		if err := json.Unmarshal(value, &task); err != nil {
+			return damagedRecord("tasks", id, err)
+		}
+		return c.write(len(value), func(tx *store.Tx) error {
+			if task.Status == statusInProgress {
+				if err := tableJobs.Put(tx, store.Job[struct{}]{Due: atOnce, ID: taskJob + id}); err != nil {
+					return err
+				}
+			}
+			return tableTasks.Put(tx, id, task)
 		})
 	})
 }
@@ -304,14 +323,14 @@ func (c *converter) active() error {
 	})
 }
 
-// models converts counts of datapoints, which were of 8 bytes.
+// models converts counts of datapoints, which were of 8 bytes and of no lane.
 func (c *converter) models() error {
 	return c.eachDay("models", func(day store.Day, key string, value []byte) error {
 		if len(value) != 8 {
 			return damagedRecord("models", key, fmt.Errorf("%d bytes, want 8", len(value)))
 		}
 		n := binary.BigEndian.Uint64(value)
-		return c.write(len(value), func(tx *store.Tx) error { return tableModels.Put(tx, day, key, n) })
+		return c.write(len(value), func(tx *store.Tx) error { return tableModels.Put(tx, day, key+"\x00"+operatorLane, n) })
 	})
 }
 

@@ -77,40 +77,22 @@ func damaged(path string, err error) error {
 // full disk would otherwise hold up all others until there is some.
 const transactionTimeout = 2 * time.Minute
 
-// read runs fn with a snapshot. It doesn't see the engine.
+// read runs fn with a snapshot.
 func (s *Service) read(ctx context.Context, fn func(view *store.Reader) error) error {
 	return damaged(s.path, s.store.View(ctx, fn))
 }
 
-// write runs fn in the one read-write transaction at a time; fn may use the
-// engine, and calls touch before it changes it. It has no other effects outside
-// of tx but those of [store.Tx.OnCommit]. A transaction that fails, panics or is
-// done again leaves the engine ahead of the database: it's built again before
-// the next.
+// write runs fn in a transaction. fn may be called again after a conflict, and
+// has no effects outside of tx but those of [store.Tx.OnCommit].
 //
-// When ctx ends while a transaction is being committed, it isn't known whether
+// When ctx ends while a transaction is being committed, it is not known whether
 // it was. So it does not end then.
 func (s *Service) write(ctx context.Context, fn func(tx *store.Tx) error) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), transactionTimeout)
 	defer cancel()
-	err := s.store.Update(ctx, func(tx *store.Tx) error {
-		if s.stale {
-			if err := s.rebuild(&tx.Reader); err != nil {
-				return fmt.Errorf("building the engine again: %w", err)
-			}
-			s.stale = false
-		}
-		return fn(tx)
-	})
-	if err != nil {
+	if err := s.store.Update(ctx, fn); err != nil {
 		return damaged(s.path, err)
 	}
-	s.stale = false
 	s.watch.changed()
 	return nil
 }
-
-// touch says that the engine is about to be changed in a transaction.
-func (s *Service) touch() { s.stale = true }

@@ -194,8 +194,6 @@ func deleteDimension(s *Service, r *request) (any, error) {
 		if err := tableDimensions.Delete(tx, name); err != nil {
 			return err
 		}
-		s.touch()
-		s.engine.RemoveDimension(name)
 		return deleteTags(tx, s.dimensionARN(name))
 	})
 }

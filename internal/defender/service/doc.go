@@ -5,38 +5,53 @@
 //
 // # Model
 //
-// One [Service] is one account in one region. Its state is in one database;
-// [Service.Handler] is its API, [Service.Report] and [Service.Cloud] are what
-// things do, and [Service.Run] is what happens with time. All of it is in the
-// service's own time, [Options.Now].
+// One [Service] is one account in one region. Its state is one database
+// (package store); [Service.Handler] is its API, [Service.Report] and
+// [Service.Cloud] are what things do, and [Service.Run] is what happens with
+// time. All of it is in the service's own time, [Options.Now].
 //
 // Every call that changes something is one transaction, which has everything
-// that follows from it: the answer is sent when it is on disk. The engine of
-// package detect mirrors the database in memory and belongs to the one writer;
-// when a transaction fails after it has told the engine something, the engine
-// is rebuilt from the database. Readers see the database as it was when they
-// began, and wait for nobody.
+// that follows from it: the answer is sent when it is on disk. Readers see the
+// database as it was when they began, and wait for nobody.
+//
+// # Evaluation
+//
+// Nothing of the fleet is in memory. What is known of a thing from one report to
+// the next is one row: its last report, its state under the profiles (package
+// detect), the values of the hour (package chunk). A report reads the row,
+// and writes it with the values, events and alerts that follow.
+//
+// A thing has a lane, by its name. A lane is a goroutine that takes all reports,
+// events in the cloud and jobs that wait into one transaction, so that the number
+// of flushes to the disk does not grow with the number of things. Things that
+// reported lately stay in the memory of their lane, within bounds.
+//
+// Profiles are compiled once for each version of the rules, which is a row of the
+// database. A transaction that evaluates guards that row: no report that commits
+// after a profile was changed is evaluated by what it was before. What crosses
+// things has rows by lane, which are added up when they are read: histograms
+// that statistical thresholds are taken from, and counters.
+//
+// What happens to a thing without a report is a job in a queue by time: a window
+// of cloud-side metrics ends, a silent thing's alarm is invalidated, a thing is
+// forgotten.
 //
 // # The database
 //
-// The state is in tables of package store, with the engine of store/pebble below
-// it, in the folder "store". A process that is killed at any point, or a machine
-// that loses power, has either all of a transaction or nothing of it, and has it
-// once it was answered. The folder is locked: a second process that opens it is
-// refused. It is of mode 0700.
+// It is a folder, made by package store/pebble: a log, and sorted files. A
+// process that is killed at any point, or a machine that loses power, has either
+// all of a transaction or nothing of it, and has it once it was answered. The
+// folder is of mode 0700 and locked: a second process that opens it is refused.
 //
-// Transactions are written so that any number of them may run at once, though
-// the engine has them wait for each other: what a decision depends on is guarded
-// by a row. Every change of profiles, targets, custom metrics and dimensions
-// counts on one row of the table meta, a thing says in its own which groups it is
-// in and below, and what a transaction does outside of the store it does when
-// that is committed.
+// Any number of transactions may run at once: what a decision depends on is
+// guarded by a row. Every change of profiles, targets, custom metrics and
+// dimensions counts on one row of the table meta, a thing says in its own which
+// groups it is in and below, and what a transaction does outside of the store it
+// does when that is committed.
 //
-// A flush takes a disk longer than anything else here. Reports that come while
-// one is under way share the next transaction, so that the number of flushes
-// doesn't grow with the number of things. Values are kept for 14 days, events
-// and violations for 30, mitigation tasks for 90. Alerts are put into an outbox
-// by the transaction of their event, and delivered at least once.
+// Values are kept for 14 days, events and violations for 30, mitigation tasks
+// for 90; their days are dropped as a whole. Alerts are put into an outbox by
+// the transaction of their event, and delivered at least once.
 //
 // The file of version 0.1, defender.db, is converted once, when it is opened, and
 // kept as defender.db.v0.1.

@@ -40,10 +40,8 @@ func reportUntilKilled(args []string) {
 		thing := fmt.Sprintf("thing-%d", i)
 		var id int64
 		err := s.read(context.Background(), func(view *store.Reader) error {
-			last, err := tableReporters.find(view, thing)
-			if last != nil {
-				id = last.ID
-			}
+			last, _, err := tableLast.Get(view, thing)
+			id = last.id
 			return err
 		})
 		if err != nil {
@@ -121,14 +119,11 @@ func checkReports(t *testing.T, data string, accepted map[string]int64) {
 	err = s.read(t.Context(), func(view *store.Reader) error {
 		for i := range killThings {
 			thing := fmt.Sprintf("thing-%d", i)
-			reporter, err := tableReporters.find(view, thing)
+			reported, _, err := tableLast.Get(view, thing)
 			if err != nil {
 				return err
 			}
-			var last int64 // none, if the process was killed before the thing reported
-			if reporter != nil {
-				last = reporter.ID
-			}
+			last := reported.id // 0, if the process was killed before the thing reported
 			if last < accepted[thing] {
 				t.Errorf("%s: report %d was acknowledged, and %d is the last one", thing, accepted[thing], last)
 			}
@@ -195,13 +190,14 @@ func checkActive(t *testing.T, view *store.Reader) error {
 // storedValues returns a metric's values from the first on.
 func storedValues(t *testing.T, view *store.Reader, thing, metric string) (all []profile.Value) {
 	t.Helper()
-	for values, err := range daysBackwards(view, tableValues, thing+"\x00", time.Time{}, time.Now().AddDate(1, 0, 0), "") {
+	for sample, err := range samplesBackwards(view, thing, time.Time{}, time.Now().AddDate(1, 0, 0)) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, v := range values.Value {
-			if v.Metric == metric {
-				all = append(all, v.Value)
+		for i, series := range sample.Series {
+			if series.Metric == metric {
+				value, _ := unpacked(&sample.Values[i])
+				all = append(all, value)
 			}
 		}
 	}

@@ -2,10 +2,10 @@ package service
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"math"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -374,27 +374,36 @@ func TestReportsShareTransactions(t *testing.T) {
 			t.Fatalf("report %d: %+v", i, reply)
 		}
 	}
-	if n := b.rows()["states"]; n != len(replies) {
+	if n := b.rows()["rows"]; n != len(replies) {
 		t.Errorf("%d states were written", n)
 	}
+}
+
+// commitReports has reports share a transaction.
+func (b *bench) commitReports(reports []*pendingReport) {
+	var tasks []*task
+	for _, p := range reports {
+		tasks = append(tasks, &task{thing: p.thing, report: p})
+	}
+	b.commit(b.operator, tasks)
 }
 
 // One report that can't be stored doesn't spoil the others of its transaction.
 func TestOneReportFails(t *testing.T) {
 	b := newBench(t, Options{})
-	b.attach(profileOf("Traffic", atMost(100)))
-	pending := func(thing string, v profile.Value) *pendingReport {
+	b.attach(profileOf("Traffic", atMost(100), onlyPort(443)))
+	pending := func(thing, metric string, v profile.Value) *pendingReport {
 		return &pendingReport{
 			thing: thing, id: 1, answer: make(chan report.Reply, 1),
-			measurements: []detect.Measurement{{Metric: profile.MetricRef{Name: "aws:all-packets-out"}, Value: v}},
+			measurements: []detect.Measurement{{Metric: profile.MetricRef{Name: metric}, Value: v}},
 		}
 	}
 	batch := []*pendingReport{
-		pending("good-1", profile.Value{Count: new(int64(500))}),
-		pending("bad", profile.Value{Count: new(int64(500)), Number: new(math.NaN())}), // has no JSON
-		pending("good-2", profile.Value{Count: new(int64(1))}),
+		pending("good-1", "aws:all-packets-out", profile.Value{Count: new(int64(500))}),
+		pending("bad", "aws:listening-tcp-ports", profile.Value{Ports: make([]int32, 1<<17)}), // more than a chunk takes
+		pending("good-2", "aws:all-packets-out", profile.Value{Count: new(int64(1))}),
 	}
-	b.commit(batch, nil)
+	b.commitReports(batch)
 	var got []report.Status
 	for _, p := range batch {
 		got = append(got, (<-p.answer).Status)
@@ -414,7 +423,9 @@ func TestLostState(t *testing.T) {
 		b.reports(thing, packets(500))
 	}
 	ok(b, 0, b.write(t.Context(), func(tx *store.Tx) error {
-		return tableStates.Put(tx, "lost", []byte("another version"))
+		row, _, err := tableRows.Get(&tx.Reader, "lost")
+		row.state = []byte("another version")
+		return errors.Join(err, tableRows.Put(tx, "lost", row))
 	}))
 	b.after(time.Hour)
 	for range 2 {
@@ -442,7 +453,7 @@ func TestDiskFails(t *testing.T) {
 			measurements: []detect.Measurement{{Metric: profile.MetricRef{Name: "aws:all-packets-out"}, Value: profile.Value{Count: new(int64(500))}}},
 		})
 	}
-	b.commit(batch, nil)
+	b.commitReports(batch)
 	for _, p := range batch {
 		if reply := <-p.answer; reply.ErrorCode != "ServiceUnavailable" {
 			t.Fatalf("%s: %+v", p.thing, reply)
@@ -531,29 +542,6 @@ func FuzzReport(f *testing.F) {
 			t.Error(err)
 		}
 	})
-}
-
-// BenchmarkReport measures acknowledged reports, each of which is on disk, of
-// a thousand things that report at once.
-func BenchmarkReport(b *testing.B) {
-	s := newBench(b, Options{MinReportInterval: -1})
-	s.attach(profileOf("All", atMost(1_000_000), onlyPort(443)))
-	var mu sync.Mutex
-	next := 0
-	b.SetParallelism(500)
-	b.ResetTimer()
-	b.RunParallel(func(pb *testing.PB) {
-		mu.Lock()
-		next++
-		thing := fmt.Sprintf("thing-%04d", next)
-		mu.Unlock()
-		for id := int64(1); pb.Next(); id++ {
-			if reply := s.Report(b.Context(), thing, report.JSON, reportOf(id, packets(7)+","+ports(443))); reply.Status != report.Accepted {
-				b.Errorf("%+v", reply)
-			}
-		}
-	})
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "reports/s")
 }
 
 func newTextLog(w io.Writer) *slog.Logger { return slog.New(slog.NewTextHandler(w, nil)) }

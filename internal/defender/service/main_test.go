@@ -1,6 +1,7 @@
 package service
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -44,6 +45,11 @@ func openService(t testing.TB, o Options) *Service {
 	}
 	t.Cleanup(func() { s.Close() })
 	return s
+}
+
+// advance does what Run does when time has passed.
+func (s *Service) advance(ctx context.Context) error {
+	return errors.Join(s.keepClock(ctx), s.runJobs(ctx, nil))
 }
 
 // serve returns the URL at which the service's handler is served.

@@ -119,12 +119,21 @@ func taskExists(message string) error {
 	return &apiError{Type: "TaskAlreadyExistsException", Status: http.StatusBadRequest, Message: message}
 }
 
+// taskStep is a transaction that starts a task or carries on with one.
+type taskStep struct {
+	s   *Service
+	tx  *store.Tx
+	now time.Time
+}
+
+func (s *Service) taskStep(tx *store.Tx) *taskStep { return &taskStep{s, tx, s.now()} }
+
 // startTask stores the task with an execution for each violation and action.
 // An identical request with the same token is the same task; AWS's
 // documentation of the token allows nothing else to have it.
-func (c *change) startTask(id string, task *storedTask) error {
+func (t *taskStep) startTask(id string, task *storedTask) error {
 	running := 0
-	for other, err := range tableTasks.Scan(&c.tx.Reader, store.Range{}) {
+	for other, err := range tableTasks.Scan(&t.tx.Reader, store.Range{}) {
 		if err != nil {
 			return err
 		}
@@ -139,25 +148,28 @@ func (c *change) startTask(id string, task *storedTask) error {
 			running++
 		}
 	}
-	if _, err := bump(c.tx, metaTasks); err != nil {
+	if _, err := bump(t.tx, metaTasks); err != nil {
 		return err
 	}
 	if running >= maxRunningTasks {
 		return limitExceeded(fmt.Sprintf("%d Detect mitigation actions tasks are in progress, the limit is %d", running, maxRunningTasks))
 	}
-	violations, err := selectViolations(&c.tx.Reader, task)
+	violations, err := selectViolations(&t.tx.Reader, task)
 	if err != nil {
 		return err
 	}
 	for _, v := range violations {
 		for _, action := range task.Actions {
-			execution := storedExecution{Thing: v.thing, Start: c.now, Status: statusInProgress}
-			if err := tableExecutions.Put(c.tx, executionKey(id, v.id, action.Name), execution); err != nil {
+			execution := storedExecution{Thing: v.thing, Start: t.now, Status: statusInProgress}
+			if err := tableExecutions.Put(t.tx, executionKey(id, v.id, action.Name), execution); err != nil {
 				return err
 			}
 		}
 	}
-	return tableTasks.Put(c.tx, id, *task)
+	if err := t.putJob(id); err != nil {
+		return err
+	}
+	return tableTasks.Put(t.tx, id, *task)
 }
 
 // errSameTask says that the task is there already, by the same request.
@@ -209,54 +221,44 @@ func selectViolations(view *store.Reader, task *storedTask) (list []selectedViol
 	return list, nil
 }
 
-// mitigate carries out tasks until ctx ends.
-func (s *Service) mitigate(ctx context.Context) {
-	for {
-		for more := true; more && ctx.Err() == nil; {
-			var err error
-			if more, err = s.mitigateStep(ctx); err != nil {
-				s.log.Error("mitigation task failed", "error", err)
-				more = false
+// mitigateStep carries out some of what a task has left to do. Its job is put
+// again until the task is over.
+func (s *Service) mitigateStep(ctx context.Context, id string, job store.Job[struct{}]) error {
+	return s.write(ctx, func(tx *store.Tx) error {
+		if mine, err := tableJobs.Done(tx, job); err != nil || !mine {
+			return err
+		}
+		task, err := tableTasks.find(&tx.Reader, id)
+		if err != nil || task == nil || task.Status != statusInProgress {
+			return err
+		}
+		t := s.taskStep(tx)
+		if err := t.executions(id, task); err != nil {
+			return err
+		}
+		if task.Status == statusInProgress {
+			if err := t.putJob(id); err != nil {
+				return err
 			}
 		}
-		select {
-		case <-s.tasksReady:
-		case <-ctx.Done():
-			return
-		}
-	}
+		return tableTasks.Put(tx, id, *task)
+	})
 }
 
-// mitigateStep carries out some of what is left to do, and reports whether
-// there may be more.
-func (s *Service) mitigateStep(ctx context.Context) (more bool, err error) {
-	err = s.change(ctx, func(c *change) error {
-		for task, err := range tableTasks.Scan(&c.tx.Reader, store.Range{}) {
-			if err != nil {
-				return err
-			}
-			if more = task.Value.Status == statusInProgress; !more {
-				continue
-			}
-			if err := c.executions(task.Key, &task.Value); err != nil {
-				return err
-			}
-			return tableTasks.Put(c.tx, task.Key, task.Value)
-		}
-		more = false
-		return nil
-	})
-	return more, err
+// putJob has the task carried on with.
+func (t *taskStep) putJob(id string) error {
+	t.tx.OnCommit(func() { t.s.wake(t.s.jobsReady) })
+	return tableJobs.Put(t.tx, store.Job[struct{}]{Due: t.now, ID: taskJob + id})
 }
 
 // executions carries out the next executions of a task, and ends it after the
 // last. A task of which an execution failed has failed.
-func (c *change) executions(id string, task *storedTask) error {
-	keys, err := c.pending(id, task, executionsPerStep)
+func (t *taskStep) executions(id string, task *storedTask) error {
+	keys, err := t.pending(id, task, executionsPerStep)
 	if err != nil {
 		return err
 	}
-	found, err := tableExecutions.GetMany(&c.tx.Reader, keys)
+	found, err := tableExecutions.GetMany(&t.tx.Reader, keys)
 	if err != nil {
 		return err
 	}
@@ -264,10 +266,10 @@ func (c *change) executions(id string, task *storedTask) error {
 		execution := found[key]
 		action := key[strings.LastIndexByte(key, 0)+1:]
 		i := slices.IndexFunc(task.Actions, func(a actionDefinition) bool { return a.Name == action })
-		if err := c.execute(&task.Actions[i], &execution); err != nil {
+		if err := t.execute(&task.Actions[i], &execution); err != nil {
 			return err
 		}
-		execution.End = c.now
+		execution.End = t.now
 		switch execution.Status {
 		case statusSuccessful:
 			task.Statistics.Executed++
@@ -276,29 +278,29 @@ func (c *change) executions(id string, task *storedTask) error {
 		default:
 			task.Statistics.Failed++
 		}
-		if err := tableExecutions.Put(c.tx, key, execution); err != nil {
+		if err := tableExecutions.Put(t.tx, key, execution); err != nil {
 			return err
 		}
 		task.Done = []byte(key)
 	}
 	if len(keys) < executionsPerStep {
-		task.End, task.Status = c.now, statusSuccessful
+		task.End, task.Status = t.now, statusSuccessful
 		if task.Statistics.Failed > 0 {
 			task.Status = statusFailed
 		}
 		ended := *task
-		c.tx.OnCommit(func() {
-			c.s.log.Info("mitigation task ended", "task", id, "status", ended.Status, "executed", ended.Statistics.Executed, "skipped", ended.Statistics.Skipped, "failed", ended.Statistics.Failed)
+		t.tx.OnCommit(func() {
+			t.s.log.Info("mitigation task ended", "task", id, "status", ended.Status, "executed", ended.Statistics.Executed, "skipped", ended.Statistics.Skipped, "failed", ended.Statistics.Failed)
 		})
 	}
 	return nil
 }
 
 // pending returns the keys of the task's next executions, at most n.
-func (c *change) pending(id string, task *storedTask, n int) (keys []string, err error) {
+func (t *taskStep) pending(id string, task *storedTask, n int) (keys []string, err error) {
 	span := store.Prefix(id + "\x00").Resume(string(task.Done))
 	span.Limit = n
-	for execution, err := range tableExecutions.keys.Scan(&c.tx.Reader, span) {
+	for execution, err := range tableExecutions.keys.Scan(&t.tx.Reader, span) {
 		if err != nil {
 			return nil, err
 		}
@@ -311,7 +313,7 @@ func (c *change) pending(id string, task *storedTask, n int) (keys []string, err
 // came of it. A thing that is in a group already stays in it. Groups that it
 // was put into before one failed are not undone, as nothing of an action is.
 // The error is one of the database.
-func (c *change) execute(action *actionDefinition, execution *storedExecution) error {
+func (t *taskStep) execute(action *actionDefinition, execution *storedExecution) error {
 	params := action.Params.AddThingsToThingGroup
 	if params == nil {
 		execution.Status = statusSkipped
@@ -321,7 +323,7 @@ func (c *change) execute(action *actionDefinition, execution *storedExecution) e
 	}
 	execution.Status = statusSuccessful
 	for _, group := range params.ThingGroupNames {
-		err := c.s.addMember(c.tx, group, execution.Thing)
+		err := t.s.addMember(t.tx, group, execution.Thing)
 		var refused *apiError
 		switch {
 		case errors.As(err, &refused):

@@ -102,9 +102,9 @@ func startDetectMitigationActionsTask(s *Service, r *request) (any, error) {
 		Suppressed: in.Suppressed != nil && *in.Suppressed,
 		Status:     statusInProgress,
 	}
-	err := s.write(r.ctx(), func(tx *store.Tx) error { // not change: what is refused doesn't touch the engine
-		c := s.newChange(tx)
-		task.Start, task.Actions = c.now, nil
+	err := s.write(r.ctx(), func(tx *store.Tx) error {
+		t := s.taskStep(tx)
+		task.Start, task.Actions = t.now, nil
 		for _, name := range in.Actions {
 			action, err := tableActions.find(&tx.Reader, name)
 			if err != nil {
@@ -115,12 +115,11 @@ func startDetectMitigationActionsTask(s *Service, r *request) (any, error) {
 			}
 			task.Actions = append(task.Actions, actionDefinition{Name: name, ID: action.ID, RoleARN: action.RoleARN, Params: action.Params})
 		}
-		return c.startTask(id, task)
+		return t.startTask(id, task)
 	})
 	if err != nil && !errors.Is(err, errSameTask) {
 		return nil, err
 	}
-	s.wake(s.tasksReady)
 	return struct {
 		TaskID string `json:"taskId"`
 	}{id}, nil
@@ -187,7 +186,7 @@ func describeDetectMitigationActionsTask(s *Service, r *request) (any, error) {
 // come to stay undone and count as skipped.
 func cancelDetectMitigationActionsTask(s *Service, r *request) (any, error) {
 	return struct{}{}, s.write(r.ctx(), func(tx *store.Tx) error {
-		c := s.newChange(tx)
+		t := s.taskStep(tx)
 		id, task, err := r.task(&tx.Reader)
 		if err != nil {
 			return err
@@ -200,7 +199,7 @@ func cancelDetectMitigationActionsTask(s *Service, r *request) (any, error) {
 			return invalidRequest(fmt.Sprintf("Task %s is over: %s", id, task.Status))
 		}
 		for {
-			keys, err := c.pending(id, task, executionsPerStep)
+			keys, err := t.pending(id, task, executionsPerStep)
 			if err != nil {
 				return err
 			}
@@ -213,7 +212,7 @@ func cancelDetectMitigationActionsTask(s *Service, r *request) (any, error) {
 			}
 			for _, key := range keys {
 				execution := found[key]
-				execution.Status, execution.End, execution.Message = statusSkipped, c.now, "The task was canceled"
+				execution.Status, execution.End, execution.Message = statusSkipped, t.now, "The task was canceled"
 				if err := tableExecutions.Put(tx, key, execution); err != nil {
 					return err
 				}
@@ -221,7 +220,7 @@ func cancelDetectMitigationActionsTask(s *Service, r *request) (any, error) {
 				task.Done = []byte(key)
 			}
 		}
-		task.Status, task.End = statusCanceled, c.now
+		task.Status, task.End = statusCanceled, t.now
 		return tableTasks.Put(tx, id, *task)
 	})
 }

@@ -18,15 +18,17 @@ const (
 // modelKey is the profile and the behavior. No name has a zero byte in it.
 func modelKey(profile, behavior string) string { return profile + "\x00" + behavior }
 
-// countModels adds the datapoints of the transaction to those of the day.
-func (c *change) countModels() error {
-	day := day(c.now)
-	for key, n := range c.models {
-		old, _, err := tableModels.Get(&c.tx.Reader, day, key)
+// countModels adds the datapoints of the transaction to those of the day, in
+// rows of the lane.
+func (b *batch) countModels() error {
+	day := day(b.now)
+	for model, n := range b.models {
+		key := model + "\x00" + b.lane
+		old, _, err := tableModels.Get(&b.tx.Reader, day, key)
 		if err != nil {
 			return err
 		}
-		if err := tableModels.Put(c.tx, day, key, old+n); err != nil {
+		if err := tableModels.Put(b.tx, day, key, old+n); err != nil {
 			return err
 		}
 	}
@@ -88,7 +90,7 @@ func getBehaviorModelTrainingSummaries(s *Service, r *request) (any, error) {
 	})
 }
 
-// datapoints adds up what was counted in the last days.
+// datapoints adds up what all lanes have counted in the last days, by modelKey.
 func datapoints(view *store.Reader, now time.Time) (map[string]uint64, error) {
 	total := map[string]uint64{}
 	days, err := tableModels.Days(view)
@@ -104,7 +106,11 @@ func datapoints(view *store.Reader, now time.Time) (map[string]uint64, error) {
 			if err != nil {
 				return nil, err
 			}
-			total[counted.Key] += counted.Value
+			lane := strings.LastIndexByte(counted.Key, 0)
+			if lane < 0 {
+				return nil, fmt.Errorf("datapoints %q: %w", counted.Key, store.ErrDamaged)
+			}
+			total[counted.Key[:lane]] += counted.Value
 		}
 	}
 	return total, nil

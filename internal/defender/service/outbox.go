@@ -30,13 +30,13 @@ func splitOutboxKey(key string) (target string, number uint64) {
 }
 
 // enqueue puts a message for the target into the outbox.
-func (c *change) enqueue(target string, message []byte) error {
-	number, err := bump(c.tx, metaAlerts)
+func (b *batch) enqueue(target string, message []byte) error {
+	number, err := bump(b.tx, metaAlerts)
 	if err != nil {
 		return err
 	}
-	c.tx.OnCommit(func() { c.s.wake(c.s.outboxReady) })
-	return tableOutbox.Put(c.tx, outboxKey(target, number), storedAlert{Time: c.now, Message: message})
+	b.tx.OnCommit(func() { b.s.wake(b.s.outboxReady) })
+	return tableOutbox.Put(b.tx, outboxKey(target, number), storedAlert{Time: b.now, Message: message})
 }
 
 // deliver delivers alerts until ctx ends.
@@ -117,13 +117,4 @@ func (a alerts) Delete(target string, numbers []uint64) error {
 		}
 		return nil
 	})
-}
-
-// sweepOutbox forgets alerts of targets that nothing delivers to any more:
-// those of a webhook, when there is none now.
-func sweepOutbox(tx *store.Tx, webhook bool) error {
-	if webhook {
-		return nil
-	}
-	return tableOutbox.deletePrefix(tx, outbox.Webhook+"\x00")
 }

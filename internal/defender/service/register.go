@@ -21,7 +21,7 @@ func (s *Service) Register(ctx context.Context, thing string) error {
 		if err := tableThings.Put(tx, thing, storedThing{ID: newID(), Version: 1, Created: s.now()}); err != nil {
 			return err
 		}
-		return s.thingChanged(tx, thing)
+		return s.thingCreated(tx, thing)
 	})
 	if err != nil {
 		return fmt.Errorf("registering thing %s: %w", thing, err)

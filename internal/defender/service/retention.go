@@ -3,10 +3,9 @@ package service
 import (
 	"context"
 	"errors"
-	"fmt"
-	"slices"
 	"time"
 
+	"github.com/device-defender/device-defender/internal/defender/outbox"
 	"github.com/device-defender/device-defender/internal/defender/store"
 )
 
@@ -15,11 +14,23 @@ const (
 	keepValues     = 14 * 24 * time.Hour
 	keepViolations = 30 * 24 * time.Hour
 	keepTasks      = 90 * 24 * time.Hour
+	// baselineReach is how far back a window may be that is compared with.
+	baselineReach  = 2 * 24 * time.Hour
+	keepHistograms = baselineReach + 24*time.Hour
 )
 
+// pruneStep is how many rows a transaction of pruning deletes.
+const pruneStep = 500
+
+// dayTable is what pruning asks of a table with days.
+type dayTable interface {
+	Days(r *store.Reader) ([]store.Day, error)
+	Drop(ctx context.Context, s *store.Store, day store.Day) error
+}
+
 // prune forgets what is older than AWS keeps it. Days go as a whole; what is
-// too old in a day that still counts, the operations don't list. While the clock
-// can't be right, nothing goes.
+// too old in a day that still counts, the operations do not list. What is kept
+// of things goes with their jobs. While the clock cannot be right, nothing goes.
 func (s *Service) prune(ctx context.Context) error {
 	now := s.now()
 	s.watchClock(ctx, now)
@@ -27,73 +38,107 @@ func (s *Service) prune(ctx context.Context) error {
 		s.log.Error(leapText(leap), "clock", now)
 		return nil
 	}
-	// Each is a transaction: on a disk that is full, what one can't delete
-	// another may.
+	// On a disk that is full, what one cannot delete another may.
 	return errors.Join(
-		s.dropDays(ctx, tableValues.Days, tableValues.Drop, now.Add(-keepValues)),
-		s.dropDays(ctx, tableModels.Days, tableModels.Drop, now.Add(-keepValues)),
-		s.dropEvents(ctx, now.Add(-keepViolations)),
-		s.change(ctx, func(c *change) error { return dropTasks(c.tx, now.Add(-keepTasks)) }),
-		s.change(ctx, func(c *change) error { return sweepOutbox(c.tx, s.options.Webhook != "") }),
-		s.change(ctx, func(c *change) error { return c.dropReporters(now.Add(-keepValues)) }),
-		s.change(ctx, (*change).dropStates),
+		s.dropDays(ctx, tableValues, now.Add(-keepValues), nil),
+		s.dropDays(ctx, tableModels, now.Add(-keepValues), nil),
+		s.dropDays(ctx, tableHistograms, now.Add(-keepHistograms), nil),
+		s.dropDays(ctx, tableEvents, now.Add(-keepViolations), s.dropViolations),
+		s.write(ctx, func(tx *store.Tx) error { return dropTasks(tx, now.Add(-keepTasks)) }),
+		s.sweepOutbox(ctx),
 	)
 }
 
-// dropDays drops the days of a table that ended before the time.
-func (s *Service) dropDays(ctx context.Context, days func(*store.Reader) ([]store.Day, error), drop func(context.Context, *store.Store, store.Day) error, before time.Time) error {
-	old, err := s.daysBefore(ctx, days, before)
-	for _, day := range old {
-		if err == nil {
-			err = drop(ctx, s.store, day)
-		}
-	}
-	return err
-}
-
-// daysBefore returns the days of a table that ended before the time.
-func (s *Service) daysBefore(ctx context.Context, days func(*store.Reader) ([]store.Day, error), before time.Time) (old []store.Day, err error) {
-	err = s.read(ctx, func(view *store.Reader) error {
-		old, err = days(view)
+// dropDays drops the days that ended before the time, after calling last with
+// each.
+func (s *Service) dropDays(ctx context.Context, table dayTable, before time.Time, last func(context.Context, store.Day) error) error {
+	var days []store.Day
+	err := s.read(ctx, func(r *store.Reader) (err error) {
+		days, err = table.Days(r)
 		return err
 	})
-	first := day(before)
-	return slices.DeleteFunc(old, func(d store.Day) bool { return d >= first }), err
-}
-
-// dropReporters forgets things that are not registered and have not reported
-// since the time: nothing that they said is kept any more.
-func (c *change) dropReporters(before time.Time) error {
-	for last, err := range tableReporters.Scan(&c.tx.Reader, store.Range{}) {
-		if err != nil {
+	if err != nil {
+		return err
+	}
+	for _, day := range days {
+		if day >= store.DayOf(before) {
+			break
+		}
+		if last != nil {
+			if err := last(ctx, day); err != nil {
+				return err
+			}
+		}
+		if err := table.Drop(ctx, s.store, day); err != nil {
 			return err
 		}
-		if c.s.thing(last.Key).Registered || !last.Value.Time.Before(before) {
-			continue
-		}
-		if err := tableReporters.Delete(c.tx, last.Key); err != nil {
-			return err
-		}
-		c.s.unregistered--
+		s.log.Info("a day is over and deleted", "day", day)
 	}
 	return nil
 }
 
-// dropStates deletes the states of things of which the engine has none any
-// more: it forgets what has been silent.
-func (c *change) dropStates() error {
-	for thing, err := range tableStates.keysAfter(&c.tx.Reader, "", "") {
+// dropViolations deletes the violations whose last event is in the day, and that
+// are over.
+func (s *Service) dropViolations(ctx context.Context, day store.Day) error {
+	end := (day + 1).Time()
+	after := ""
+	for more := true; more; {
+		err := s.write(ctx, func(tx *store.Tx) error {
+			more = false
+			last := after
+			for entry, err := range tableEvents.Scan(&tx.Reader, day, store.Range{Limit: pruneStep}.Resume(after)) {
+				if err != nil {
+					return err
+				}
+				last, more = entry.Key, true
+				_, id := splitEventKey(entry.Key)
+				v, err := tableViolations.find(&tx.Reader, id)
+				if err != nil {
+					return err
+				}
+				if v == nil || v.End.IsZero() || !v.End.Before(end) {
+					continue
+				}
+				if err := tableViolations.Delete(tx, id); err != nil {
+					return err
+				}
+			}
+			after = last
+			return nil
+		})
 		if err != nil {
 			return err
 		}
-		state, err := c.s.engine.SaveThing(thing)
+	}
+	return nil
+}
+
+// sweepOutbox forgets the alerts for a webhook, when there is none any more.
+func (s *Service) sweepOutbox(ctx context.Context) error {
+	if s.options.Webhook != "" {
+		return nil
+	}
+	return s.deleteSteps(ctx, tableOutbox.keys, store.Prefix(outbox.Webhook+"\x00"))
+}
+
+// deleteSteps deletes the rows of a range, in transactions of some each.
+func (s *Service) deleteSteps(ctx context.Context, rows store.Table[struct{}], span store.Range) error {
+	span.Limit = pruneStep
+	for n := pruneStep; n == pruneStep; {
+		err := s.write(ctx, func(tx *store.Tx) error {
+			n = 0
+			for entry, err := range rows.Scan(&tx.Reader, span) {
+				if err != nil {
+					return err
+				}
+				if err := rows.Delete(tx, entry.Key); err != nil {
+					return err
+				}
+				n++
+			}
+			return nil
+		})
 		if err != nil {
-			return fmt.Errorf("state of %q: %w", thing, err)
-		}
-		if len(state) > 0 {
-			continue
-		}
-		if err := tableStates.Delete(c.tx, thing); err != nil {
 			return err
 		}
 	}

@@ -19,7 +19,7 @@ func (b *bench) rows() map[string]int {
 		for name, keys := range map[string]store.Table[struct{}]{
 			"violations": tableViolations.keys, "active": tableActive.keys, "active by thing": tableActiveByThing.keys,
 			"active by profile": tableActiveByProfile.keys, "tasks": tableTasks.keys, "executions": tableExecutions.keys,
-			"reporters": tableReporters.keys, "states": tableStates.keys, "outbox": tableOutbox.keys,
+			"rows": tableRows.keys, "outbox": tableOutbox.keys,
 		} {
 			for _, err := range keys.Scan(view, store.Range{}) {
 				if err != nil {

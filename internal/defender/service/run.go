@@ -4,12 +4,15 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/device-defender/device-defender/internal/defender/store"
 )
 
-// Run does what is due by the time: it ends the windows of cloud-side metrics
-// and alarms of silent things, delivers alerts, carries out mitigation tasks,
-// and prunes. What fails, because the disk is full or for any other reason, is
-// logged and tried again. It returns nil after ctx ended.
+// Run does what is due by the time: jobs, which end the windows of cloud-side
+// metrics and alarms of silent things, and carry out mitigation tasks; alerts;
+// pruning. What
+// fails, because the disk is full or for any other reason, is logged and tried
+// again. It returns nil after ctx ended.
 func (s *Service) Run(ctx context.Context) error {
 	s.watchClock(ctx, s.now())
 	if err := s.restamp(ctx); err != nil {
@@ -18,7 +21,7 @@ func (s *Service) Run(ctx context.Context) error {
 	var parts sync.WaitGroup
 	defer parts.Wait()
 	parts.Go(func() { s.deliver(ctx) })
-	parts.Go(func() { s.mitigate(ctx) })
+	parts.Go(func() { s.work(ctx) })
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
 	// Every second asks whether a minute has passed, as the service's clock
@@ -29,8 +32,8 @@ func (s *Service) Run(ctx context.Context) error {
 		s.watchClock(ctx, now)
 		if m := now.Truncate(time.Minute); !m.Equal(minute) {
 			minute = m
-			if err := s.advance(ctx); err != nil {
-				s.log.Error("advancing the time failed", "error", err)
+			if err := s.keepClock(ctx); err != nil {
+				s.log.Error("storing the time failed", "error", err)
 			}
 			if hour := now.Truncate(time.Hour); !hour.Equal(pruned) {
 				if err := s.prune(ctx); ctx.Err() != nil {
@@ -43,7 +46,6 @@ func (s *Service) Run(ctx context.Context) error {
 			}
 			// What failed because of the disk is tried again.
 			s.wake(s.outboxReady)
-			s.wake(s.tasksReady)
 		}
 		select {
 		case <-ticker.C:
@@ -61,13 +63,31 @@ func (s *Service) wake(part chan struct{}) {
 	}
 }
 
-// advance tells the engine the time: windows of cloud-side metrics end, and
-// alarms of things that have been silent for two days are invalidated.
-func (s *Service) advance(ctx context.Context) error {
-	return s.change(ctx, func(c *change) error {
-		if err := c.keepClock(); err != nil {
+// restamp has the things looked at whose time is far ahead of the clock: their
+// jobs are due later than jobs can be.
+func (s *Service) restamp(ctx context.Context) error {
+	var things []string
+	err := s.read(ctx, func(r *store.Reader) error {
+		things = nil
+		for job, err := range tableJobs.Later(r, s.now().Add(keepValues+s.mostAhead())) {
+			if err != nil {
+				return err
+			}
+			if len(job.ID) > 1 && job.ID[:1] == thingJob {
+				things = append(things, job.ID[1:])
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for len(things) > 0 {
+		n := min(len(things), jobBatch)
+		if err := s.look(ctx, things[:n]); err != nil {
 			return err
 		}
-		return c.outcome(s.engine.Advance(c.now))
-	})
+		things = things[n:]
+	}
+	return nil
 }

@@ -54,12 +54,13 @@ func TestRunFollowsTheClock(t *testing.T) {
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
-		time.Sleep(16 * 24 * time.Hour)
+		time.Sleep(17 * 24 * time.Hour)
 		ctx, cancel = context.WithCancel(t.Context())
 		go func() { ended <- s.Run(ctx) }()
+		time.Sleep(2 * time.Hour)
 		synctest.Wait()
 		if sent := values(); len(sent) != 0 {
-			t.Errorf("sent %v after 16 days, want none", sent)
+			t.Errorf("sent %v after 17 days, want none", sent)
 		}
 		cancel()
 		if err := <-ended; err != nil {

@@ -6,10 +6,8 @@ import (
 	"log/slog"
 	"net/http"
 	"path/filepath"
-	"sync"
 	"time"
 
-	"github.com/device-defender/device-defender/internal/defender/detect"
 	"github.com/device-defender/device-defender/internal/defender/outbox"
 	"github.com/device-defender/device-defender/internal/defender/profile"
 	"github.com/device-defender/device-defender/internal/defender/store"
@@ -50,6 +48,10 @@ type Options struct {
 	// CloudEvents says that Cloud is told of connections and messages: profiles
 	// on cloud-side metrics are of use then.
 	CloudEvents bool
+	// CacheBytes is about how much memory is used for things that reported
+	// lately; 0 is 128 MB.
+	CacheBytes int
+	lanes      int // 0 is by the number of processors
 	// Webhook is a URL that every alert is posted to, as JSON; default none.
 	Webhook string
 }
@@ -61,16 +63,14 @@ type Service struct {
 	store   *store.Store
 	path    string // of the store
 
-	mu     sync.Mutex     // held by the one writer; owns engine
-	engine *detect.Engine // mirrors the database; see write
-	stale  bool           // engine is ahead of the database, or may be
-	mirror
-
 	clock       clock
-	turnedAway  turnedAway
+	rules       rulesCache
 	intake      intake
+	operator    *lane // what operations of the API count by
+	turnedAway  turnedAway
+	jobsDone    jobsDone
+	jobsReady   chan struct{} // wakes the jobs
 	outboxReady chan struct{} // wakes the delivery of alerts
-	tasksReady  chan struct{} // wakes the mitigation tasks
 	watch       watch
 }
 
@@ -102,7 +102,7 @@ func Open(o Options) (*Service, error) {
 	}
 	s := &Service{
 		options: o, log: o.Log, store: store.New(backend), path: filepath.Join(o.Data, storeFolder),
-		outboxReady: make(chan struct{}, 1), tasksReady: make(chan struct{}, 1),
+		jobsReady: make(chan struct{}, 1), outboxReady: make(chan struct{}, 1),
 	}
 	if err := s.load(context.Background()); err != nil {
 		if err := s.store.Close(); err != nil {
@@ -119,13 +119,12 @@ func (s *Service) load(ctx context.Context) error {
 	if err := s.startClock(ctx); err != nil {
 		return err
 	}
-	s.mu.Lock()
-	err := s.read(ctx, s.rebuild)
-	s.mu.Unlock()
+	rules, err := s.currentRules(ctx)
 	if err != nil {
 		return fmt.Errorf("reading database %s: %w", s.path, err)
 	}
-	return s.endLost(ctx)
+	s.sayWithoutEffect(rules, "")
+	return nil
 }
 
 // Close commits the reports already accepted and closes the database.

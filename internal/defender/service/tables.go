@@ -28,17 +28,22 @@ var (
 	tableActiveByThing   = newIndex("active_by_thing")             // thing, violation id
 	tableActiveByProfile = newIndex("active_by_profile")           // profile, violation id
 
-	tableEvents = store.NewDayTable("events", store.JSON[storedEvent]())   // time, violation id, type: see eventKey
-	eventKeys   = store.NewDayTable("events", store.Empty())               // the same, without the values
-	tableValues = store.NewDayTable("values", store.JSON[[]storedValue]()) // thing, time: see valueKey
-	valueKeys   = store.NewDayTable("values", store.Empty())               // the same, without the values
-	tableModels = store.NewDayTable("models", store.JSON[uint64]())        // profile, behavior -> datapoints for a model
+	tableEvents = store.NewDayTable("events", store.JSON[storedEvent]()) // time, violation id, type: see eventKey
+	eventKeys   = store.NewDayTable("events", store.Empty())             // the same, without the values
+	tableValues = store.NewDayTable("values", store.Bytes())             // thing, time and number of a chunk
+	valueKeys   = store.NewDayTable("values", store.Empty())             // the same, without the values
+	tableModels = store.NewDayTable("models", store.JSON[uint64]())      // profile, behavior, lane -> datapoints for a model
+	// tableHistograms has the baselines of statistical behaviors: behavior,
+	// window, lane -> detect.Histogram.
+	tableHistograms = store.NewDayTable("histograms", store.Bytes())
 
-	tableStates    = table[[]byte]{store.NewTable("states", store.Bytes()), store.NewTable("states", store.Empty())} // thing -> detect.Engine.SaveThing
-	tableReporters = newTable[storedReporter]("reporters")                                                           // thing -> its last report
-	tableOutbox    = newTable[storedAlert]("outbox")                                                                 // target, number in 8 bytes
-	tableClock     = newTable[storedClock]("clock")                                                                  // clockKey
-	tableMeta      = newTable[uint64]("meta")                                                                        // see the constants
+	tableRows      = table[thingRow]{store.NewTable("rows", rowCodec), store.NewTable("rows", store.Empty())} // thing
+	tableLast      = store.NewTable("rows", lastCodec)                                                        // the same, but for the last report only
+	tableJobs      = store.NewQueue("jobs", store.Empty())                                                    // see jobs.go
+	tableStrangers = newTable[strangerTally]("strangers")                                                     // lane
+	tableOutbox    = newTable[storedAlert]("outbox")                                                          // target, number in 8 bytes
+	tableClock     = newTable[storedClock]("clock")                                                           // clockKey
+	tableMeta      = newTable[uint64]("meta")                                                                 // see the constants
 )
 
 // Keys of the table meta.

@@ -127,7 +127,7 @@ func createThing(s *Service, r *request) (any, error) {
 		if err := tableThings.Put(tx, name, *stored); err != nil {
 			return err
 		}
-		return s.thingChanged(tx, name)
+		return s.thingCreated(tx, name)
 	})
 	if err != nil {
 		return nil, err
@@ -246,7 +246,7 @@ func deleteThing(s *Service, r *request) (any, error) {
 		if err := tableThings.Delete(tx, name); err != nil {
 			return err
 		}
-		return s.forgetThing(tx, name)
+		return s.forgetThing(tx, name, stored != nil)
 	})
 }
 

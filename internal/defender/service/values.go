@@ -1,32 +1,234 @@
 package service
 
 import (
+	"cmp"
+	"errors"
+	"iter"
 	"slices"
 	"time"
 
 	"github.com/device-defender/device-defender/internal/defender/detect"
 	"github.com/device-defender/device-defender/internal/defender/profile"
 	"github.com/device-defender/device-defender/internal/defender/store"
+	"github.com/device-defender/device-defender/internal/defender/store/chunk"
 )
 
-// storedValue is one metric's value. Values of a thing and time are stored
-// together: a report is then written in one place.
-type storedValue struct {
-	Metric    string        `json:"m"`
-	Dimension string        `json:"d,omitempty"`
-	Operator  string        `json:"o,omitempty"` // NOT_IN; empty is IN
-	Value     profile.Value `json:"v"`
-	Cut       *profile.Cut  `json:"c,omitempty"` // nil is a whole list, or stored before this was known
+// maxOpenChunk is the size in bytes at which a chunk is closed before its hour is
+// over: it is written with each report of the thing. An hour of AWS's shortest
+// interval fits, with 250 peers.
+const maxOpenChunk = 4 << 10
+
+// keep stores the values that a profile of the thing uses or retains, and
+// counts those that a model would learn from. They go into the open chunk of the
+// thing, which is a part of its row. A chunk has values of one hour.
+func (b *batch) keep(k *known, o detect.Observation) error {
+	sample := chunk.Sample{Time: o.Time.UnixMilli()}
+	for i := range o.Measurements {
+		m := &o.Measurements[i]
+		// A custom metric may be reported as another type than it is
+		// registered.
+		kind, ok := k.covered.metrics[m.Metric]
+		if !ok || !m.Value.Has(kind) {
+			continue
+		}
+		for _, model := range k.covered.models[m.Metric] {
+			b.models[model]++
+		}
+		sample.Series = append(sample.Series, chunk.Series{Metric: m.Metric.Name, Dimension: m.Metric.Dimension, NotIn: m.Metric.NotIn})
+		sample.Values = append(sample.Values, packed(&m.Value, m.Cut))
+	}
+	if len(sample.Series) == 0 {
+		return nil
+	}
+	k.changed = true
+	if k.open != nil && (!sameHour(k.row.chunkTime, o.Time) || len(k.open.Bytes()) >= maxOpenChunk) {
+		if err := b.closeChunk(k); err != nil {
+			return err
+		}
+	}
+	err := k.append(sample)
+	if errors.Is(err, chunk.ErrTooLarge) && k.open.Len() > 0 {
+		if err := b.closeChunk(k); err != nil {
+			return err
+		}
+		err = k.append(sample)
+	}
+	return err
 }
 
-func (v *storedValue) ref() profile.MetricRef {
-	return profile.MetricRef{Name: v.Metric, Dimension: v.Dimension, NotIn: v.Operator == "NOT_IN"}
+// append adds a sample to the open chunk, or begins one.
+func (k *known) append(s chunk.Sample) error {
+	if k.open == nil {
+		k.open, k.row.chunkTime = chunk.NewWriter(), millisecondTime(s.Time)
+	}
+	return k.open.Append(s)
 }
 
-// valueKey is the thing and the time. No thing's name has a zero byte in it.
-func valueKey(thing string, at time.Time) string { return thing + "\x00" + store.TimeKey(at) }
+// closeChunk moves the open chunk to the values of its day, if there is one.
+func (b *batch) closeChunk(k *known) error {
+	if k.open == nil {
+		return nil
+	}
+	at, data := k.row.chunkTime, k.open.Bytes()
+	k.open, k.row.chunkTime = nil, time.Time{}
+	k.changed = true
+	k.row.chunks++
+	return tableValues.Put(b.tx, store.DayOf(at), k.name+"\x00"+store.TimeKey(at)+string([]byte{k.row.chunks}), data)
+}
 
-// deleteValues deletes all values of a thing.
+func hourOf(t time.Time) time.Time { return t.Truncate(time.Hour) }
+
+func sameHour(a, b time.Time) bool { return hourOf(a).Equal(hourOf(b)) }
+
+// packed is a value as chunks have it. cut is nil for a whole list.
+func packed(v *profile.Value, cut *profile.Cut) (p chunk.Value) {
+	if cut != nil {
+		p.Cut, p.Listed, p.Total = true, cut.Listed, cut.Total
+	}
+	switch v.Kind() {
+	case profile.Count:
+		p.Kind, p.Int = chunk.Int, *v.Count
+	case profile.Number:
+		p.Kind, p.Float = chunk.Float, *v.Number
+	case profile.Ports:
+		p.Kind, p.Ints = chunk.Ints, make([]int64, len(v.Ports))
+		for i, port := range v.Ports {
+			p.Ints[i] = int64(port)
+		}
+	case profile.Numbers:
+		p.Kind, p.Floats = chunk.Floats, v.Numbers
+	case profile.Strings:
+		p.Kind, p.Texts = chunk.Texts, v.Strings
+	default:
+		p.Kind, p.Texts = chunk.Addresses, v.CIDRs
+	}
+	return p
+}
+
+// unpacked is the inverse of packed. An empty list is one that is there.
+func unpacked(v *chunk.Value) (value profile.Value, cut *profile.Cut) {
+	if v.Cut {
+		cut = &profile.Cut{Listed: v.Listed, Total: v.Total}
+	}
+	switch v.Kind {
+	case chunk.Int:
+		value.Count = new(v.Int)
+	case chunk.Float:
+		value.Number = new(v.Float)
+	case chunk.Ints:
+		value.Ports = make([]int32, len(v.Ints))
+		for i, port := range v.Ints {
+			value.Ports[i] = int32(port)
+		}
+	case chunk.Floats:
+		value.Numbers = append([]float64{}, v.Floats...)
+	case chunk.Texts:
+		value.Strings = append([]string{}, v.Texts...)
+	case chunk.Addresses:
+		value.CIDRs = append([]string{}, v.Texts...)
+	}
+	return value, cut
+}
+
+// samplesBackwards yields what is stored of a thing, from the latest sample at
+// or before to down to from. Of one time, what was stored last comes first.
+func samplesBackwards(r *store.Reader, thing string, from, to time.Time) iter.Seq2[chunk.Sample, error] {
+	return func(yield func(chunk.Sample, error) bool) {
+		var hour time.Time
+		var samples []chunk.Sample // of the hour
+		flush := func() bool {
+			slices.SortStableFunc(samples, func(a, b chunk.Sample) int { return cmp.Compare(b.Time, a.Time) })
+			for _, s := range samples {
+				if at := time.UnixMilli(s.Time); !at.Before(from) && !at.After(to) && !yield(s, nil) {
+					return false
+				}
+			}
+			samples = nil
+			return true
+		}
+		for c, err := range chunksBackwards(r, thing, hourOf(from), hourOf(to)) {
+			if err != nil {
+				yield(chunk.Sample{}, err)
+				return
+			}
+			if !c.hour.Equal(hour) && !flush() {
+				return
+			}
+			hour = c.hour
+			list := c.samples()
+			slices.Reverse(list)
+			samples = append(samples, list...)
+		}
+		flush()
+	}
+}
+
+// hourChunk is a chunk of values and its hour.
+type hourChunk struct {
+	hour time.Time
+	data []byte
+}
+
+// samples reads the chunk, as far as it can be read.
+func (c *hourChunk) samples() (list []chunk.Sample) {
+	reader, err := chunk.NewReader(c.data)
+	for err == nil {
+		s, more, err := reader.Next()
+		if err != nil || !more {
+			break
+		}
+		list = append(list, s)
+	}
+	return list
+}
+
+// chunksBackwards yields the chunks of a thing from the hour last down to the
+// hour first. The open one comes before the others of its hour.
+func chunksBackwards(r *store.Reader, thing string, first, last time.Time) iter.Seq2[hourChunk, error] {
+	return func(yield func(hourChunk, error) bool) {
+		row, _, err := tableRows.Get(r, thing)
+		if err != nil {
+			yield(hourChunk{}, err)
+			return
+		}
+		open := hourChunk{hourOf(row.chunkTime), row.chunk}
+		// giveOpen yields the open chunk if it comes before the hour.
+		giveOpen := func(before time.Time) bool {
+			if len(open.data) == 0 || open.hour.Before(before) {
+				return true
+			}
+			c := open
+			open.data = nil
+			return c.hour.After(last) || c.hour.Before(first) || yield(c, nil)
+		}
+		days, err := tableValues.Days(r)
+		if err != nil {
+			yield(hourChunk{}, err)
+			return
+		}
+		prefix := thing + "\x00"
+		span := store.Range{From: prefix + store.TimeKey(first), To: prefix + store.TimeKey(last.Add(time.Hour)), Reverse: true}
+		for _, day := range slices.Backward(days) {
+			if day < store.DayOf(first) || day > store.DayOf(last) {
+				continue
+			}
+			for entry, err := range tableValues.Scan(r, day, span) {
+				if err != nil {
+					yield(hourChunk{}, err)
+					return
+				}
+				at, _ := store.KeyTime(entry.Key[len(prefix):])
+				c := hourChunk{hourOf(at), entry.Value}
+				if !giveOpen(c.hour) || !yield(c, nil) {
+					return
+				}
+			}
+		}
+		giveOpen(time.Time{})
+	}
+}
+
+// deleteValues deletes all values of a thing but the open chunk.
 func deleteValues(tx *store.Tx, thing string) error {
 	days, err := tableValues.Days(&tx.Reader)
 	if err != nil {
@@ -43,46 +245,6 @@ func deleteValues(tx *store.Tx, thing string) error {
 		}
 	}
 	return nil
-}
-
-// keep stores the values that a profile of the thing uses or retains, and
-// counts those that a model would learn from.
-func (c *change) keep(o detect.Observation) error {
-	kept := c.s.covering(o.Thing)
-	var values []storedValue
-	for _, m := range o.Measurements {
-		used := false
-		for _, coverage := range kept {
-			// A custom metric may be reported as another type than it is
-			// registered.
-			if kind, ok := coverage.metrics[m.Metric]; !ok || !m.Value.Has(kind) {
-				continue
-			}
-			used = true
-			for _, behavior := range coverage.models[m.Metric] {
-				c.models[modelKey(coverage.profile, behavior)]++
-			}
-		}
-		if used {
-			v := storedValue{Metric: m.Metric.Name, Dimension: m.Metric.Dimension, Value: m.Value, Cut: m.Cut}
-			if m.Metric.NotIn {
-				v.Operator = m.Metric.Operator()
-			}
-			values = append(values, v)
-		}
-	}
-	if len(values) == 0 {
-		return nil
-	}
-	day, key := day(o.Time), valueKey(o.Thing, o.Time)
-	before, _, err := tableValues.Get(&c.tx.Reader, day, key) // a report in the moment that a window ended
-	if err != nil {
-		return err
-	}
-	before = slices.DeleteFunc(before, func(old storedValue) bool {
-		return slices.ContainsFunc(values, func(v storedValue) bool { return v.ref() == old.ref() })
-	})
-	return tableValues.Put(c.tx, day, key, append(before, values...))
 }
 
 // metricDatum is a value as ListMetricValues shows it. AWS has no member cut,
@@ -136,8 +298,9 @@ func listMetricValues(s *Service, r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	series := chunk.Series{Metric: want.Name, Dimension: want.Dimension, NotIn: want.NotIn}
 	return answerList(s, r, "metricDatumList", func(view *store.Reader, after string, yield func(string, metricDatum) bool) error {
-		from := from
+		from, to := from, to
 		if !profile.IsAWS(want.Name) {
 			// One that was deleted took its values with it.
 			stored, err := getCustomMetric(view, want.Name)
@@ -146,21 +309,28 @@ func listMetricValues(s *Service, r *request) (any, error) {
 			}
 			from = later(from, stored.Created)
 		}
-		if known, err := thingKnown(view, thing); err != nil {
+		switch known, err := thingKnown(view, thing); {
+		case err != nil:
 			return err
-		} else if !known {
+		case !known:
 			return notFound("Thing " + thing + " does not exist and has not reported")
 		}
-		for values, err := range daysBackwards(view, tableValues, thing+"\x00", from, to, after) {
+		if at, ok := store.KeyTime(after); ok {
+			to = at.Add(-time.Millisecond)
+		}
+		last := int64(-1)
+		for sample, err := range samplesBackwards(view, thing, from, to) {
 			if err != nil {
 				return err
 			}
-			i := slices.IndexFunc(values.Value, func(v storedValue) bool { return v.ref() == want })
-			if i < 0 {
-				continue
+			i := slices.Index(sample.Series, series)
+			if i < 0 || sample.Time == last {
+				continue // or it was replaced, in the same millisecond
 			}
-			at, _ := store.KeyTime(values.Key)
-			if !yield(values.Key, metricDatum{Time: epoch(at), Value: values.Value[i].Value, Cut: values.Value[i].Cut}) {
+			last = sample.Time
+			at := millisecondTime(sample.Time)
+			value, cut := unpacked(&sample.Values[i])
+			if !yield(store.TimeKey(at), metricDatum{Time: epoch(at), Value: value, Cut: cut}) {
 				break
 			}
 		}

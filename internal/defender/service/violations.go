@@ -1,7 +1,6 @@
 package service
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -20,6 +19,10 @@ type storedViolation struct {
 	Behavior *profile.Behavior `json:"behavior"`
 	Start    time.Time         `json:"start"`
 	End      time.Time         `json:"end,omitzero"` // zero while it is active
+
+	// Topic is the profile's alert target when the last event happened: the
+	// profile may be gone when the alarm ends.
+	Topic string `json:"topic,omitempty"`
 
 	Verification string `json:"verification,omitempty"` // empty is UNKNOWN
 	Description  string `json:"description,omitempty"`
@@ -66,45 +69,48 @@ func splitEventKey(key string) (at time.Time, violation string) {
 
 // events stores events, and puts the alerts that they are worth into the
 // outbox.
-func (c *change) events(events []detect.Event) error {
+func (b *batch) events(events []detect.Event) error {
 	for i := range events {
-		if err := c.event(&events[i]); err != nil {
+		if err := b.event(&events[i]); err != nil {
 			return fmt.Errorf("violation %s: %w", events[i].ViolationID, err)
 		}
 	}
 	return nil
 }
 
-func (c *change) event(ev *detect.Event) error {
-	v, err := tableViolations.find(&c.tx.Reader, ev.ViolationID)
+func (b *batch) event(ev *detect.Event) error {
+	v, err := tableViolations.find(&b.tx.Reader, ev.ViolationID)
 	if err != nil {
 		return err
 	}
 	if v == nil { // the first event, or the first after the others were pruned
 		v = &storedViolation{Thing: ev.Thing, Profile: ev.Profile, Behavior: ev.Behavior, Start: ev.Time}
 	}
+	if topic, there := b.rules.topic(ev.Profile); there {
+		v.Topic = topic
+	}
 	switch ev.Type {
 	case detect.InAlarm:
-		err = activate(c.tx, ev.ViolationID, v, storedActive{Value: ev.Value, Time: ev.Time})
+		err = activate(b.tx, ev.ViolationID, v, storedActive{Value: ev.Value, Time: ev.Time})
 	case detect.Ongoing:
-		return tableActive.Put(c.tx, ev.ViolationID, storedActive{Value: ev.Value, Time: ev.Time})
+		return tableActive.Put(b.tx, ev.ViolationID, storedActive{Value: ev.Value, Time: ev.Time})
 	default:
 		v.End = ev.Time
-		err = deactivate(c.tx, ev.ViolationID, v)
+		err = deactivate(b.tx, ev.ViolationID, v)
 	}
 	if err != nil {
 		return err
 	}
-	if err := tableViolations.Put(c.tx, ev.ViolationID, *v); err != nil {
+	if err := tableViolations.Put(b.tx, ev.ViolationID, *v); err != nil {
 		return err
 	}
-	if err := tableEvents.Put(c.tx, day(ev.Time), eventKey(ev), storedEvent{Type: ev.Type, Value: ev.Value}); err != nil {
+	if err := tableEvents.Put(b.tx, day(ev.Time), eventKey(ev), storedEvent{Type: ev.Type, Value: ev.Value}); err != nil {
 		return err
 	}
-	c.tx.OnCommit(func() {
-		c.s.log.Info("violation", "event", ev.Type, "thing", ev.Thing, "profile", ev.Profile, "behavior", ev.Behavior.Name, "id", ev.ViolationID)
+	b.tx.OnCommit(func() {
+		b.s.log.Info("violation", "event", ev.Type, "thing", ev.Thing, "profile", ev.Profile, "behavior", ev.Behavior.Name, "id", ev.ViolationID)
 	})
-	return c.alert(ev)
+	return b.alert(ev, v.Topic)
 }
 
 // activate puts a violation among those that are active.
@@ -138,61 +144,5 @@ func criteriaType(b *profile.Behavior) string {
 		return machineLearning
 	default:
 		return "STATIC"
-	}
-}
-
-// dropBatch is how many rows are looked at in a transaction that prunes.
-const dropBatch = 1000
-
-// dropEvents forgets events of days that ended before the time, and the
-// violations that have none left and are over.
-func (s *Service) dropEvents(ctx context.Context, before time.Time) error {
-	old, err := s.daysBefore(ctx, tableEvents.Days, before)
-	for _, day := range old {
-		if err == nil {
-			err = s.dropViolations(ctx, day, before)
-		}
-		if err == nil {
-			err = tableEvents.Drop(ctx, s.store, day)
-		}
-	}
-	return err
-}
-
-// dropViolations forgets violations that have an event on the day and ended
-// before the time.
-func (s *Service) dropViolations(ctx context.Context, day store.Day, before time.Time) error {
-	after := ""
-	for {
-		var ids []string
-		var last string
-		err := s.write(ctx, func(tx *store.Tx) error {
-			ids = nil
-			span := store.Range{Limit: dropBatch}.Resume(after)
-			for ev, err := range eventKeys.Scan(&tx.Reader, day, span) {
-				if err != nil {
-					return err
-				}
-				_, id := splitEventKey(ev.Key)
-				ids, last = append(ids, id), ev.Key
-			}
-			found, err := tableViolations.GetMany(&tx.Reader, ids)
-			if err != nil {
-				return err
-			}
-			for id, v := range found {
-				if v.End.IsZero() || !v.End.Before(before) {
-					continue
-				}
-				if err := tableViolations.Delete(tx, id); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		if err != nil || len(ids) < dropBatch {
-			return err
-		}
-		after = last
 	}
 }

@@ -215,7 +215,7 @@ func (f *violationFilter) exists(view *store.Reader) error {
 
 // thingKnown reports whether the thing is registered or has reported.
 func thingKnown(view *store.Reader, name string) (bool, error) {
-	for _, t := range []store.Table[struct{}]{tableThings.keys, tableReporters.keys, tableStates.keys} {
+	for _, t := range []store.Table[struct{}]{tableThings.keys, tableRows.keys} {
 		if _, there, err := t.Get(view, name); err != nil || there {
 			return there, err
 		}

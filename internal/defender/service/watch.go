@@ -1,6 +1,7 @@
 package service
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -122,44 +123,71 @@ type ThingState struct {
 // missed is how many reports have to be missing.
 const missed = 3
 
-func (t *ThingState) reported(s *Service, last *storedReporter) {
-	t.LastReport = last.Time
-	t.Silent = s.now().Sub(last.Time) > missed*max(last.Every, s.minReportInterval(), time.Second)
+func (t *ThingState) reported(s *Service, last *lastReport) {
+	t.LastReport = last.time
+	t.Silent = !last.time.IsZero() && s.now().Sub(last.time) > missed*max(last.every, s.minReportInterval(), time.Second)
 }
 
 // Things returns the things that are registered or have reported: first those
 // that did so last, at most so many. total is how many there are.
 func (s *Service) Things(ctx context.Context, most int) (things []ThingState, total int, err error) {
 	err = s.read(ctx, func(view *store.Reader) error {
+		latest := latestThings{most: most}
 		reported := map[string]bool{}
-		for last, err := range tableReporters.Scan(view, store.Range{}) {
+		for last, err := range tableLast.Scan(view, store.Range{}) {
 			if err != nil {
 				return err
 			}
-			t := ThingState{Name: last.Key}
-			t.reported(s, &last.Value)
-			things = append(things, t)
-			reported[last.Key] = true
+			if !last.Value.time.IsZero() {
+				latest.add(last.Key, last.Value)
+				reported[last.Key] = true
+			}
 		}
 		for name, err := range tableThings.keysAfter(view, "", "") {
 			if err != nil {
 				return err
 			}
 			if !reported[name] {
-				things = append(things, ThingState{Name: name})
+				latest.add(name, lastReport{})
 			}
 		}
-		slices.SortStableFunc(things, func(a, b ThingState) int { return b.LastReport.Compare(a.LastReport) })
-		total = len(things)
-		things = slices.Clip(things[:min(most, total)])
-		for i := range things {
-			if err := things[i].register(view); err != nil {
+		total = latest.total
+		for _, entry := range latest.sorted() {
+			t := ThingState{Name: entry.Key}
+			t.reported(s, &entry.Value)
+			if err := t.register(view); err != nil {
 				return err
 			}
+			things = append(things, t)
 		}
 		return nil
 	})
 	return things, total, err
+}
+
+// latestThings are the things of a fleet that reported last: those that never
+// did come last, and among equals the first by name.
+type latestThings struct {
+	most  int
+	total int
+	list  []store.Entry[lastReport]
+}
+
+func (l *latestThings) add(name string, last lastReport) {
+	l.total++
+	l.list = append(l.list, store.Entry[lastReport]{Key: name, Value: last})
+	if len(l.list) >= 2*l.most+100 {
+		l.sorted()
+	}
+}
+
+// sorted drops all but the first, and returns these.
+func (l *latestThings) sorted() []store.Entry[lastReport] {
+	slices.SortFunc(l.list, func(a, b store.Entry[lastReport]) int {
+		return cmp.Or(b.Value.time.Compare(a.Value.time), strings.Compare(a.Key, b.Key))
+	})
+	l.list = l.list[:min(len(l.list), l.most)]
+	return l.list
 }
 
 // Thing returns what is known of one thing; ok is false when there is none of
@@ -169,14 +197,12 @@ func (s *Service) Thing(ctx context.Context, name string) (state ThingState, ok 
 		if ok, err = thingKnown(view, name); err != nil || !ok {
 			return err
 		}
-		last, err := tableReporters.find(view, name)
+		last, _, err := tableLast.Get(view, name)
 		if err != nil {
 			return err
 		}
 		state.Name = name
-		if last != nil {
-			state.reported(s, last)
-		}
+		state.reported(s, &last)
 		return state.register(view)
 	})
 	return state, ok, err

@@ -139,7 +139,7 @@ func BenchmarkThings(b *testing.B) {
 	s := openService(b, Options{})
 	err := s.write(b.Context(), func(tx *store.Tx) error {
 		for i := range 100_000 {
-			if err := tableReporters.Put(tx, fmt.Sprintf("thing-%06d", i), storedReporter{ID: 1, Time: s.now()}); err != nil {
+			if err := tableRows.Put(tx, fmt.Sprintf("thing-%06d", i), thingRow{last: lastReport{id: 1, time: s.now()}, state: make([]byte, 500)}); err != nil {
 				return err
 			}
 		}
