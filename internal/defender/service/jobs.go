@@ -167,8 +167,8 @@ func (s *Service) runJobs(ctx context.Context, pause func(context.Context, time.
 		from := s.jobsDone.from(now)
 		due := false
 		err := s.read(ctx, func(r *store.Reader) error {
-			first, any, err := tableJobs.NextDue(r, from)
-			due = any && !first.After(now)
+			first, found, err := tableJobs.NextDue(r, from)
+			due = found && !first.After(now)
 			return err
 		})
 		if err != nil {

@@ -116,6 +116,7 @@ func TestDeletedProfileIsOver(t *testing.T) {
 			})
 		}
 		for len(b.active()) < 8 {
+			runtime.Gosched()
 		}
 		_, err := b.client.DeleteSecurityProfile(t.Context(), &iot.DeleteSecurityProfileInput{SecurityProfileName: aws.String("Ports")})
 		ok(b, 0, err)
