@@ -150,10 +150,13 @@ func (c *Client) History(ctx context.Context, f ViolationFilter, from, to time.T
 	if err != nil {
 		return nil, err
 	}
+	index := make(map[string]int, len(violations))
+	for i := range violations {
+		index[violations[i].ID] = i
+	}
 	for _, a := range active {
-		i := slices.IndexFunc(violations, func(v Violation) bool { return v.ID == a.ID })
-		switch {
-		case i >= 0:
+		switch i, there := index[a.ID]; {
+		case there:
 			a.Events = violations[i].Events
 			violations[i] = a
 		case a.Started.Before(to):

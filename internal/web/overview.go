@@ -58,15 +58,19 @@ func overview(ctx context.Context, r *request) (writePage, error) {
 	return func(w *bytes.Buffer) error { return render.WriteOverviewHTML(w, page) }, nil
 }
 
-// thingRows are the things in alarm, and those that reported last. more is how
-// many there are besides. Those that are silent are added to silent.
+// thingRows are the things in alarm, and then those that reported last, at most
+// overviewThings. more is how many there are besides. Those that are silent are added to silent.
 func thingRows(ctx context.Context, s *service.Service, inAlarm map[string]int, silent map[string]bool) (rows []render.ThingRow, more int, err error) {
 	things, total, err := s.Things(ctx, overviewThings)
 	if err != nil {
 		return nil, 0, err
 	}
+	listed := map[string]bool{}
+	for _, t := range things {
+		listed[t.Name] = true
+	}
 	for name := range inAlarm {
-		if slices.ContainsFunc(things, func(t service.ThingState) bool { return t.Name == name }) {
+		if listed[name] {
 			continue
 		}
 		t, ok, err := s.Thing(ctx, name)
@@ -86,6 +90,7 @@ func thingRows(ctx context.Context, s *service.Service, inAlarm map[string]int, 
 	slices.SortFunc(rows, func(a, b render.ThingRow) int {
 		return cmp.Or(cmp.Compare(min(b.Active, 1), min(a.Active, 1)), b.LastReport.Compare(a.LastReport), cmp.Compare(a.Name, b.Name))
 	})
+	rows = rows[:min(len(rows), overviewThings)]
 	return rows, max(0, total-len(rows)), nil
 }
 
