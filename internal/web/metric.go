@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/device-defender/device-defender/internal/cloud"
+	"github.com/device-defender/device-defender/internal/defender/finding"
 	"github.com/device-defender/device-defender/internal/defender/profile"
 	"github.com/device-defender/device-defender/internal/explore"
 	"github.com/device-defender/device-defender/internal/render"
@@ -21,7 +22,7 @@ func metric(ctx context.Context, r *request) (writePage, error) {
 		return nil, missing("No metric is called so: " + err.Error() + ".")
 	}
 	m, err := r.client.Metric(ctx, name)
-	if unknown, ok := errors.AsType[*cloud.UnknownMetricError](err); ok {
+	if unknown, ok := errors.AsType[*finding.UnknownMetricError](err); ok {
 		return nil, missing(unknown.Error())
 	}
 	if err != nil {
@@ -37,7 +38,7 @@ func metric(ctx context.Context, r *request) (writePage, error) {
 		return nil, err
 	}
 	page := render.MetricPage{About: r.about, Thing: h.thing.Name, Periods: choices}
-	page.Plot, page.Set = h.views(values, explore.FirstValue([]*cloud.MetricValues{values}, from), r.now)
+	page.Plot, page.Set = h.views(values, explore.FirstValue([]*finding.MetricValues{values}, from), r.now)
 	if page.Plot != nil {
 		page.Plot.Link = "" // it is this page
 	}
@@ -45,11 +46,11 @@ func metric(ctx context.Context, r *request) (writePage, error) {
 }
 
 // measured reads what the profiles use or retain and the thing has values of.
-func (r *request) measured(ctx context.Context, h *history, from time.Time) ([]*cloud.MetricValues, error) {
-	var measured []*cloud.MetricValues
+func (r *request) measured(ctx context.Context, h *history, from time.Time) ([]*finding.MetricValues, error) {
+	var measured []*finding.MetricValues
 	for _, m := range metricsOf(h.profiles) {
 		known, err := r.client.Metric(ctx, m.Name)
-		if _, ok := errors.AsType[*cloud.UnknownMetricError](err); ok {
+		if _, ok := errors.AsType[*finding.UnknownMetricError](err); ok {
 			continue // it was deleted a moment ago
 		}
 		if err != nil {
@@ -83,7 +84,7 @@ func metricsOf(profiles []cloud.AccountProfile) []profile.MetricRef {
 }
 
 // views shows values with the limits and alarms of behaviors about them.
-func (h *history) views(values *cloud.MetricValues, from, to time.Time) (*render.Plot, *render.SetHistory) {
+func (h *history) views(values *finding.MetricValues, from, to time.Time) (*render.Plot, *render.SetHistory) {
 	plot, set := explore.Metric(values, from, to)
 	if set != nil {
 		set.Link = explore.MetricLink(h.thing.Name, values)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/device-defender/device-defender/internal/cloud"
+	"github.com/device-defender/device-defender/internal/defender/finding"
 	"github.com/device-defender/device-defender/internal/defender/report"
 	"github.com/device-defender/device-defender/internal/defender/service"
 	"github.com/device-defender/device-defender/internal/explore"
@@ -28,7 +29,7 @@ func overview(ctx context.Context, r *request) (writePage, error) {
 	if err != nil {
 		return nil, err
 	}
-	inAlarm := func(of func(*cloud.Violation) string) map[string]int {
+	inAlarm := func(of func(*finding.Violation) string) map[string]int {
 		count := map[string]int{}
 		for i := range violations {
 			if violations[i].Active {
@@ -41,7 +42,7 @@ func overview(ctx context.Context, r *request) (writePage, error) {
 		About: r.about, Violations: explore.Violations(violations), Reports: reportRows(r.service.Reports("", overviewReports)),
 	}
 	page.Silent = map[string]bool{}
-	if page.Things, page.MoreThings, err = thingRows(ctx, r.service, inAlarm(func(v *cloud.Violation) string { return v.Thing }), page.Silent); err != nil {
+	if page.Things, page.MoreThings, err = thingRows(ctx, r.service, inAlarm(func(v *finding.Violation) string { return v.Thing }), page.Silent); err != nil {
 		return nil, err
 	}
 	if page.Notices, err = r.service.Notices(ctx); err != nil {
@@ -51,7 +52,7 @@ func overview(ctx context.Context, r *request) (writePage, error) {
 	if err != nil {
 		return nil, err
 	}
-	active := inAlarm(func(v *cloud.Violation) string { return v.Profile })
+	active := inAlarm(func(v *finding.Violation) string { return v.Profile })
 	for i := range profiles {
 		page.Profiles = append(page.Profiles, profileRow(&profiles[i], active[profiles[i].Name]))
 	}

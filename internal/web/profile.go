@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/device-defender/device-defender/internal/cloud"
+	"github.com/device-defender/device-defender/internal/defender/finding"
 	"github.com/device-defender/device-defender/internal/defender/profile"
 	"github.com/device-defender/device-defender/internal/explore"
 	"github.com/device-defender/device-defender/internal/render"
@@ -23,7 +24,7 @@ func securityProfile(ctx context.Context, r *request) (writePage, error) {
 	if err != nil {
 		return nil, err
 	}
-	violations, err := r.client.History(ctx, cloud.ViolationFilter{Profile: p.Name}, r.now.Add(-cloud.ViolationRetention), r.now)
+	violations, err := r.client.History(ctx, cloud.ViolationFilter{Profile: p.Name}, r.now.Add(-finding.ViolationRetention), r.now)
 	if err != nil {
 		return nil, err
 	}
@@ -37,7 +38,7 @@ func securityProfile(ctx context.Context, r *request) (writePage, error) {
 	page := render.ProfilePage{About: r.about, Profile: profileRow(p, total), Version: p.Version, Violations: explore.Violations(violations)}
 	for _, b := range p.Behaviors {
 		m, err := r.client.Metric(ctx, b.Metric)
-		if _, ok := errors.AsType[*cloud.UnknownMetricError](err); ok {
+		if _, ok := errors.AsType[*finding.UnknownMetricError](err); ok {
 			m, err = explore.KnownMetric(b.Metric), nil
 		}
 		if err != nil {

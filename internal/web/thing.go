@@ -5,6 +5,7 @@ import (
 	"context"
 
 	"github.com/device-defender/device-defender/internal/cloud"
+	"github.com/device-defender/device-defender/internal/defender/finding"
 	"github.com/device-defender/device-defender/internal/defender/service"
 	"github.com/device-defender/device-defender/internal/explore"
 	"github.com/device-defender/device-defender/internal/render"
@@ -51,7 +52,7 @@ func thing(ctx context.Context, r *request) (writePage, error) {
 // history is a thing with what explains its values.
 type history struct {
 	thing      service.ThingState
-	violations []cloud.Violation // as long as they are kept
+	violations []finding.Violation // as long as they are kept
 	profiles   []cloud.AccountProfile
 }
 
@@ -65,7 +66,7 @@ func (r *request) history(ctx context.Context, name string) (*history, error) {
 	if !ok {
 		return nil, missing("There is no thing called " + name + ", and none of that name has reported.")
 	}
-	if h.violations, err = r.client.History(ctx, cloud.ViolationFilter{Thing: name}, r.now.Add(-cloud.ViolationRetention), r.now); err != nil {
+	if h.violations, err = r.client.History(ctx, cloud.ViolationFilter{Thing: name}, r.now.Add(-finding.ViolationRetention), r.now); err != nil {
 		return nil, err
 	}
 	h.profiles, err = r.client.Profiles(ctx, nil)

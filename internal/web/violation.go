@@ -7,6 +7,7 @@ import (
 
 	"github.com/aws/smithy-go"
 
+	"github.com/device-defender/device-defender/internal/cloud"
 	"github.com/device-defender/device-defender/internal/explore"
 	"github.com/device-defender/device-defender/internal/render"
 )
@@ -23,11 +24,11 @@ func violation(ctx context.Context, r *request) (writePage, error) {
 		}
 		return nil, missing(err.Error())
 	}
-	s, err := r.client.Around(ctx, v, r.now)
+	s, err := cloud.Around(ctx, r.client, v, r.now)
 	if err != nil {
 		return nil, err
 	}
-	percentile, reason, err := r.client.EstimatePercentile(ctx, s, fleet)
+	percentile, reason, err := cloud.EstimatePercentile(ctx, r.client, s, fleet)
 	if err != nil {
 		return nil, err
 	}
