@@ -20,6 +20,9 @@ type absent string
 
 func (e absent) Error() string { return string(e) }
 
+// NotFound returns an error that says what is not there, and is [ErrNotFound].
+func NotFound(text string) error { return absent(text) }
+
 func (absent) Is(target error) bool { return target == ErrNotFound }
 
 // violationID is what an id, or the beginning of one, may look like.
