@@ -25,7 +25,7 @@ func Pages(log *slog.Logger) func(*service.Service) http.Handler {
 	return func(s *service.Service) http.Handler {
 		p := &pages{service: s, log: log, slots: make(chan struct{}, maxPages)}
 		mux := http.NewServeMux()
-		mux.Handle(render.OverviewPath+"{$}", p.page(overview))
+		mux.Handle(render.OverviewPath+"{$}", handler(newShared(func(ctx context.Context, r *http.Request) answer { return p.answer(ctx, r, overview) }).page))
 		mux.Handle(render.ThingPath, p.page(thing))
 		mux.Handle(render.MetricPath, p.page(metric))
 		mux.Handle(render.ProfilePath, p.page(securityProfile))
@@ -74,27 +74,40 @@ func (r *request) query(name string) string { return r.URL.Query().Get(name) }
 // writePage writes a page that has been read.
 type writePage func(*bytes.Buffer) error
 
+// readPage reads what a page shows.
+type readPage func(context.Context, *request) (writePage, error)
+
 // page returns the handler of a page.
-func (p *pages) page(read func(context.Context, *request) (writePage, error)) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, hr *http.Request) {
-		ctx, cancel := context.WithTimeout(hr.Context(), pageTimeout)
-		defer cancel()
-		r := &request{Request: hr, service: p.service, now: p.service.Now().Local()}
-		r.about = render.About{Source: "http://" + hr.Host, Live: true, Made: r.now, Zone: r.now.Location()}
-		var body bytes.Buffer
-		status := http.StatusOK
-		if err := p.make(ctx, r, &body, read); err != nil {
-			body.Reset()
-			status = p.failed(r, &body, err)
-		}
+func (p *pages) page(read readPage) http.Handler {
+	return handler(func(ctx context.Context, r *http.Request) answer { return p.answer(ctx, r, read) })
+}
+
+func handler(get func(context.Context, *http.Request) answer) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		a := get(r.Context(), r)
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		w.WriteHeader(status)
-		w.Write(body.Bytes())
+		w.WriteHeader(a.status)
+		w.Write(a.body)
 	})
 }
 
+// answer makes a page, or one that says why there is none.
+func (p *pages) answer(ctx context.Context, hr *http.Request, read readPage) answer {
+	ctx, cancel := context.WithTimeout(ctx, pageTimeout)
+	defer cancel()
+	r := &request{Request: hr.WithContext(ctx), service: p.service, now: p.service.Now().Local()}
+	r.about = render.About{Source: "http://" + hr.Host, Live: true, Made: r.now, Zone: r.now.Location()}
+	var body bytes.Buffer
+	status := http.StatusOK
+	if err := p.make(ctx, r, &body, read); err != nil {
+		body.Reset()
+		status = p.failed(r, &body, err)
+	}
+	return answer{status, body.Bytes()}
+}
+
 // make reads and writes a page.
-func (p *pages) make(ctx context.Context, r *request, body *bytes.Buffer, read func(context.Context, *request) (writePage, error)) error {
+func (p *pages) make(ctx context.Context, r *request, body *bytes.Buffer, read readPage) error {
 	select {
 	case p.slots <- struct{}{}:
 		defer func() { <-p.slots }()
@@ -115,7 +128,7 @@ func (p *pages) failed(r *request, body *bytes.Buffer, err error) int {
 	switch {
 	case errors.Is(err, finding.ErrNotFound), errors.As(err, &ambiguous):
 		status, title = http.StatusNotFound, "Not found"
-	case r.Context().Err() != nil: // nobody waits for it
+	case errors.Is(err, context.Canceled): // nobody waits for it
 	case errors.Is(err, context.DeadlineExceeded):
 		status, title = http.StatusServiceUnavailable, "The service is too busy for this page"
 	default:
