@@ -70,6 +70,10 @@ func (s *Service) Findings(ctx context.Context, scope Scope, most int) (f *Findi
 				}
 			}
 		}
+		f.More = len(ids) > most
+		if scope.Thing == "" { // in the order in which they are wanted
+			ids = ids[:min(len(ids), most)]
+		}
 		f.List, err = readViolations(view, ids)
 		slices.SortStableFunc(f.List, func(a, b finding.Violation) int {
 			switch {
@@ -80,7 +84,6 @@ func (s *Service) Findings(ctx context.Context, scope Scope, most int) (f *Findi
 			}
 			return cmp.Or(b.Started.Compare(a.Started), cmp.Compare(a.ID, b.ID))
 		})
-		f.More = len(f.List) > most
 		f.List = f.List[:min(len(f.List), most)]
 		return err
 	})
