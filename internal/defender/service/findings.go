@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"slices"
 	"strings"
@@ -185,10 +186,14 @@ func (s *Service) Finding(ctx context.Context, id string) (found *finding.Violat
 			return err
 		}
 		list, err := readViolations(view, []string{whole})
-		if err == nil {
-			found = &list[0]
+		if err != nil {
+			return err
 		}
-		return err
+		if len(list) == 0 {
+			return fmt.Errorf("violation %s: %w", whole, store.ErrDamaged)
+		}
+		found = &list[0]
+		return nil
 	})
 	return found, err
 }
@@ -209,7 +214,7 @@ func readViolations(view *store.Reader, ids []string) (list []finding.Violation,
 	}
 	for _, id := range ids {
 		stored, ok := found[id]
-		if !ok {
+		if !ok || stored.Behavior == nil { // the latter is damaged
 			continue
 		}
 		v := finding.Violation{

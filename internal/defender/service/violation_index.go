@@ -25,7 +25,11 @@ func byStart(name, id string, v *storedViolation) string {
 
 // activeByStart is the key of a violation among all that are in alarm.
 func activeByStart(id string, v *storedViolation) string {
-	return latestFirst(v.Start) + strings.Join([]string{v.Thing, v.Profile, v.Behavior.Name, id}, "\x00")
+	behavior := ""
+	if v.Behavior != nil { // or it is damaged
+		behavior = v.Behavior.Name
+	}
+	return latestFirst(v.Start) + strings.Join([]string{v.Thing, v.Profile, behavior, id}, "\x00")
 }
 
 // index puts a violation into the lists of its thing and profile.
