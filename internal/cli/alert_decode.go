@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/device-defender/device-defender/internal/cloud"
+	"github.com/device-defender/device-defender/internal/defender/finding"
 	"github.com/device-defender/device-defender/internal/defender/profile"
 	"github.com/device-defender/device-defender/internal/explore"
 	"github.com/device-defender/device-defender/internal/render"
@@ -83,9 +84,9 @@ func alertDetails(a cloud.Alert) alertDetail {
 
 // alertWords say what each type of event means.
 var alertWords = map[string]string{
-	cloud.InAlarm:          "is in alarm",
-	cloud.AlarmCleared:     "is normal again",
-	cloud.AlarmInvalidated: "has not reported for so long that its alarm is no longer valid",
+	finding.InAlarm:          "is in alarm",
+	finding.AlarmCleared:     "is normal again",
+	finding.AlarmInvalidated: "has not reported for so long that its alarm is no longer valid",
 }
 
 func writeAlert(w io.Writer, a cloud.Alert, zone *time.Location) error {

@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/device-defender/device-defender/internal/cloud"
+	"github.com/device-defender/device-defender/internal/defender/finding"
 	"github.com/device-defender/device-defender/internal/defender/profile"
 	"github.com/device-defender/device-defender/internal/explore"
 	"github.com/device-defender/device-defender/internal/render"
@@ -67,8 +67,8 @@ type valueRow struct {
 	Cut   *profile.Cut  `json:"cut,omitempty"`
 }
 
-func valueRows(values []cloud.TimedValue) []valueRow {
-	return mapped(values, func(v cloud.TimedValue) valueRow { return valueRow{v.Time.UTC(), v.Value, v.Cut} })
+func valueRows(values []finding.TimedValue) []valueRow {
+	return mapped(values, func(v finding.TimedValue) valueRow { return valueRow{v.Time.UTC(), v.Value, v.Cut} })
 }
 
 func (o *metricValuesOptions) run(cmd *cobra.Command, thing, name string) error {
@@ -87,7 +87,7 @@ func (o *metricValuesOptions) run(cmd *cobra.Command, thing, name string) error 
 	}
 	if profile.IsAWS(name) {
 		if _, ok := profile.FindMetric(name); !ok {
-			return usageError{&cloud.UnknownMetricError{Name: name}}
+			return usageError{&finding.UnknownMetricError{Name: name}}
 		}
 	}
 	client, err := o.aws.connect(ctx)
@@ -132,7 +132,7 @@ func (o *metricValuesOptions) run(cmd *cobra.Command, thing, name string) error 
 // field, separated by spaces. Spreadsheets take a field that begins with one
 // of a few characters for a formula: none of these values does but an element
 // from a device, which gets a ' before it.
-func writeCSV(w io.Writer, values []cloud.TimedValue) error {
+func writeCSV(w io.Writer, values []finding.TimedValue) error {
 	out := csv.NewWriter(w)
 	out.Write([]string{"time", "value"})
 	for _, v := range values {

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/device-defender/device-defender/internal/cloud"
+	"github.com/device-defender/device-defender/internal/defender/finding"
 	"github.com/device-defender/device-defender/internal/defender/profile"
 	"github.com/device-defender/device-defender/internal/defender/servicetest"
 )
@@ -49,7 +49,7 @@ func TestMetricValues(t *testing.T) {
 // Elements from devices do not become formulas or escape sequences.
 func TestCSVIsHarmless(t *testing.T) {
 	var b strings.Builder
-	values := []cloud.TimedValue{
+	values := []finding.TimedValue{
 		{Time: time.Unix(0, 0), Value: profile.Value{Strings: []string{"=1+1", "a,\"b", "\x1b[2J", "-"}}},
 		{Time: time.Unix(60, 0), Value: profile.Value{Number: new(-1.5)}},
 		{Time: time.Unix(120, 0), Value: profile.Value{Ports: []int32{22, 443}}},

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/device-defender/device-defender/internal/cloud"
+	"github.com/device-defender/device-defender/internal/defender/finding"
 	"github.com/device-defender/device-defender/internal/defender/profile"
 	"github.com/device-defender/device-defender/internal/explore"
 	"github.com/device-defender/device-defender/internal/render"
@@ -91,7 +92,7 @@ func behaviorTable(ctx context.Context, client *cloud.Client, behaviors []profil
 	t := table{header: []string{"BEHAVIOR", "NORMAL", "ALARM AFTER", "CLEAR AFTER", "ALERTS"}, right: []int{2, 3}, empty: "no behavior: metrics are only retained"}
 	for _, b := range behaviors {
 		metric, err := client.Metric(ctx, b.Metric)
-		if _, ok := errors.AsType[*cloud.UnknownMetricError](err); ok {
+		if _, ok := errors.AsType[*finding.UnknownMetricError](err); ok {
 			metric, err = explore.KnownMetric(b.Metric), nil
 		}
 		if err != nil {

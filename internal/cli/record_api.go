@@ -14,6 +14,7 @@ import (
 	"github.com/device-defender/device-defender/internal/cloud"
 	"github.com/device-defender/device-defender/internal/defender/backtest"
 	"github.com/device-defender/device-defender/internal/defender/detect"
+	"github.com/device-defender/device-defender/internal/defender/finding"
 	"github.com/device-defender/device-defender/internal/defender/profile"
 )
 
@@ -52,7 +53,7 @@ func (o *recordOptions) recordValues(cmd *cobra.Command, out io.Writer) error {
 		}
 		list = append(list, profile.MetricRef{Name: name})
 	}
-	if kept := now.Add(-cloud.ValueRetention); from.Before(kept) {
+	if kept := now.Add(-finding.ValueRetention); from.Before(kept) {
 		from = kept
 	}
 	progress := newBar(cmd)

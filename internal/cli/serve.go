@@ -87,7 +87,7 @@ of other origins.`,
 	flags.StringVar(&o.data, "data", "", "folder of the database (default $XDG_STATE_HOME/defenderctl, else ~/.local/state/defenderctl)")
 	flags.StringVar(&o.webhook, "webhook", "", "URL that every alert is posted to as well, as JSON")
 	flags.DurationVar(&o.interval, "interval", 0, "minimum time between two reports of a thing (default AWS's 5m0s)")
-	flags.BoolVar(&o.throttle, "throttle", false, "answer no more calls a second than AWS IoT's quotas allow")
+	flags.BoolVar(&o.throttle, "throttle", false, "answer no more calls of the API a second than AWS IoT's quotas allow")
 	flags.BoolVar(&o.clock, "accept-clock", false, "take this machine's time for true, though it is days ahead of what the service knew")
 	o.unregistered.flags(flags)
 	return cmd

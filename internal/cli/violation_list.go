@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/device-defender/device-defender/internal/cloud"
+	"github.com/device-defender/device-defender/internal/defender/finding"
 	"github.com/device-defender/device-defender/internal/defender/profile"
 	"github.com/device-defender/device-defender/internal/explore"
 	"github.com/device-defender/device-defender/internal/render"
@@ -27,7 +28,7 @@ type violationListOptions struct {
 }
 
 // eventTypes are what --state takes.
-var eventTypes = []string{cloud.InAlarm, cloud.AlarmCleared, cloud.AlarmInvalidated}
+var eventTypes = []string{finding.InAlarm, finding.AlarmCleared, finding.AlarmInvalidated}
 
 func newViolationList() *cobra.Command {
 	var o violationListOptions
@@ -127,14 +128,14 @@ func (o *violationListOptions) active(ctx context.Context, cmd *cobra.Command, c
 	}
 	rows := make([]violationRow, len(violations))
 	for i, v := range violations {
-		rows[i] = rowOf(v, v.Started, cloud.InAlarm, v.Value)
+		rows[i] = rowOf(v, v.Started, finding.InAlarm, v.Value)
 		rows[i].LastSeen = v.LastSeen
 	}
 	return o.output.write(cmd, rows, o.table(rows, now.Location(), "nothing is in alarm"))
 }
 
 // eventRows are the events of violations, the latest first.
-func eventRows(violations []cloud.Violation, states []string) []violationRow {
+func eventRows(violations []finding.Violation, states []string) []violationRow {
 	rows := []violationRow{}
 	for _, v := range violations {
 		for _, e := range v.Events {
@@ -147,7 +148,7 @@ func eventRows(violations []cloud.Violation, states []string) []violationRow {
 	return rows
 }
 
-func rowOf(v cloud.Violation, at time.Time, state string, value *profile.Value) violationRow {
+func rowOf(v finding.Violation, at time.Time, state string, value *profile.Value) violationRow {
 	metric := explore.KnownMetric(v.Behavior.Metric)
 	row := violationRow{
 		Time: at.UTC(), State: state, Thing: v.Thing, Profile: v.Profile, Behavior: v.Behavior.Name, Metric: v.Behavior.Metric,
@@ -156,7 +157,7 @@ func rowOf(v cloud.Violation, at time.Time, state string, value *profile.Value) 
 	}
 	if value != nil {
 		row.Seen = profile.FormatValue(*value, metric)
-		if state == cloud.InAlarm {
+		if state == finding.InAlarm {
 			row.Seen = explore.ValueText(v.Behavior, *value, metric)
 		}
 	}

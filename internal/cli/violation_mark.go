@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/device-defender/device-defender/internal/cloud"
+	"github.com/device-defender/device-defender/internal/defender/finding"
 	"github.com/device-defender/device-defender/internal/render"
 )
 
@@ -40,7 +41,7 @@ which every violation is at first. A note that was there is replaced.`,
 		if err != nil {
 			return err
 		}
-		var found []*cloud.Violation
+		var found []*finding.Violation
 		for _, id := range args { // all are there, or none is marked
 			v, err := client.FindViolation(ctx, id, now)
 			if err != nil {

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/device-defender/device-defender/internal/cloud"
+	"github.com/device-defender/device-defender/internal/defender/finding"
 	"github.com/device-defender/device-defender/internal/explore"
 	"github.com/device-defender/device-defender/internal/render"
 )
@@ -58,7 +59,7 @@ profile, behavior, thing and day, and which. AWS keeps events for 30 days.`,
 }
 
 // fleetDetails are the violations for other programs.
-func fleetDetails(violations []cloud.Violation) []violationRow {
+func fleetDetails(violations []finding.Violation) []violationRow {
 	rows := make([]violationRow, len(violations))
 	for i := range violations {
 		v := &violations[i]

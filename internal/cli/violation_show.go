@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/device-defender/device-defender/internal/cloud"
+	"github.com/device-defender/device-defender/internal/defender/finding"
 	"github.com/device-defender/device-defender/internal/defender/profile"
 	"github.com/device-defender/device-defender/internal/explore"
 	"github.com/device-defender/device-defender/internal/render"
@@ -51,11 +52,11 @@ alarm, or had an event in the last 30 days. Values are kept for 14 days.`,
 		if err != nil {
 			return err
 		}
-		s, err := client.Around(ctx, v, now)
+		s, err := cloud.Around(ctx, client, v, now)
 		if err != nil {
 			return err
 		}
-		percentile, reason, err := client.EstimatePercentile(ctx, s, fleet)
+		percentile, reason, err := cloud.EstimatePercentile(ctx, client, s, fleet)
 		if err != nil {
 			return err
 		}
@@ -111,7 +112,7 @@ func violationDetails(s *cloud.Surroundings) violationDetail {
 	for _, e := range v.Events {
 		d.Events = append(d.Events, eventDetail{e.Time.UTC(), e.Type, e.Value})
 	}
-	for _, values := range append([]*cloud.MetricValues{s.Values}, s.Context...) {
+	for _, values := range append([]*finding.MetricValues{s.Values}, s.Context...) {
 		m := metricDetail{Metric: values.Metric.Name, Dimension: values.Dimension, Values: valueRows(values.Values)}
 		if _, set := explore.Metric(values, s.From, s.To); set != nil {
 			set.NewSince = s.NewSince

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/device-defender/device-defender/internal/cloud"
+	"github.com/device-defender/device-defender/internal/defender/finding"
 	"github.com/device-defender/device-defender/internal/defender/profile"
 	"github.com/device-defender/device-defender/internal/defender/servicetest"
 )
@@ -247,8 +247,8 @@ func TestLongListInTable(t *testing.T) {
 	for p := range int32(250) {
 		ports = append(ports, p+1)
 	}
-	v := cloud.Violation{ID: "74de151f", Thing: "gateway-1", Behavior: profile.Behavior{Name: "Ports", Metric: "aws:listening-tcp-ports"}}
-	rows := []violationRow{rowOf(v, time.Now(), cloud.InAlarm, &profile.Value{Ports: ports})}
+	v := finding.Violation{ID: "74de151f", Thing: "gateway-1", Behavior: profile.Behavior{Name: "Ports", Metric: "aws:listening-tcp-ports"}}
+	rows := []violationRow{rowOf(v, time.Now(), finding.InAlarm, &profile.Value{Ports: ports})}
 	shown := new(violationListOptions).table(rows, time.UTC, "").render(false)
 	want(t, shown, ` 1, 2, 3, .*… +74de151f$`)
 	for line := range strings.Lines(shown) {

@@ -17,8 +17,8 @@ type Alert struct {
 	Thing        string
 	Profile      string
 	Behavior     profile.Behavior
-	Type         string         // InAlarm, AlarmCleared or AlarmInvalidated
-	Value        *profile.Value // nil in AlarmInvalidated
+	Type         string         // finding.InAlarm, finding.AlarmCleared or finding.AlarmInvalidated
+	Value        *profile.Value // nil in finding.AlarmInvalidated
 	Time         time.Time
 	Verification string // newer messages carry it; may be empty
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/device-defender/device-defender/internal/defender/finding"
 	"github.com/device-defender/device-defender/internal/defender/profile"
 )
 
@@ -39,7 +40,7 @@ func lambdaEvent(message string) string {
 
 func TestDecodeAlerts(t *testing.T) {
 	want := Alert{
-		ViolationID: "37e18651d207bbc74236c13faf146127", Thing: "dev-IZWB", Profile: "MySecProfile", Type: InAlarm,
+		ViolationID: "37e18651d207bbc74236c13faf146127", Thing: "dev-IZWB", Profile: "MySecProfile", Type: finding.InAlarm,
 		Behavior: profile.Behavior{Name: "MessagesPub", Metric: "aws:num-messages-sent", Criteria: &profile.Criteria{
 			ComparisonOperator: profile.LessThan, Value: &profile.Value{Count: new(int64(10))}, DurationSeconds: new(int32(300)),
 			ConsecutiveDatapointsToAlarm: new(int32(1)), ConsecutiveDatapointsToClear: new(int32(1)),
@@ -82,7 +83,7 @@ func TestDecodeInvalidated(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := got[0]
-	if a.Value != nil || a.Type != AlarmInvalidated || a.Verification != "FALSE_POSITIVE" {
+	if a.Value != nil || a.Type != finding.AlarmInvalidated || a.Verification != "FALSE_POSITIVE" {
 		t.Errorf("%+v", a)
 	}
 	if want := time.Date(2019, 11, 15, 3, 0, 0, 250e6, time.UTC); !a.Time.Equal(want) {

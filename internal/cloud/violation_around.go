@@ -9,18 +9,19 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/iot/types"
 
+	"github.com/device-defender/device-defender/internal/defender/finding"
 	"github.com/device-defender/device-defender/internal/defender/profile"
 )
 
 // Surroundings are a violation and what was measured around it.
 type Surroundings struct {
-	Violation *Violation
-	Metric    profile.Metric // of the behavior
-	From, To  time.Time      // the period that was read
-	Values    *MetricValues  // of the behavior's metric
+	Violation *finding.Violation
+	Metric    profile.Metric        // of the behavior
+	From, To  time.Time             // the period that was read
+	Values    *finding.MetricValues // of the behavior's metric
 	// Context are the other metrics that have values: those that the profile
 	// uses or retains, then the counters beside them.
-	Context []*MetricValues
+	Context []*finding.MetricValues
 	// NewSince is when the violation began to show: what a set metric reports
 	// from then on, and no report had before, is new. Zero when the start is
 	// not known.
@@ -36,13 +37,27 @@ var counters = []string{
 	"aws:num-established-tcp-connections", "aws:listening-tcp-ports", "aws:listening-udp-ports",
 }
 
+// Source is what [Around] and [EstimatePercentile] ask: a [Client], or the service
+// in the same process.
+type Source interface {
+	// Metric returns what is known of a metric; the error may be a
+	// [finding.UnknownMetricError].
+	Metric(ctx context.Context, name string) (profile.Metric, error)
+	MetricValues(ctx context.Context, thing string, metric profile.Metric, dimension *profile.MetricDimension, from, to time.Time) (*finding.MetricValues, error)
+	// Uses returns the metrics that a security profile uses and retains.
+	Uses(ctx context.Context, profile string) ([]profile.Use, error)
+	// ThingsOf returns the registered things that a security profile is for. It
+	// may end at one more than most.
+	ThingsOf(ctx context.Context, profile string, most int) ([]string, error)
+}
+
 // Around reads what was measured before, during and after a violation: three
 // hours or 36 windows on each side, as far as values are kept at the time now.
-func (c *Client) Around(ctx context.Context, v *Violation, now time.Time) (*Surroundings, error) {
+func Around(ctx context.Context, from Source, v *finding.Violation, now time.Time) (*Surroundings, error) {
 	s := &Surroundings{Violation: v}
 	var err error
-	if s.Metric, err = c.Metric(ctx, v.Behavior.Metric); err != nil {
-		if _, ok := errors.AsType[*UnknownMetricError](err); !ok {
+	if s.Metric, err = from.Metric(ctx, v.Behavior.Metric); err != nil {
+		if _, ok := errors.AsType[*finding.UnknownMetricError](err); !ok {
 			return nil, err
 		}
 		s.Metric = profile.Metric{Name: v.Behavior.Metric, Title: v.Behavior.Metric}
@@ -50,19 +65,19 @@ func (c *Client) Around(ctx context.Context, v *Violation, now time.Time) (*Surr
 	}
 	if s.period(now); !s.From.Before(s.To) {
 		s.Notes = append(s.Notes, "the violation is older than the 14 days for which values are kept")
-		s.Values = &MetricValues{Metric: s.Metric}
+		s.Values = &finding.MetricValues{Metric: s.Metric}
 		return s, nil
 	}
-	if s.Values, err = c.MetricValues(ctx, v.Thing, s.Metric, v.Behavior.MetricDimension, s.From, s.To); err != nil {
+	if s.Values, err = from.MetricValues(ctx, v.Thing, s.Metric, v.Behavior.MetricDimension, s.From, s.To); err != nil {
 		if !isNotFound(err) {
 			return nil, err
 		}
-		s.Values = &MetricValues{Metric: s.Metric}
+		s.Values = &finding.MetricValues{Metric: s.Metric}
 		s.Notes = append(s.Notes, "no values are kept of thing "+v.Thing)
 		return s, nil
 	}
 	s.divide()
-	return s, c.readContext(ctx, s)
+	return s, s.readContext(ctx, from)
 }
 
 // windowOf is the behavior's duration, or the time between two reports.
@@ -89,7 +104,7 @@ func (s *Surroundings) period(now time.Time) {
 		last = now
 	}
 	s.From, s.To = first.Add(-margin), last.Add(margin)
-	if kept := now.Add(-ValueRetention); s.From.Before(kept) {
+	if kept := now.Add(-finding.ValueRetention); s.From.Before(kept) {
 		s.From = kept
 	}
 	if s.To.After(now) {
@@ -118,10 +133,10 @@ func (s *Surroundings) divide() {
 
 // readContext reads the other metrics of the profile and the counters. Those
 // without values are left out.
-func (c *Client) readContext(ctx context.Context, s *Surroundings) error {
+func (s *Surroundings) readContext(ctx context.Context, from Source) error {
 	v := s.Violation
 	read := map[profile.MetricRef]bool{v.Behavior.Ref(): true}
-	wanted, err := c.contextMetrics(ctx, s)
+	wanted, err := s.contextMetrics(ctx, from)
 	if err != nil {
 		return err
 	}
@@ -130,14 +145,14 @@ func (c *Client) readContext(ctx context.Context, s *Surroundings) error {
 			continue
 		}
 		read[w] = true
-		metric, err := c.Metric(ctx, w.Name)
-		if _, ok := errors.AsType[*UnknownMetricError](err); ok {
+		metric, err := from.Metric(ctx, w.Name)
+		if _, ok := errors.AsType[*finding.UnknownMetricError](err); ok {
 			continue
 		}
 		if err != nil {
 			return err
 		}
-		values, err := c.MetricValues(ctx, v.Thing, metric, w.MetricDimension(), s.From, s.To)
+		values, err := from.MetricValues(ctx, v.Thing, metric, w.MetricDimension(), s.From, s.To)
 		if isNotFound(err) || isInvalid(err) {
 			continue // the dimension is gone, or AWS does not keep this metric of this thing
 		}
@@ -152,16 +167,16 @@ func (c *Client) readContext(ctx context.Context, s *Surroundings) error {
 }
 
 // contextMetrics are what the profile retains and uses, and the counters.
-func (c *Client) contextMetrics(ctx context.Context, s *Surroundings) ([]profile.MetricRef, error) {
+func (s *Surroundings) contextMetrics(ctx context.Context, from Source) ([]profile.MetricRef, error) {
 	var retained, used []profile.MetricRef
-	p, err := c.describeProfile(ctx, s.Violation.Profile)
+	uses, err := from.Uses(ctx, s.Violation.Profile)
 	switch {
 	case isNotFound(err):
 		s.Notes = append(s.Notes, "security profile "+s.Violation.Profile+" is gone")
 	case err != nil:
 		return nil, err
 	default:
-		for _, u := range p.Uses() {
+		for _, u := range uses {
 			if u.Behavior == nil {
 				retained = append(retained, u.MetricRef)
 			} else {
@@ -176,10 +191,10 @@ func (c *Client) contextMetrics(ctx context.Context, s *Surroundings) ([]profile
 	return wanted, nil
 }
 
-// isNotFound reports whether AWS has no such thing, profile, metric or dimension.
+// isNotFound reports whether there is no such thing, profile, metric or dimension.
 func isNotFound(err error) bool {
 	var notFound *types.ResourceNotFoundException
-	return errors.As(err, &notFound)
+	return errors.As(err, &notFound) || errors.Is(err, finding.ErrNotFound)
 }
 
 // isInvalid reports whether AWS does not take a request.

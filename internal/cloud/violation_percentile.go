@@ -3,6 +3,7 @@ package cloud
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iot"
 
+	"github.com/device-defender/device-defender/internal/defender/finding"
 	"github.com/device-defender/device-defender/internal/defender/profile"
 )
 
@@ -33,7 +35,7 @@ const (
 // windows of the behavior's duration. The violation's own thing counts only if
 // the others have not enough. It is nil, with a reason, when there are more
 // things or too few values. Other things that are not registered are not known.
-func (c *Client) EstimatePercentile(ctx context.Context, s *Surroundings, most int) (*Percentile, string, error) {
+func EstimatePercentile(ctx context.Context, from Source, s *Surroundings, most int) (*Percentile, string, error) {
 	v := s.Violation
 	if v.Behavior.Criteria == nil || v.Behavior.Criteria.StatisticalThreshold == nil || v.Started.IsZero() {
 		return nil, "", nil
@@ -43,12 +45,16 @@ func (c *Client) EstimatePercentile(ctx context.Context, s *Surroundings, most i
 	if !ok {
 		return nil, "", nil
 	}
-	things, err := c.thingsOf(ctx, v, most)
+	things, err := from.ThingsOf(ctx, v.Profile, most)
 	if isNotFound(err) {
 		return nil, "what " + statistic + " was cannot be estimated: security profile " + v.Profile + " is gone", nil
 	}
 	if err != nil {
 		return nil, "", err
+	}
+	if !slices.Contains(things, v.Thing) {
+		things = append(things, v.Thing)
+		slices.Sort(things)
 	}
 	if len(things) > most {
 		return nil, fmt.Sprintf("what %s was is not estimated: the profile is for more than %d things", statistic, most), nil
@@ -57,7 +63,7 @@ func (c *Client) EstimatePercentile(ctx context.Context, s *Surroundings, most i
 	end := v.Started.Truncate(window)
 	var others, all []datapoint
 	for _, thing := range things {
-		values, err := c.MetricValues(ctx, thing, s.Metric, v.Behavior.MetricDimension, s.From, end)
+		values, err := from.MetricValues(ctx, thing, s.Metric, v.Behavior.MetricDimension, s.From, end)
 		if isNotFound(err) {
 			continue
 		}
@@ -104,7 +110,7 @@ func latestWindows(points []datapoint) []float64 {
 
 // accumulated are a thing's datapoints: in each window before the end the sum
 // of what adds up, or the largest of what doesn't.
-func accumulated(values *MetricValues, window time.Duration, end time.Time) (points []datapoint) {
+func accumulated(values *finding.MetricValues, window time.Duration, end time.Time) (points []datapoint) {
 	for _, v := range values.Values {
 		n, ok := v.Value.Scalar()
 		if !ok || !v.Time.Before(end) {
@@ -124,11 +130,20 @@ func accumulated(values *MetricValues, window time.Duration, end time.Time) (poi
 	return points
 }
 
-// thingsOf returns the registered things that the violation's profile is for,
-// and the violation's own; it ends at one more than so many.
-func (c *Client) thingsOf(ctx context.Context, v *Violation, most int) ([]string, error) {
-	found := map[string]bool{v.Thing: true}
-	targets, err := c.targets(ctx, v.Profile)
+// Uses returns the metrics that a security profile uses and retains.
+func (c *Client) Uses(ctx context.Context, name string) ([]profile.Use, error) {
+	p, err := c.describeProfile(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return p.Uses(), nil
+}
+
+// ThingsOf returns the registered things that a security profile is for; it ends
+// at one more than most.
+func (c *Client) ThingsOf(ctx context.Context, name string, most int) ([]string, error) {
+	found := map[string]bool{}
+	targets, err := c.targets(ctx, name)
 	if err != nil {
 		return nil, err
 	}
@@ -141,12 +156,7 @@ func (c *Client) thingsOf(ctx context.Context, v *Violation, most int) ([]string
 			return nil, err
 		}
 	}
-	things := make([]string, 0, len(found))
-	for name := range found {
-		things = append(things, name)
-	}
-	slices.Sort(things)
-	return things, nil
+	return slices.Sorted(maps.Keys(found)), nil
 }
 
 // addThings adds the registered things of a target.

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iot/types"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/device-defender/device-defender/internal/defender/finding"
 	"github.com/device-defender/device-defender/internal/defender/profile"
 	"github.com/device-defender/device-defender/internal/defender/servicetest"
 )
@@ -36,7 +37,7 @@ func TestEstimatePercentile(t *testing.T) {
 			w.Report(name, packets)
 		}
 	}
-	var v *Violation
+	var v *finding.Violation
 	for _, a := range w.active() {
 		if a.Thing == "thing-0" {
 			v = &a
@@ -45,30 +46,30 @@ func TestEstimatePercentile(t *testing.T) {
 	if v == nil {
 		t.Fatalf("thing-0 is not in alarm: %+v", w.active())
 	}
-	s, err := w.client.Around(t.Context(), v, w.Now())
+	s, err := Around(t.Context(), w.client, v, w.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
 	// p99.99 of so few is the largest: 11 other things in the 3 windows before.
-	got, reason, err := w.client.EstimatePercentile(t.Context(), s, 12)
+	got, reason, err := EstimatePercentile(t.Context(), w.client, s, 12)
 	if diff := cmp.Diff(&Percentile{Statistic: "p99.99", Value: 111, Datapoints: 33}, got); diff != "" || reason != "" || err != nil {
 		t.Error(diff, reason, err)
 	}
 	v.Behavior.Criteria.StatisticalThreshold.Statistic = "p50"
-	if got, _, err := w.client.EstimatePercentile(t.Context(), s, 12); err != nil || got == nil || got.Value != 106 {
+	if got, _, err := EstimatePercentile(t.Context(), w.client, s, 12); err != nil || got == nil || got.Value != 106 {
 		t.Errorf("median of 101 to 111: %+v, %v", got, err)
 	}
-	if got, reason, err := w.client.EstimatePercentile(t.Context(), s, 11); got != nil || err != nil || !strings.Contains(reason, "more than 11 things") {
+	if got, reason, err := EstimatePercentile(t.Context(), w.client, s, 11); got != nil || err != nil || !strings.Contains(reason, "more than 11 things") {
 		t.Errorf("%+v, %q, %v", got, reason, err)
 	}
 	if _, err := w.IoT.DeleteSecurityProfile(t.Context(), &iot.DeleteSecurityProfileInput{SecurityProfileName: aws.String("P")}); err != nil {
 		t.Fatal(err)
 	}
-	if got, reason, err := w.client.EstimatePercentile(t.Context(), s, 12); got != nil || err != nil || !strings.Contains(reason, "P is gone") {
+	if got, reason, err := EstimatePercentile(t.Context(), w.client, s, 12); got != nil || err != nil || !strings.Contains(reason, "P is gone") {
 		t.Errorf("%+v, %q, %v", got, reason, err)
 	}
 	v.Behavior.Criteria.StatisticalThreshold = nil
-	if got, reason, err := w.client.EstimatePercentile(t.Context(), s, 12); got != nil || err != nil || reason != "" {
+	if got, reason, err := EstimatePercentile(t.Context(), w.client, s, 12); got != nil || err != nil || reason != "" {
 		t.Errorf("not statistical: %+v, %q, %v", got, reason, err)
 	}
 }
@@ -98,10 +99,10 @@ func TestThingsOfAGroup(t *testing.T) {
 
 func TestAccumulated(t *testing.T) {
 	begin := time.Date(2026, 11, 22, 6, 0, 0, 0, time.UTC)
-	value := func(minute int, n int64) TimedValue {
-		return TimedValue{Time: begin.Add(time.Duration(minute) * time.Minute), Value: profile.Value{Count: new(n)}}
+	value := func(minute int, n int64) finding.TimedValue {
+		return finding.TimedValue{Time: begin.Add(time.Duration(minute) * time.Minute), Value: profile.Value{Count: new(n)}}
 	}
-	values := &MetricValues{Metric: profile.Metric{Delta: true}, Values: []TimedValue{value(1, 10), value(5, 20), value(16, 1), value(31, 5)}}
+	values := &finding.MetricValues{Metric: profile.Metric{Delta: true}, Values: []finding.TimedValue{value(1, 10), value(5, 20), value(16, 1), value(31, 5)}}
 	end := begin.Add(30 * time.Minute)
 	want := []datapoint{{begin, 30}, {begin.Add(15 * time.Minute), 1}}
 	if diff := cmp.Diff(want, accumulated(values, 15*time.Minute, end), cmp.AllowUnexported(datapoint{})); diff != "" {

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iot/types"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/device-defender/device-defender/internal/defender/finding"
 	"github.com/device-defender/device-defender/internal/defender/profile"
 	"github.com/device-defender/device-defender/internal/defender/servicetest"
 )
@@ -34,7 +35,7 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-func (w *world) active() []Violation {
+func (w *world) active() []finding.Violation {
 	w.t.Helper()
 	violations, err := w.client.ActiveViolations(w.t.Context(), ViolationFilter{})
 	if err != nil {
@@ -56,13 +57,13 @@ func TestViolationFromStartToEnd(t *testing.T) {
 		t.Fatalf("%+v, %v", got, err)
 	}
 	v := got[0]
-	if v.Thing != "gateway-2" || v.Profile != "DataExfiltrationCheck" || v.Behavior.Name != "PacketExfiltration" || v.State() != AlarmCleared ||
+	if v.Thing != "gateway-2" || v.Profile != "DataExfiltrationCheck" || v.Behavior.Name != "PacketExfiltration" || v.State() != finding.AlarmCleared ||
 		v.Verification != "UNKNOWN" || !v.Started.Equal(w.At(65)) || !v.Ended.Equal(w.At(80)) || *v.Value.Count != 5013 {
 		t.Errorf("%+v", v)
 	}
-	want := []ViolationEvent{
-		{Time: w.At(65), Type: InAlarm, Value: &profile.Value{Count: new(int64(5013))}},
-		{Time: w.At(80), Type: AlarmCleared, Value: &profile.Value{Count: new(int64(290))}},
+	want := []finding.Event{
+		{Time: w.At(65), Type: finding.InAlarm, Value: &profile.Value{Count: new(int64(5013))}},
+		{Time: w.At(80), Type: finding.AlarmCleared, Value: &profile.Value{Count: new(int64(290))}},
 	}
 	if diff := cmp.Diff(want, v.Events); diff != "" {
 		t.Error(diff)
@@ -90,7 +91,7 @@ func TestActiveViolation(t *testing.T) {
 		t.Fatalf("%+v", active)
 	}
 	v := active[0]
-	if v.State() != InAlarm || !v.Started.Equal(w.At(10)) || !v.LastSeen.Equal(w.At(15)) || *v.Value.Count != 3000 || !v.Ended.IsZero() {
+	if v.State() != finding.InAlarm || !v.Started.Equal(w.At(10)) || !v.LastSeen.Equal(w.At(15)) || *v.Value.Count != 3000 || !v.Ended.IsZero() {
 		t.Errorf("%+v", v)
 	}
 	found, err := w.client.FindViolation(t.Context(), v.ID, w.Now())
@@ -125,7 +126,7 @@ func TestFindViolation(t *testing.T) {
 			t.Errorf("%c: %v, %v", first, v, err)
 		}
 		if len(all) > 1 {
-			var ambiguous *AmbiguousError
+			var ambiguous *finding.AmbiguousError
 			if !errors.As(err, &ambiguous) || !slices.Equal(ambiguous.Matches, all) {
 				t.Errorf("%c: %v, want %v", first, err, all)
 			}
@@ -143,7 +144,7 @@ func TestMark(t *testing.T) {
 	w.Things("gateway-1", "gateway-2")
 	w.Profile("DataExfiltrationCheck", servicetest.PacketExfiltration(1))
 	w.Exfiltrate()
-	find := func() *Violation {
+	find := func() *finding.Violation {
 		t.Helper()
 		all, err := w.client.Violations(t.Context(), ViolationFilter{}, w.At(0), w.Now())
 		if err != nil || len(all) != 1 {
@@ -187,7 +188,7 @@ func TestAround(t *testing.T) {
 	if err != nil || len(all) != 1 {
 		t.Fatal(all, err)
 	}
-	s, err := w.client.Around(t.Context(), &all[0], w.Now())
+	s, err := Around(t.Context(), w.client, &all[0], w.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -230,7 +231,7 @@ func TestAroundWhatIsGone(t *testing.T) {
 	if _, err := w.IoT.DeleteSecurityProfile(t.Context(), &iot.DeleteSecurityProfileInput{SecurityProfileName: aws.String("DataExfiltrationCheck")}); err != nil {
 		t.Fatal(err)
 	}
-	s, err := w.client.Around(t.Context(), v, w.Now())
+	s, err := Around(t.Context(), w.client, v, w.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -241,7 +242,7 @@ func TestAroundWhatIsGone(t *testing.T) {
 	if !s.NewSince.Equal(w.At(60)) {
 		t.Errorf("new since %v, want %v", s.NewSince, w.At(60))
 	}
-	s, err = w.client.Around(t.Context(), v, w.Now().Add(20*24*time.Hour))
+	s, err = Around(t.Context(), w.client, v, w.Now().Add(20*24*time.Hour))
 	if err != nil || len(s.Notes) != 1 || len(s.Values.Values) != 0 {
 		t.Errorf("after 20 days: %+v, %v", s, err)
 	}
@@ -260,14 +261,14 @@ func TestMetricValues(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []TimedValue{
+	want := []finding.TimedValue{
 		{Time: w.At(60), Value: profile.Value{CIDRs: []string{servicetest.Broker, servicetest.Unknown}}},
 		{Time: w.At(65), Value: profile.Value{CIDRs: []string{servicetest.Broker, servicetest.Unknown}}},
 	}
 	if diff := cmp.Diff(want, values.Values); diff != "" {
 		t.Error(diff)
 	}
-	var missing *UnknownMetricError
+	var missing *finding.UnknownMetricError
 	for _, name := range []string{"aws:no-such-metric", "fan_speed"} {
 		if _, err := w.client.Metric(t.Context(), name); !errors.As(err, &missing) || missing.Name != name {
 			t.Errorf("%s: %v", name, err)

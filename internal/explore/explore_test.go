@@ -6,7 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/device-defender/device-defender/internal/cloud"
+	"github.com/device-defender/device-defender/internal/defender/finding"
 	"github.com/device-defender/device-defender/internal/defender/profile"
 	"github.com/device-defender/device-defender/internal/render"
 )
@@ -23,17 +23,17 @@ func TestSeen(t *testing.T) {
 	packets := profile.Behavior{Metric: "aws:all-packets-out", Criteria: &profile.Criteria{ComparisonOperator: profile.LessThanEquals, Value: count(1000)}}
 	listening := profile.Behavior{Metric: "aws:listening-tcp-ports", Criteria: &profile.Criteria{ComparisonOperator: profile.InPortSet, Value: ports(22, 443)}}
 	for name, test := range map[string]struct {
-		violation cloud.Violation
+		violation finding.Violation
 		want      string
 	}{
-		"nothing known":   {cloud.Violation{Behavior: packets}, ""},
-		"an active one":   {cloud.Violation{Behavior: packets, Value: count(5412)}, "5,412 packets"},
-		"a changed value": {cloud.Violation{Behavior: packets, Value: count(7000), Events: []cloud.ViolationEvent{{Type: cloud.InAlarm, Value: count(5412)}}}, "5,412 packets at first, 7,000 packets last"},
-		"what clears it is normal": {cloud.Violation{Behavior: packets, Value: count(5412), Events: []cloud.ViolationEvent{
-			{Type: cloud.InAlarm, Value: count(5412)}, {Type: cloud.AlarmCleared, Value: count(3)},
+		"nothing known":   {finding.Violation{Behavior: packets}, ""},
+		"an active one":   {finding.Violation{Behavior: packets, Value: count(5412)}, "5,412 packets"},
+		"a changed value": {finding.Violation{Behavior: packets, Value: count(7000), Events: []finding.Event{{Type: finding.InAlarm, Value: count(5412)}}}, "5,412 packets at first, 7,000 packets last"},
+		"what clears it is normal": {finding.Violation{Behavior: packets, Value: count(5412), Events: []finding.Event{
+			{Type: finding.InAlarm, Value: count(5412)}, {Type: finding.AlarmCleared, Value: count(3)},
 		}}, "5,412 packets"},
-		"of a set what is not normal": {cloud.Violation{Behavior: listening, Value: ports(22, 443, 4444)}, "4444 (of 3)"},
-		"all of a set":                {cloud.Violation{Behavior: listening, Value: ports(4444)}, "4444"},
+		"of a set what is not normal": {finding.Violation{Behavior: listening, Value: ports(22, 443, 4444)}, "4444 (of 3)"},
+		"all of a set":                {finding.Violation{Behavior: listening, Value: ports(4444)}, "4444"},
 	} {
 		if got := Seen(&test.violation, KnownMetric(test.violation.Behavior.Metric)); got != test.want {
 			t.Errorf("%s: %q, want %q", name, got, test.want)
@@ -42,7 +42,7 @@ func TestSeen(t *testing.T) {
 }
 
 func TestMetric(t *testing.T) {
-	out := &cloud.MetricValues{Metric: KnownMetric("aws:all-packets-out"), Values: []cloud.TimedValue{{Time: at(5), Value: *count(7)}}}
+	out := &finding.MetricValues{Metric: KnownMetric("aws:all-packets-out"), Values: []finding.TimedValue{{Time: at(5), Value: *count(7)}}}
 	plot, set := Metric(out, at(0), at(10))
 	want := &render.Plot{
 		Title: "packets out", Metric: "aws:all-packets-out", Unit: "packets", From: at(0), To: at(10),
@@ -52,14 +52,14 @@ func TestMetric(t *testing.T) {
 		t.Errorf("%+v\n%s", set, diff)
 	}
 	// Of a custom metric the values tell what it is, and without any the metric.
-	words := &cloud.MetricValues{Metric: KnownMetric("words"), Values: []cloud.TimedValue{{Time: at(5), Value: profile.Value{Strings: []string{"a"}}}}}
+	words := &finding.MetricValues{Metric: KnownMetric("words"), Values: []finding.TimedValue{{Time: at(5), Value: profile.Value{Strings: []string{"a"}}}}}
 	if plot, set := Metric(words, at(0), at(10)); plot != nil || len(set.Points) != 1 || set.Points[0].Members[0] != "a" {
 		t.Errorf("%+v, %+v", plot, set)
 	}
-	if plot, set := Metric(&cloud.MetricValues{Metric: KnownMetric("aws:listening-tcp-ports")}, at(0), at(10)); plot != nil || set == nil {
+	if plot, set := Metric(&finding.MetricValues{Metric: KnownMetric("aws:listening-tcp-ports")}, at(0), at(10)); plot != nil || set == nil {
 		t.Errorf("ports without values: %+v, %+v", plot, set)
 	}
-	narrowed := &cloud.MetricValues{Metric: KnownMetric("aws:num-messages-sent"), Dimension: &profile.MetricDimension{DimensionName: "Telemetry", Operator: "NOT_IN"}}
+	narrowed := &finding.MetricValues{Metric: KnownMetric("aws:num-messages-sent"), Dimension: &profile.MetricDimension{DimensionName: "Telemetry", Operator: "NOT_IN"}}
 	plot, _ = Metric(narrowed, at(0), at(10))
 	if want := "messages sent on topics outside dimension Telemetry"; plot == nil || plot.Title != want {
 		t.Errorf("%+v, want the title %q", plot, want)
@@ -70,7 +70,7 @@ func TestMetric(t *testing.T) {
 }
 
 func TestFirstValue(t *testing.T) {
-	list := []*cloud.MetricValues{{}, {Values: []cloud.TimedValue{{Time: at(20)}}}, {Values: []cloud.TimedValue{{Time: at(10)}}}}
+	list := []*finding.MetricValues{{}, {Values: []finding.TimedValue{{Time: at(20)}}}, {Values: []finding.TimedValue{{Time: at(10)}}}}
 	if got := FirstValue(list, at(0)); !got.Equal(at(10)) {
 		t.Error(got)
 	}

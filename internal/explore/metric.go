@@ -3,7 +3,7 @@ package explore
 import (
 	"time"
 
-	"github.com/device-defender/device-defender/internal/cloud"
+	"github.com/device-defender/device-defender/internal/defender/finding"
 	"github.com/device-defender/device-defender/internal/defender/profile"
 	"github.com/device-defender/device-defender/internal/render"
 )
@@ -18,7 +18,7 @@ func KnownMetric(name string) profile.Metric {
 
 // Metric returns the values of a metric as a plot or as a set; the kind of
 // the values decides, and without any that of the metric.
-func Metric(values *cloud.MetricValues, from, to time.Time) (*render.Plot, *render.SetHistory) {
+func Metric(values *finding.MetricValues, from, to time.Time) (*render.Plot, *render.SetHistory) {
 	m := values.Metric
 	title := m.Title + values.Ref().Topics()
 	var series render.Series
@@ -41,7 +41,7 @@ func Metric(values *cloud.MetricValues, from, to time.Time) (*render.Plot, *rend
 }
 
 // MetricLink is the address of a live page of the values.
-func MetricLink(thing string, values *cloud.MetricValues) string {
+func MetricLink(thing string, values *finding.MetricValues) string {
 	ref := values.Ref()
 	return render.MetricLink(thing, ref.Name, ref.Dimension, ref.Operator())
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/device-defender/device-defender/internal/cloud"
+	"github.com/device-defender/device-defender/internal/defender/finding"
 	"github.com/device-defender/device-defender/internal/defender/profile"
 	"github.com/device-defender/device-defender/internal/render"
 )
@@ -22,13 +23,13 @@ func ViolationPage(s *cloud.Surroundings, percentile *cloud.Percentile, about re
 		event := render.Event{Time: e.Time, Type: render.State(e.Type)}
 		if e.Value != nil {
 			event.Value = profile.FormatValue(*e.Value, s.Metric)
-			if e.Type == cloud.InAlarm {
+			if e.Type == finding.InAlarm {
 				event.Value = ValueText(v.Behavior, *e.Value, s.Metric)
 			}
 		}
 		page.Timeline = append(page.Timeline, event)
 	}
-	from := FirstValue(append([]*cloud.MetricValues{s.Values}, s.Context...), s.From)
+	from := FirstValue(append([]*finding.MetricValues{s.Values}, s.Context...), s.From)
 	if plot, set := Metric(s.Values, from, s.To); plot != nil {
 		plot.Alarms, plot.Link = alarms, MetricLink(v.Thing, s.Values)
 		plot.Thresholds, about.Notes = thresholds(v.Behavior, percentile, about.Notes)
@@ -54,7 +55,7 @@ func ViolationPage(s *cloud.Surroundings, percentile *cloud.Percentile, about re
 
 // FirstValue returns the time of the first value, or from if there is none, so
 // that the time before a thing's first report is not drawn as a gap.
-func FirstValue(list []*cloud.MetricValues, from time.Time) time.Time {
+func FirstValue(list []*finding.MetricValues, from time.Time) time.Time {
 	var first time.Time
 	for _, values := range list {
 		if len(values.Values) > 0 && (first.IsZero() || values.Values[0].Time.Before(first)) {

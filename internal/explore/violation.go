@@ -3,13 +3,13 @@ package explore
 import (
 	"fmt"
 
-	"github.com/device-defender/device-defender/internal/cloud"
+	"github.com/device-defender/device-defender/internal/defender/finding"
 	"github.com/device-defender/device-defender/internal/defender/profile"
 	"github.com/device-defender/device-defender/internal/render"
 )
 
 // Violation is a violation as pages and lists show it.
-func Violation(v *cloud.Violation, metric profile.Metric) render.Violation {
+func Violation(v *finding.Violation, metric profile.Metric) render.Violation {
 	return render.Violation{
 		ID: v.ID, Thing: v.Thing, Profile: v.Profile, Behavior: v.Behavior.Name, Metric: v.Behavior.Metric,
 		State: render.State(v.State()), Expected: profile.Expectation(v.Behavior, metric), Seen: Seen(v, metric),
@@ -21,7 +21,7 @@ func Violation(v *cloud.Violation, metric profile.Metric) render.Violation {
 
 // Violations are violations as lists show them: of a custom metric without its
 // type, which would have to be asked for.
-func Violations(list []cloud.Violation) []render.Violation {
+func Violations(list []finding.Violation) []render.Violation {
 	views := make([]render.Violation, len(list))
 	for i := range list {
 		views[i] = Violation(&list[i], KnownMetric(list[i].Behavior.Metric))
@@ -31,10 +31,10 @@ func Violations(list []cloud.Violation) []render.Violation {
 
 // Seen says what was not normal: of a list, the elements that should not be
 // there; of a number in alarm that changed since, both.
-func Seen(v *cloud.Violation, metric profile.Metric) string {
+func Seen(v *finding.Violation, metric profile.Metric) string {
 	first := v.Value
 	for _, e := range v.Events {
-		if e.Type == cloud.InAlarm && e.Value != nil {
+		if e.Type == finding.InAlarm && e.Value != nil {
 			first = e.Value
 			break
 		}

@@ -267,7 +267,7 @@ func TestLivePage(t *testing.T) {
 	s.change(func() {
 		v := exampleViolation()
 		v.State, v.Ended, v.Thing, v.ID = InAlarm, time.Time{}, "sensor-new", "1"
-		s.overview.Violations = append(s.overview.Violations, v)
+		s.overview.Violations.Rows = append(s.overview.Violations.Rows, v)
 	})
 	tb.Until(`document.querySelector('a[href="/live/thing?name=sensor-new"]') !== null`)
 	browsertest.Eval[bool](tb, `document.querySelector('a[href="/live/thing?name=sensor-07"]').click(); true`)

@@ -123,7 +123,7 @@ func exampleOverview() Overview {
 			{"sensor-01", true, []string{"sensors"}, exampleTo.Add(-3 * time.Minute), 0},
 			{"gateway-berlin", false, nil, time.Time{}, 0},
 		},
-		Violations: []Violation{exampleViolation(), active},
+		Violations: ViolationList{Rows: []Violation{active, exampleViolation()}, Active: 1},
 		Profiles: []ProfileRow{
 			{"DataExfiltrationCheck", "Alerts on a possible data exfiltration attempt on devices", 1, []string{"all/things"}, 1},
 			{"HostServices", "", 2, nil, 0},

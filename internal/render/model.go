@@ -226,9 +226,27 @@ type Overview struct {
 	Things     []ThingRow
 	Silent     map[string]bool // things of which reports are missing
 	MoreThings int             // that there are, and are not listed
-	Violations []Violation     // active ones, then the latest
+	Violations ViolationList
 	Profiles   []ProfileRow
 	Reports    []ReportRow // the latest, newest first
+}
+
+// ViolationList is the first part of a list of violations.
+type ViolationList struct {
+	Rows   []Violation // those in alarm, then the latest
+	Active int         // in alarm, in all
+	More   bool        // there are more than the rows
+}
+
+// Unlisted is how many are in alarm and not among the rows.
+func (l ViolationList) Unlisted() int {
+	n := l.Active
+	for _, v := range l.Rows {
+		if v.State == InAlarm {
+			n--
+		}
+	}
+	return n
 }
 
 // ThingRow is a thing in a table.
@@ -266,7 +284,7 @@ type ThingPage struct {
 	About      About
 	Thing      ThingRow
 	Silent     bool // reports are missing
-	Violations []Violation
+	Violations ViolationList
 	Periods    []Choice // other periods of plots and sets
 	Plots      []Plot
 	Sets       []SetHistory
@@ -279,7 +297,7 @@ type ProfilePage struct {
 	Profile    ProfileRow
 	Version    int64
 	Behaviors  []BehaviorRow
-	Violations []Violation
+	Violations ViolationList
 	Document   string // the profile as JSON
 }
 

@@ -139,17 +139,10 @@ func latest(violations []Violation) []Violation {
 
 // WriteOverviewHTML writes the live service's first page.
 func WriteOverviewHTML(w io.Writer, p Overview) error {
-	active := 0
-	for _, v := range p.Violations {
-		if v.State == InAlarm {
-			active++
-		}
-	}
 	headline := "All quiet"
-	if active > 0 {
+	if active := p.Violations.Active; active > 0 {
 		headline = plural(active, "violation", "violations") + " in alarm"
 	}
-	p.Violations = latest(p.Violations)
 	return write(w, "overview", headline+" - Device Defender", p.About, struct {
 		Overview
 		Headline string
@@ -166,12 +159,12 @@ func WriteThingHTML(w io.Writer, p ThingPage) error {
 	return write(w, "thing", name(p.Thing.Name), p.About, struct {
 		Thing      ThingRow
 		Silent     bool
-		Violations []Violation
+		Violations ViolationList
 		Periods    []Choice
 		Plots      []figureView
 		Sets       []setView
 		Reports    []ReportRow
-	}{p.Thing, p.Silent, latest(p.Violations), p.Periods, plots, setViews(p.Sets, c), p.Reports})
+	}{p.Thing, p.Silent, p.Violations, p.Periods, plots, setViews(p.Sets, c), p.Reports})
 }
 
 // WriteNoticeHTML writes a page that says why there is no other.
@@ -181,7 +174,6 @@ func WriteNoticeHTML(w io.Writer, about About, title, text string) error {
 
 // WriteProfileHTML writes the page of one security profile.
 func WriteProfileHTML(w io.Writer, p ProfilePage) error {
-	p.Violations = latest(p.Violations)
 	return write(w, "profile", name(p.Profile.Name), p.About, p)
 }
 

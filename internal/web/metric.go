@@ -3,11 +3,10 @@ package web
 import (
 	"bytes"
 	"context"
-	"errors"
 	"slices"
 	"time"
 
-	"github.com/device-defender/device-defender/internal/cloud"
+	"github.com/device-defender/device-defender/internal/defender/finding"
 	"github.com/device-defender/device-defender/internal/defender/profile"
 	"github.com/device-defender/device-defender/internal/explore"
 	"github.com/device-defender/device-defender/internal/render"
@@ -18,12 +17,9 @@ func metric(ctx context.Context, r *request) (writePage, error) {
 	name := r.query("metric")
 	ref := profile.MetricRef{Name: name, Dimension: r.query("dimension"), NotIn: r.query("operator") == "NOT_IN"}
 	if err := profile.CheckName(name); err != nil {
-		return nil, missing("No metric is called so: " + err.Error() + ".")
+		return nil, finding.NotFound("No metric is called so: " + err.Error() + ".")
 	}
-	m, err := r.client.Metric(ctx, name)
-	if unknown, ok := errors.AsType[*cloud.UnknownMetricError](err); ok {
-		return nil, missing(unknown.Error())
-	}
+	m, err := r.service.Metric(ctx, name)
 	if err != nil {
 		return nil, err
 	}
@@ -32,43 +28,21 @@ func metric(ctx context.Context, r *request) (writePage, error) {
 		return nil, err
 	}
 	from, choices := r.period(h.thing.Name)
-	values, err := r.client.MetricValues(ctx, h.thing.Name, m, ref.MetricDimension(), from, r.now)
+	values, err := r.service.MetricValues(ctx, h.thing.Name, m, ref.MetricDimension(), from, r.now)
 	if err != nil {
 		return nil, err
 	}
 	page := render.MetricPage{About: r.about, Thing: h.thing.Name, Periods: choices}
-	page.Plot, page.Set = h.views(values, explore.FirstValue([]*cloud.MetricValues{values}, from), r.now)
+	page.Plot, page.Set = h.views(values, explore.FirstValue([]*finding.MetricValues{values}, from), r.now)
 	if page.Plot != nil {
 		page.Plot.Link = "" // it is this page
 	}
 	return func(w *bytes.Buffer) error { return render.WriteMetricHTML(w, page) }, nil
 }
 
-// measured reads what the profiles use or retain and the thing has values of.
-func (r *request) measured(ctx context.Context, h *history, from time.Time) ([]*cloud.MetricValues, error) {
-	var measured []*cloud.MetricValues
-	for _, m := range metricsOf(h.profiles) {
-		known, err := r.client.Metric(ctx, m.Name)
-		if _, ok := errors.AsType[*cloud.UnknownMetricError](err); ok {
-			continue // it was deleted a moment ago
-		}
-		if err != nil {
-			return nil, err
-		}
-		values, err := r.client.MetricValues(ctx, h.thing.Name, known, m.MetricDimension(), from, r.now)
-		if err != nil {
-			return nil, err
-		}
-		if len(values.Values) > 0 {
-			measured = append(measured, values)
-		}
-	}
-	return measured, nil
-}
-
 // metricsOf returns each metric of the profiles once: those of behaviors, then
 // those retained.
-func metricsOf(profiles []cloud.AccountProfile) []profile.MetricRef {
+func metricsOf(profiles []profile.Profile) []profile.MetricRef {
 	var each []profile.MetricRef
 	for _, used := range []bool{true, false} {
 		for i := range profiles {
@@ -83,7 +57,7 @@ func metricsOf(profiles []cloud.AccountProfile) []profile.MetricRef {
 }
 
 // views shows values with the limits and alarms of behaviors about them.
-func (h *history) views(values *cloud.MetricValues, from, to time.Time) (*render.Plot, *render.SetHistory) {
+func (h *history) views(values *finding.MetricValues, from, to time.Time) (*render.Plot, *render.SetHistory) {
 	plot, set := explore.Metric(values, from, to)
 	if set != nil {
 		set.Link = explore.MetricLink(h.thing.Name, values)
@@ -95,7 +69,7 @@ func (h *history) views(values *cloud.MetricValues, from, to time.Time) (*render
 	}
 	plot.Link = explore.MetricLink(h.thing.Name, values)
 	about := func(b profile.Behavior) bool { return b.Ref() == values.Ref() }
-	for _, v := range h.violations {
+	for _, v := range h.List {
 		if about(v.Behavior) && (v.Ended.IsZero() || v.Ended.After(from)) {
 			span := render.Span{From: v.Started, To: v.Ended}
 			if span.From.Before(from) {
@@ -143,12 +117,12 @@ func (h *history) has(targets []string) bool {
 // or last.
 func (h *history) newSince(from, to time.Time) time.Time {
 	since, last := to.Add(-to.Sub(from)/8), time.Time{}
-	for _, v := range h.violations {
+	for _, v := range h.List {
 		if v.Started.After(last) {
 			last = v.Started
 		}
 	}
-	for _, v := range h.violations {
+	for _, v := range h.List {
 		// A connection shows in the report before the one that is counted.
 		const before = 12 * time.Minute
 		start := v.Started.Add(-before)

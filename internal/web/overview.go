@@ -8,12 +8,16 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/device-defender/device-defender/internal/cloud"
+	"github.com/device-defender/device-defender/internal/defender/finding"
+	"github.com/device-defender/device-defender/internal/defender/profile"
 	"github.com/device-defender/device-defender/internal/defender/report"
 	"github.com/device-defender/device-defender/internal/defender/service"
 	"github.com/device-defender/device-defender/internal/explore"
 	"github.com/device-defender/device-defender/internal/render"
 )
+
+// mostViolations is how many violations a page lists.
+const mostViolations = 100
 
 // What an overview has at most.
 const (
@@ -24,52 +28,52 @@ const (
 
 // overview is the first page.
 func overview(ctx context.Context, r *request) (writePage, error) {
-	violations, err := r.client.History(ctx, cloud.ViolationFilter{}, r.now.Add(-overviewHistory), r.now)
+	found, err := r.service.Findings(ctx, service.Scope{Since: r.now.Add(-overviewHistory)}, mostViolations)
 	if err != nil {
 		return nil, err
 	}
-	inAlarm := func(of func(*cloud.Violation) string) map[string]int {
-		count := map[string]int{}
-		for i := range violations {
-			if violations[i].Active {
-				count[of(&violations[i])]++
-			}
-		}
-		return count
-	}
 	page := render.Overview{
-		About: r.about, Violations: explore.Violations(violations), Reports: reportRows(r.service.Reports("", overviewReports)),
+		About: r.about, Violations: violationList(found), Reports: reportRows(r.service.Reports("", overviewReports)), Silent: map[string]bool{},
 	}
-	page.Silent = map[string]bool{}
-	if page.Things, page.MoreThings, err = thingRows(ctx, r.service, inAlarm(func(v *cloud.Violation) string { return v.Thing }), page.Silent); err != nil {
+	if page.Things, page.MoreThings, err = thingRows(ctx, r.service, found.List, page.Silent); err != nil {
 		return nil, err
 	}
 	if page.Notices, err = r.service.Notices(ctx); err != nil {
 		return nil, err
 	}
-	profiles, err := r.client.Profiles(ctx, nil)
+	profiles, err := r.service.Profiles(ctx)
 	if err != nil {
 		return nil, err
 	}
-	active := inAlarm(func(v *cloud.Violation) string { return v.Profile })
 	for i := range profiles {
-		page.Profiles = append(page.Profiles, profileRow(&profiles[i], active[profiles[i].Name]))
+		page.Profiles = append(page.Profiles, profileRow(&profiles[i], found.ByProfile[profiles[i].Name]))
 	}
 	return func(w *bytes.Buffer) error { return render.WriteOverviewHTML(w, page) }, nil
 }
 
-// thingRows are the things in alarm, and those that reported last. more is how
-// many there are besides. Those that are silent are added to silent.
-func thingRows(ctx context.Context, s *service.Service, inAlarm map[string]int, silent map[string]bool) (rows []render.ThingRow, more int, err error) {
+// violationList are violations as a page lists them.
+func violationList(found *service.Findings) render.ViolationList {
+	return render.ViolationList{Rows: explore.Violations(found.List), Active: found.Active, More: found.More}
+}
+
+// thingRows are the things of the violations that are in alarm, and then those
+// that reported last, at most overviewThings. more is how many there are besides.
+// Those that are silent are added to silent.
+func thingRows(ctx context.Context, s *service.Service, violations []finding.Violation, silent map[string]bool) (rows []render.ThingRow, more int, err error) {
 	things, total, err := s.Things(ctx, overviewThings)
 	if err != nil {
 		return nil, 0, err
 	}
-	for name := range inAlarm {
-		if slices.ContainsFunc(things, func(t service.ThingState) bool { return t.Name == name }) {
+	listed := map[string]bool{}
+	for _, t := range things {
+		listed[t.Name] = true
+	}
+	for _, v := range violations {
+		if !v.Active || listed[v.Thing] {
 			continue
 		}
-		t, ok, err := s.Thing(ctx, name)
+		listed[v.Thing] = true
+		t, ok, err := s.Thing(ctx, v.Thing)
 		if err != nil {
 			return nil, 0, err
 		}
@@ -77,23 +81,23 @@ func thingRows(ctx context.Context, s *service.Service, inAlarm map[string]int, 
 			things = append(things, t)
 		}
 	}
-	for _, t := range things {
-		rows = append(rows, thingRow(t, inAlarm[t.Name]))
+	slices.SortFunc(things, func(a, b service.ThingState) int {
+		return cmp.Or(cmp.Compare(min(b.Active, 1), min(a.Active, 1)), b.LastReport.Compare(a.LastReport), cmp.Compare(a.Name, b.Name))
+	})
+	for _, t := range things[:min(len(things), overviewThings)] {
+		rows = append(rows, thingRow(t))
 		if t.Silent {
 			silent[t.Name] = true
 		}
 	}
-	slices.SortFunc(rows, func(a, b render.ThingRow) int {
-		return cmp.Or(cmp.Compare(min(b.Active, 1), min(a.Active, 1)), b.LastReport.Compare(a.LastReport), cmp.Compare(a.Name, b.Name))
-	})
 	return rows, max(0, total-len(rows)), nil
 }
 
-func thingRow(t service.ThingState, active int) render.ThingRow {
-	return render.ThingRow{Name: t.Name, Registered: t.Registered, Groups: t.Groups, LastReport: t.LastReport, Active: active}
+func thingRow(t service.ThingState) render.ThingRow {
+	return render.ThingRow{Name: t.Name, Registered: t.Registered, Groups: t.Groups, LastReport: t.LastReport, Active: t.Active}
 }
 
-func profileRow(p *cloud.AccountProfile, active int) render.ProfileRow {
+func profileRow(p *profile.Profile, active int) render.ProfileRow {
 	return render.ProfileRow{Name: p.Name, Description: p.Description, Behaviors: len(p.Behaviors), Targets: p.Targets, Active: active}
 }
 

@@ -7,8 +7,9 @@ import (
 	"errors"
 	"strings"
 
-	"github.com/device-defender/device-defender/internal/cloud"
+	"github.com/device-defender/device-defender/internal/defender/finding"
 	"github.com/device-defender/device-defender/internal/defender/profile"
+	"github.com/device-defender/device-defender/internal/defender/service"
 	"github.com/device-defender/device-defender/internal/explore"
 	"github.com/device-defender/device-defender/internal/render"
 )
@@ -17,37 +18,30 @@ import (
 func securityProfile(ctx context.Context, r *request) (writePage, error) {
 	name := r.query("name")
 	if err := profile.CheckName(name); err != nil {
-		return nil, missing("No security profile is called so: " + err.Error() + ".")
+		return nil, finding.NotFound("No security profile is called so: " + err.Error() + ".")
 	}
-	p, err := r.client.Profile(ctx, name)
+	p, version, err := r.service.Profile(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	violations, err := r.client.History(ctx, cloud.ViolationFilter{Profile: p.Name}, r.now.Add(-cloud.ViolationRetention), r.now)
+	found, err := r.service.Findings(ctx, service.Scope{Profile: name}, mostViolations)
 	if err != nil {
 		return nil, err
 	}
-	total, active := 0, map[string]int{}
-	for _, v := range violations {
-		if v.Active {
-			total++
-			active[v.Behavior.Name]++
-		}
-	}
-	page := render.ProfilePage{About: r.about, Profile: profileRow(p, total), Version: p.Version, Violations: explore.Violations(violations)}
+	page := render.ProfilePage{About: r.about, Profile: profileRow(p, found.Active), Version: version, Violations: violationList(found)}
 	for _, b := range p.Behaviors {
-		m, err := r.client.Metric(ctx, b.Metric)
-		if _, ok := errors.AsType[*cloud.UnknownMetricError](err); ok {
+		m, err := r.service.Metric(ctx, b.Metric)
+		if _, ok := errors.AsType[*finding.UnknownMetricError](err); ok {
 			m, err = explore.KnownMetric(b.Metric), nil
 		}
 		if err != nil {
 			return nil, err
 		}
 		page.Behaviors = append(page.Behaviors, render.BehaviorRow{
-			Name: b.Name, Metric: b.Metric, Expected: profile.Expectation(b, m), Note: remark(b), Active: active[b.Name],
+			Name: b.Name, Metric: b.Metric, Expected: profile.Expectation(b, m), Note: remark(b), Active: found.ByBehavior[b.Name],
 		})
 	}
-	document, err := json.MarshalIndent(&p.Profile, "", "  ")
+	document, err := json.MarshalIndent(p, "", "  ")
 	if err != nil {
 		return nil, err
 	}

@@ -3,15 +3,21 @@ package web
 import (
 	"bytes"
 	"context"
+	"slices"
 
-	"github.com/device-defender/device-defender/internal/cloud"
+	"github.com/device-defender/device-defender/internal/defender/finding"
+	"github.com/device-defender/device-defender/internal/defender/profile"
 	"github.com/device-defender/device-defender/internal/defender/service"
 	"github.com/device-defender/device-defender/internal/explore"
 	"github.com/device-defender/device-defender/internal/render"
 )
 
-// thingReports is how many reports the page of a thing has.
-const thingReports = 10
+// How many reports and violations the page of a thing has; plots show the latter
+// too.
+const (
+	thingReports    = 10
+	thingViolations = 1000
+)
 
 // thing is the page of a thing: what was measured there, and its violations.
 func thing(ctx context.Context, r *request) (writePage, error) {
@@ -19,22 +25,17 @@ func thing(ctx context.Context, r *request) (writePage, error) {
 	if err != nil {
 		return nil, err
 	}
-	active := 0
-	for _, v := range h.violations {
-		if v.Active {
-			active++
-		}
-	}
 	page := render.ThingPage{
-		About: r.about, Thing: thingRow(h.thing, active), Silent: h.thing.Silent,
-		Violations: explore.Violations(h.violations), Reports: reportRows(r.service.Reports(h.thing.Name, thingReports)),
+		About: r.about, Thing: thingRow(h.thing), Silent: h.thing.Silent,
+		Violations: violationList(h.Findings), Reports: reportRows(r.service.Reports(h.thing.Name, thingReports)),
 	}
 	from, choices := r.period(h.thing.Name)
 	page.Periods = choices
-	measured, err := r.measured(ctx, h, from)
+	measured, err := r.service.Values(ctx, h.thing.Name, metricsOf(h.profiles), from, r.now)
 	if err != nil {
 		return nil, err
 	}
+	measured = slices.DeleteFunc(measured, func(values *finding.MetricValues) bool { return len(values.Values) == 0 })
 	from = explore.FirstValue(measured, from)
 	for _, values := range measured {
 		plot, set := h.views(values, from, r.now)
@@ -50,9 +51,9 @@ func thing(ctx context.Context, r *request) (writePage, error) {
 
 // history is a thing with what explains its values.
 type history struct {
-	thing      service.ThingState
-	violations []cloud.Violation // as long as they are kept
-	profiles   []cloud.AccountProfile
+	*service.Findings // of the thing
+	thing             service.ThingState
+	profiles          []profile.Profile
 }
 
 func (r *request) history(ctx context.Context, name string) (*history, error) {
@@ -63,11 +64,11 @@ func (r *request) history(ctx context.Context, name string) (*history, error) {
 		return nil, err
 	}
 	if !ok {
-		return nil, missing("There is no thing called " + name + ", and none of that name has reported.")
+		return nil, finding.NotFound("There is no thing called " + name + ", and none of that name has reported.")
 	}
-	if h.violations, err = r.client.History(ctx, cloud.ViolationFilter{Thing: name}, r.now.Add(-cloud.ViolationRetention), r.now); err != nil {
+	if h.Findings, err = r.service.Findings(ctx, service.Scope{Thing: name}, thingViolations); err != nil {
 		return nil, err
 	}
-	h.profiles, err = r.client.Profiles(ctx, nil)
+	h.profiles, err = r.service.Profiles(ctx)
 	return h, err
 }

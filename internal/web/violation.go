@@ -3,10 +3,8 @@ package web
 import (
 	"bytes"
 	"context"
-	"errors"
 
-	"github.com/aws/smithy-go"
-
+	"github.com/device-defender/device-defender/internal/cloud"
 	"github.com/device-defender/device-defender/internal/explore"
 	"github.com/device-defender/device-defender/internal/render"
 )
@@ -16,18 +14,15 @@ const fleet = 25
 
 // violation is the page of a violation, as 'defenderctl violation show' has it.
 func violation(ctx context.Context, r *request) (writePage, error) {
-	v, err := r.client.FindViolation(ctx, r.query("id"), r.now)
-	if err != nil {
-		if _, ok := errors.AsType[smithy.APIError](err); ok || ctx.Err() != nil {
-			return nil, err
-		}
-		return nil, missing(err.Error())
-	}
-	s, err := r.client.Around(ctx, v, r.now)
+	v, err := r.service.Finding(ctx, r.query("id"))
 	if err != nil {
 		return nil, err
 	}
-	percentile, reason, err := r.client.EstimatePercentile(ctx, s, fleet)
+	s, err := cloud.Around(ctx, r.service, v, r.now)
+	if err != nil {
+		return nil, err
+	}
+	percentile, reason, err := cloud.EstimatePercentile(ctx, r.service, s, fleet)
 	if err != nil {
 		return nil, err
 	}

@@ -4,16 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
-	"sync"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/iot/types"
-
-	"github.com/device-defender/device-defender/internal/cloud"
+	"github.com/device-defender/device-defender/internal/defender/finding"
 	"github.com/device-defender/device-defender/internal/defender/service"
 	"github.com/device-defender/device-defender/internal/render"
 )
@@ -21,8 +16,7 @@ import (
 const (
 	// pageTimeout is how long the reading for one page may take.
 	pageTimeout = 30 * time.Second
-	// maxPages is how many pages are made at once: each asks the service for
-	// many things, and others have questions too.
+	// maxPages is how many pages are made at once, for the service has more to do.
 	maxPages = 4
 )
 
@@ -31,14 +25,14 @@ func Pages(log *slog.Logger) func(*service.Service) http.Handler {
 	return func(s *service.Service) http.Handler {
 		p := &pages{service: s, log: log, slots: make(chan struct{}, maxPages)}
 		mux := http.NewServeMux()
-		mux.Handle(render.OverviewPath+"{$}", p.page(overview))
+		mux.Handle(render.OverviewPath+"{$}", handler(newShared(func(ctx context.Context, r *http.Request) answer { return p.answer(ctx, r, overview) }).page))
 		mux.Handle(render.ThingPath, p.page(thing))
 		mux.Handle(render.MetricPath, p.page(metric))
 		mux.Handle(render.ProfilePath, p.page(securityProfile))
 		mux.Handle(render.ViolationPath, p.page(violation))
 		mux.HandleFunc(render.EventsPath, p.events)
 		mux.Handle("/", p.page(func(context.Context, *request) (writePage, error) {
-			return nil, missing("There is no page of this address.")
+			return nil, finding.NotFound("There is no page of this address.")
 		}))
 		return secure(mux)
 	}
@@ -64,16 +58,12 @@ type pages struct {
 	service *service.Service
 	log     *slog.Logger
 	slots   chan struct{} // holds one token for each page that is being made
-
-	mu     sync.Mutex
-	client *cloud.Client // made by the first request
 }
 
 // request is a page that somebody wants.
 type request struct {
 	*http.Request
 	service *service.Service
-	client  *cloud.Client
 	now     time.Time // the service's, in this machine's zone
 	about   render.About
 }
@@ -84,43 +74,46 @@ func (r *request) query(name string) string { return r.URL.Query().Get(name) }
 // writePage writes a page that has been read.
 type writePage func(*bytes.Buffer) error
 
-// missing says that there is nothing to make a page of.
-type missing string
-
-func (m missing) Error() string { return string(m) }
+// readPage reads what a page shows.
+type readPage func(context.Context, *request) (writePage, error)
 
 // page returns the handler of a page.
-func (p *pages) page(read func(context.Context, *request) (writePage, error)) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, hr *http.Request) {
-		ctx, cancel := context.WithTimeout(hr.Context(), pageTimeout)
-		defer cancel()
-		r := &request{Request: hr, service: p.service, now: p.service.Now().Local()}
-		r.about = render.About{Live: true, Made: r.now, Zone: r.now.Location()}
-		var body bytes.Buffer
-		status := http.StatusOK
-		if err := p.make(ctx, r, &body, read); err != nil {
-			body.Reset()
-			status = p.failed(r, &body, err)
-		}
+func (p *pages) page(read readPage) http.Handler {
+	return handler(func(ctx context.Context, r *http.Request) answer { return p.answer(ctx, r, read) })
+}
+
+func handler(get func(context.Context, *http.Request) answer) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		a := get(r.Context(), r)
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		w.WriteHeader(status)
-		w.Write(body.Bytes())
+		w.WriteHeader(a.status)
+		w.Write(a.body)
 	})
 }
 
+// answer makes a page, or one that says why there is none.
+func (p *pages) answer(ctx context.Context, hr *http.Request, read readPage) answer {
+	ctx, cancel := context.WithTimeout(ctx, pageTimeout)
+	defer cancel()
+	r := &request{Request: hr.WithContext(ctx), service: p.service, now: p.service.Now().Local()}
+	r.about = render.About{Source: "http://" + hr.Host, Live: true, Made: r.now, Zone: r.now.Location()}
+	var body bytes.Buffer
+	status := http.StatusOK
+	if err := p.make(ctx, r, &body, read); err != nil {
+		body.Reset()
+		status = p.failed(r, &body, err)
+	}
+	return answer{status, body.Bytes()}
+}
+
 // make reads and writes a page.
-func (p *pages) make(ctx context.Context, r *request, body *bytes.Buffer, read func(context.Context, *request) (writePage, error)) error {
+func (p *pages) make(ctx context.Context, r *request, body *bytes.Buffer, read readPage) error {
 	select {
 	case p.slots <- struct{}{}:
 		defer func() { <-p.slots }()
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	var err error
-	if r.client, err = p.connect(r.Request); err != nil {
-		return err
-	}
-	r.about.Source = r.client.Source()
 	write, err := read(ctx, r)
 	if err != nil {
 		return err
@@ -128,40 +121,15 @@ func (p *pages) make(ctx context.Context, r *request, body *bytes.Buffer, read f
 	return write(body)
 }
 
-// connect returns a client of the endpoint that the request came to.
-func (p *pages) connect(r *http.Request) (*cloud.Client, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.client != nil {
-		return p.client, nil
-	}
-	addr, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
-	if !ok {
-		return nil, errors.New("the request came by no connection")
-	}
-	// The client outlives this request.
-	client, err := cloud.Connect(context.WithoutCancel(r.Context()), cloud.Options{EndpointURL: "http://" + addr.String()})
-	if err != nil {
-		return nil, fmt.Errorf("connecting to the service: %w", err)
-	}
-	p.client = client
-	return client, nil
-}
-
 // failed writes a page that says why there is no other, and returns its status.
 func (p *pages) failed(r *request, body *bytes.Buffer, err error) int {
 	status, title := http.StatusInternalServerError, "This page could not be made"
-	var none missing
-	var notFound *types.ResourceNotFoundException
-	var invalid *types.InvalidRequestException
-	var throttled *types.ThrottlingException // with service.Options.Throttle
+	var ambiguous *finding.AmbiguousError
 	switch {
-	case errors.As(err, &none), errors.As(err, &notFound):
+	case errors.Is(err, finding.ErrNotFound), errors.As(err, &ambiguous):
 		status, title = http.StatusNotFound, "Not found"
-	case errors.As(err, &invalid):
-		status, title = http.StatusBadRequest, "Not a page"
-	case r.Context().Err() != nil: // nobody waits for it
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &throttled):
+	case errors.Is(err, context.Canceled): // nobody waits for it
+	case errors.Is(err, context.DeadlineExceeded):
 		status, title = http.StatusServiceUnavailable, "The service is too busy for this page"
 	default:
 		p.log.Error("a page could not be made", "path", r.URL.Path, "error", err)

@@ -34,7 +34,7 @@ func get(t *testing.T, url string) (*http.Response, string) {
 }
 
 // violations are the ids of the world's violations, by thing.
-func violations(t *testing.T, w *servicetest.World) map[string]string {
+func violations(t testing.TB, w *servicetest.World) map[string]string {
 	t.Helper()
 	client, err := cloud.Connect(t.Context(), cloud.Options{EndpointURL: w.URL})
 	if err != nil {

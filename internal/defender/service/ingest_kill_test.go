@@ -212,7 +212,7 @@ func storedEvents(t *testing.T, view *store.Reader, thing string) (all []string)
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, id := splitEventKey(ev.Key)
+		_, id, _ := splitEventKey(ev.Key)
 		if v, err := tableViolations.find(view, id); err != nil || v.Thing != thing {
 			continue
 		}

@@ -91,7 +91,7 @@ func (s *Service) dropViolations(ctx context.Context, day store.Day) error {
 					return err
 				}
 				last, more = entry.Key, true
-				_, id := splitEventKey(entry.Key)
+				_, id, _ := splitEventKey(entry.Key)
 				v, err := tableViolations.find(&tx.Reader, id)
 				if err != nil {
 					return err
@@ -99,7 +99,7 @@ func (s *Service) dropViolations(ctx context.Context, day store.Day) error {
 				if v == nil || v.End.IsZero() || !v.End.Before(end) {
 					continue
 				}
-				if err := tableViolations.Delete(tx, id); err != nil {
+				if err := forget(tx, id, v); err != nil {
 					return err
 				}
 			}

@@ -18,7 +18,8 @@ func (b *bench) rows() map[string]int {
 	ok(b, 0, b.read(b.t.Context(), func(view *store.Reader) error {
 		for name, keys := range map[string]store.Table[struct{}]{
 			"violations": tableViolations.keys, "active": tableActive.keys, "active by thing": tableActiveByThing.keys,
-			"active by profile": tableActiveByProfile.keys, "tasks": tableTasks.keys, "executions": tableExecutions.keys,
+			"active by profile": tableActiveByProfile.keys, "active by start": tableActiveByStart.keys,
+			"by thing": tableByThing.keys, "by profile": tableByProfile.keys, "tasks": tableTasks.keys, "executions": tableExecutions.keys,
 			"rows": tableRows.keys, "outbox": tableOutbox.keys,
 		} {
 			for _, err := range keys.Scan(view, store.Range{}) {

@@ -27,6 +27,9 @@ var (
 	tableActive          = newTable[storedActive]("active")        // violation id
 	tableActiveByThing   = newIndex("active_by_thing")             // thing, violation id
 	tableActiveByProfile = newIndex("active_by_profile")           // profile, violation id
+	tableActiveByStart   = newIndex("active_by_start")             // start in 8 bytes, the latest first; thing, profile, behavior, violation id
+	tableByThing         = newIndex("violations_by_thing")         // thing, start as above and violation id
+	tableByProfile       = newIndex("violations_by_profile")       // profile, start as above and violation id
 
 	tableEvents = store.NewDayTable("events", store.JSON[storedEvent]()) // time, violation id, type: see eventKey
 	eventKeys   = store.NewDayTable("events", store.Empty())             // the same, without the values
@@ -57,6 +60,8 @@ const (
 	metaTasks   = "tasks"
 	// metaAlerts is the number of the last alert.
 	metaAlerts = "alerts"
+	// metaIndexed is there when all violations are in the indexes by their start.
+	metaIndexed = "indexed"
 )
 
 // bump adds one to a row of meta and returns it. Of two transactions that bump

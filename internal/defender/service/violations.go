@@ -51,20 +51,21 @@ type storedEvent struct {
 func day(t time.Time) store.Day { return max(1, store.DayOf(t)) }
 
 // eventKey begins with the time and goes on with the violation. The last byte
-// puts the end of a violation after its start, as both may have one time.
-func eventKey(ev *detect.Event) string {
-	key := store.TimeKey(ev.Time) + ev.ViolationID + "\x00"
-	if ev.Type == detect.InAlarm {
-		return key + "\x00"
+// puts the end of a violation after its start, as both may have one time. A
+// violation has no other events.
+func eventKey(at time.Time, violation string, end bool) string {
+	key := store.TimeKey(at) + violation + "\x00"
+	if end {
+		return key + "\x01"
 	}
-	return key + "\x01"
+	return key + "\x00"
 }
 
-// splitEventKey returns the time and the violation of a key.
-func splitEventKey(key string) (at time.Time, violation string) {
+// splitEventKey is the inverse of eventKey.
+func splitEventKey(key string) (at time.Time, violation string, end bool) {
 	at, _ = store.KeyTime(key)
-	violation, _, _ = strings.Cut(key[8:], "\x00")
-	return at, violation
+	violation, kind, _ := strings.Cut(key[8:], "\x00")
+	return at, violation, kind == "\x01"
 }
 
 // events stores events, and puts the alerts that they are worth into the
@@ -85,6 +86,9 @@ func (b *batch) event(ev *detect.Event) error {
 	}
 	if v == nil { // the first event, or the first after the others were pruned
 		v = &storedViolation{Thing: ev.Thing, Profile: ev.Profile, Behavior: ev.Behavior, Start: ev.Time}
+		if err := index(b.tx, ev.ViolationID, v); err != nil {
+			return err
+		}
 	}
 	if topic, there := b.rules.topic(ev.Profile); there {
 		v.Topic = topic
@@ -104,7 +108,7 @@ func (b *batch) event(ev *detect.Event) error {
 	if err := tableViolations.Put(b.tx, ev.ViolationID, *v); err != nil {
 		return err
 	}
-	if err := tableEvents.Put(b.tx, day(ev.Time), eventKey(ev), storedEvent{Type: ev.Type, Value: ev.Value}); err != nil {
+	if err := tableEvents.Put(b.tx, day(ev.Time), eventKey(ev.Time, ev.ViolationID, ev.Type != detect.InAlarm), storedEvent{Type: ev.Type, Value: ev.Value}); err != nil {
 		return err
 	}
 	b.tx.OnCommit(func() {
@@ -119,6 +123,7 @@ func activate(tx *store.Tx, id string, v *storedViolation, active storedActive) 
 		tableActive.Put(tx, id, active),
 		tableActiveByThing.Put(tx, pairKey(v.Thing, id), struct{}{}),
 		tableActiveByProfile.Put(tx, pairKey(v.Profile, id), struct{}{}),
+		tableActiveByStart.Put(tx, activeByStart(id, v), struct{}{}),
 	)
 }
 
@@ -128,6 +133,7 @@ func deactivate(tx *store.Tx, id string, v *storedViolation) error {
 		tableActive.Delete(tx, id),
 		tableActiveByThing.Delete(tx, pairKey(v.Thing, id)),
 		tableActiveByProfile.Delete(tx, pairKey(v.Profile, id)),
+		tableActiveByStart.Delete(tx, activeByStart(id, v)),
 	)
 }
 

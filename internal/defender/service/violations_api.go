@@ -205,10 +205,8 @@ func (f *violationFilter) exists(view *store.Reader) error {
 	if there, err := tableProfiles.has(view, f.profile); err != nil || there {
 		return err
 	}
-	for v, err := range tableViolations.Scan(view, store.Range{}) {
-		if err != nil || v.Value.Profile == f.profile {
-			return err
-		}
+	for _, err := range tableByProfile.keysAfter(view, f.profile+"\x00", "") {
+		return err // or nil: there is one
 	}
 	return notFound(fmt.Sprintf("Security profile %s does not exist", f.profile))
 }
@@ -255,7 +253,7 @@ func listViolationEvents(s *Service, r *request) (any, error) {
 			}
 			ids := make([]string, len(batch))
 			for i := range batch {
-				_, ids[i] = splitEventKey(batch[i].Key)
+				_, ids[i], _ = splitEventKey(batch[i].Key)
 			}
 			found, err := tableViolations.GetMany(view, ids)
 			if err != nil {
@@ -266,7 +264,7 @@ func listViolationEvents(s *Service, r *request) (any, error) {
 				if !ok || !filter.takes(&v) {
 					continue
 				}
-				at, _ := splitEventKey(ev.Key)
+				at, _, _ := splitEventKey(ev.Key)
 				shown := violationEvent{
 					ID: ids[i], Thing: v.Thing, Profile: v.Profile, Behavior: v.Behavior, Value: ev.Value.Value, Type: ev.Value.Type,
 					Verification: v.verification(), Description: v.Description, Time: epoch(at),

@@ -118,6 +118,7 @@ type ThingState struct {
 	// Silent says that three reports and more are missing, by the time that was
 	// between the last two.
 	Silent bool
+	Active int // violations in alarm
 }
 
 // missed is how many reports have to be missing.
@@ -209,6 +210,12 @@ func (s *Service) Thing(ctx context.Context, name string) (state ThingState, ok 
 }
 
 func (t *ThingState) register(view *store.Reader) (err error) {
+	for _, err := range tableActiveByThing.keysAfter(view, t.Name+"\x00", "") {
+		if err != nil {
+			return err
+		}
+		t.Active++
+	}
 	if t.Registered, err = tableThings.has(view, t.Name); err != nil {
 		return err
 	}

@@ -29,7 +29,7 @@ type World struct {
 	URL     string
 	IoT     *iot.Client
 
-	t     *testing.T
+	t     testing.TB
 	begin time.Time
 
 	mu    sync.Mutex
@@ -38,7 +38,7 @@ type World struct {
 }
 
 // NewWorld begins a world at a time. Options of its service may be set.
-func NewWorld(t *testing.T, begin time.Time, set ...func(*service.Options)) *World {
+func NewWorld(t testing.TB, begin time.Time, set ...func(*service.Options)) *World {
 	t.Helper()
 	w := &World{t: t, begin: begin, clock: begin}
 	options := service.Options{Data: memdir.New(t), Now: w.Now}
