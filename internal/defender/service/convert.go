@@ -152,7 +152,7 @@ const (
 var oldTables = map[string]string{
 	"profiles": "profiles", "targets": "targets", "custommetrics": "custom_metrics", "dimensions": "dimensions", "tags": "tags",
 	"members": "members", "memberships": "memberships", "actions": "actions", "executions": "executions",
-	"violations": "violations", "clock": "clock",
+	"clock": "clock",
 }
 
 func (c *converter) convert() error {
@@ -181,7 +181,7 @@ func (c *converter) convert() error {
 	if err != nil {
 		return err
 	}
-	for _, part := range []func() error{c.groups, c.flush, c.things, c.rows, c.values, c.tasks, c.active, c.models, c.outbox, c.flush} {
+	for _, part := range []func() error{c.groups, c.flush, c.things, c.rows, c.values, c.tasks, c.violations, c.flush, c.active, c.models, c.outbox, c.flush} {
 		if err := part(); err != nil {
 			return err
 		}
@@ -302,6 +302,17 @@ func (c *converter) tasks() error {
 			}
 			return tableTasks.Put(tx, id, task)
 		})
+	})
+}
+
+// violations converts violations, which have got indexes.
+func (c *converter) violations() error {
+	return c.each("violations", func(id string, value []byte) error {
+		var v storedViolation
+		if err := json.Unmarshal(value, &v); err != nil {
+			return damagedRecord("violations", id, err)
+		}
+		return c.write(len(value), func(tx *store.Tx) error { return errors.Join(tableViolations.Put(tx, id, v), index(tx, id, &v)) })
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -82,15 +83,23 @@ func (v *version01) check(t *testing.T, s *Service) {
 			t.Errorf("%s (-want +got):\n%s", want.Path, diff)
 		}
 	}
-	b := &bench{Service: s, t: t}
+	b := &bench{Service: s, t: t, client: newClient(t, serve(t, s))}
 	alerts := b.outboxed()
 	want := []string{"pump-1 in-alarm", "pump-2 in-alarm", "stranger in-alarm", "pump-2 alarm-cleared"}
 	if diff := cmp.Diff(map[string][]string{outbox.Webhook: want, "arn:aws:sns:us-east-1:123456789012:alarms": want}, alerts); diff != "" {
 		t.Errorf("alerts (-want +got):\n%s", diff)
 	}
-	err := s.read(t.Context(), func(view *store.Reader) error { return checkActive(t, view) })
+	violations := 0
+	err := s.read(t.Context(), func(view *store.Reader) (err error) {
+		violations, err = tableViolations.count(view)
+		return errors.Join(err, checkActive(t, view))
+	})
 	if err != nil {
 		t.Error(err)
+	}
+	found, err := s.Findings(t.Context(), Scope{}, 100)
+	if err != nil || len(found.List) != violations || found.Active != len(b.active()) {
+		t.Errorf("the pages list %d violations and %d in alarm, %v", len(found.List), found.Active, err)
 	}
 }
 

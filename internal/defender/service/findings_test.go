@@ -10,7 +10,6 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/device-defender/device-defender/internal/defender/finding"
-	"github.com/device-defender/device-defender/internal/defender/store"
 )
 
 // listed are the things, behaviors and states of a scope's violations.
@@ -24,44 +23,6 @@ func (b *bench) listed(scope Scope, most int) (list []string) {
 		list = append(list, "more")
 	}
 	return list
-}
-
-// A database from before the indexes by start lists its violations too.
-func TestIndexesAreMade(t *testing.T) {
-	b := newBench(t, Options{})
-	b.attach(profileOf("Ports", onlyPort(443)))
-	const things = pruneStep + 10
-	for i := range things {
-		b.reports(fmt.Sprintf("thing-%03d", i), ports(8080))
-	}
-	b.after(10 * time.Minute)
-	b.reports("thing-000", ports(443))
-	b.after(10 * time.Minute)
-	b.reports("thing-000", ports(8080))
-	scopes := []Scope{{}, {Thing: "thing-000"}, {Profile: "Ports"}}
-	var want [][]string
-	for _, scope := range scopes {
-		want = append(want, b.listed(scope, 2*things))
-	}
-	if diff := gocmp.Diff([]string{"thing-000 Ports 20m0s in-alarm", "thing-000 Ports 0s alarm-cleared"}, want[1]); diff != "" {
-		t.Error(diff)
-	}
-	if len(want[0]) != things+1 || len(want[2]) != things+1 {
-		t.Errorf("%d and %d violations, want %d", len(want[0]), len(want[2]), things+1)
-	}
-	before := b.rows()
-	ok(b, 0, b.write(t.Context(), func(tx *store.Tx) error {
-		return errors.Join(tableActiveByStart.deletePrefix(tx, ""), tableByThing.deletePrefix(tx, ""), tableByProfile.deletePrefix(tx, ""), tableMeta.Delete(tx, metaIndexed))
-	}))
-	b.restart()
-	if diff := gocmp.Diff(before, b.rows()); diff != "" {
-		t.Errorf("rows (-before +after):\n%s", diff)
-	}
-	for i, scope := range scopes {
-		if diff := gocmp.Diff(want[i], b.listed(scope, 2*things)); diff != "" {
-			t.Errorf("%+v (-before +after):\n%s", scope, diff)
-		}
-	}
 }
 
 // The first page of a list has what is in alarm, and then what ended last.

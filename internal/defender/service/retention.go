@@ -83,9 +83,9 @@ func (s *Service) dropViolations(ctx context.Context, day store.Day) error {
 	end := (day + 1).Time()
 	after := ""
 	for more := true; more; {
+		last := after
 		err := s.write(ctx, func(tx *store.Tx) error {
-			more = false
-			last := after
+			more, last = false, after
 			for entry, err := range tableEvents.Scan(&tx.Reader, day, store.Range{Limit: pruneStep}.Resume(after)) {
 				if err != nil {
 					return err
@@ -103,12 +103,12 @@ func (s *Service) dropViolations(ctx context.Context, day store.Day) error {
 					return err
 				}
 			}
-			after = last
 			return nil
 		})
 		if err != nil {
 			return err
 		}
+		after = last
 	}
 	return nil
 }

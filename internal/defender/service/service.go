@@ -119,9 +119,6 @@ func (s *Service) load(ctx context.Context) error {
 	if err := s.startClock(ctx); err != nil {
 		return err
 	}
-	if err := s.indexAll(ctx); err != nil { // tried again by the next start
-		s.log.Error("violations of an older version are not all on the pages", "error", err)
-	}
 	rules, err := s.currentRules(ctx)
 	if err != nil {
 		return fmt.Errorf("reading database %s: %w", s.path, err)

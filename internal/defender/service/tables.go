@@ -60,8 +60,6 @@ const (
 	metaTasks   = "tasks"
 	// metaAlerts is the number of the last alert.
 	metaAlerts = "alerts"
-	// metaIndexed is there when all violations are in the indexes by their start.
-	metaIndexed = "indexed"
 )
 
 // bump adds one to a row of meta and returns it. Of two transactions that bump

@@ -1,7 +1,6 @@
 package service
 
 import (
-	"context"
 	"errors"
 	"strings"
 	"time"
@@ -47,44 +46,4 @@ func forget(tx *store.Tx, id string, v *storedViolation) error {
 		tableByThing.Delete(tx, byStart(v.Thing, id, v)),
 		tableByProfile.Delete(tx, byStart(v.Profile, id, v)),
 	)
-}
-
-// indexAll puts the violations of a database that was written without these
-// indexes into them.
-func (s *Service) indexAll(ctx context.Context) error {
-	indexed := false
-	err := s.read(ctx, func(view *store.Reader) (err error) {
-		indexed, err = tableMeta.has(view, metaIndexed)
-		return err
-	})
-	for after := ""; err == nil && !indexed; {
-		last := after
-		err = s.write(ctx, func(tx *store.Tx) error {
-			n := 0
-			for v, err := range tableViolations.Scan(&tx.Reader, store.Range{Limit: pruneStep}.Resume(after)) {
-				if err != nil {
-					return err
-				}
-				if err := index(tx, v.Key, &v.Value); err != nil {
-					return err
-				}
-				active, err := tableActive.has(&tx.Reader, v.Key)
-				if err != nil {
-					return err
-				}
-				if active {
-					if err := tableActiveByStart.Put(tx, activeByStart(v.Key, &v.Value), struct{}{}); err != nil {
-						return err
-					}
-				}
-				n, last = n+1, v.Key
-			}
-			if indexed = n < pruneStep; indexed {
-				return tableMeta.Put(tx, metaIndexed, 1)
-			}
-			return nil
-		})
-		after = last
-	}
-	return err
 }
