@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/device-defender/device-defender/internal/defender/awsrest"
 	"github.com/device-defender/device-defender/internal/defender/profile"
 	"github.com/device-defender/device-defender/internal/defender/store"
 )
@@ -73,7 +74,7 @@ func (in *profileInput) checkDeletes() error {
 		{"deleteMetricsExportConfig", in.DeleteMetricsExportConfig, in.MetricsExportConfig != nil},
 	} {
 		if d.delete && d.given {
-			return invalidRequest(fmt.Sprintf("%s is true, and what it deletes is given in the same call", d.flag))
+			return awsrest.Invalid(fmt.Sprintf("%s is true, and what it deletes is given in the same call", d.flag))
 		}
 	}
 	return nil
@@ -90,8 +91,8 @@ type profileAnswer struct {
 	AdditionalMetricsToRetain   []string                       `json:"additionalMetricsToRetain,omitempty"`
 	AdditionalMetricsToRetainV2 []profile.MetricToRetain       `json:"additionalMetricsToRetainV2,omitempty"`
 	Version                     int64                          `json:"version"`
-	Created                     epoch                          `json:"creationDate"`
-	Modified                    epoch                          `json:"lastModifiedDate"`
+	Created                     awsrest.Epoch                  `json:"creationDate"`
+	Modified                    awsrest.Epoch                  `json:"lastModifiedDate"`
 	MetricsExportConfig         *profile.MetricsExportConfig   `json:"metricsExportConfig,omitempty"`
 }
 
@@ -101,7 +102,7 @@ func (s *Service) profileAnswer(stored *storedProfile) profileAnswer {
 		Name: p.Name, ARN: s.profileARN(p.Name), Description: p.Description, Behaviors: p.Behaviors,
 		AlertTargets: p.AlertTargets, AdditionalMetricsToRetain: p.AdditionalMetricsToRetain,
 		AdditionalMetricsToRetainV2: p.AdditionalMetricsToRetainV2, MetricsExportConfig: p.MetricsExportConfig,
-		Version: stored.Version, Created: epoch(stored.Created), Modified: epoch(stored.Modified),
+		Version: stored.Version, Created: awsrest.Epoch(stored.Created), Modified: awsrest.Epoch(stored.Modified),
 	}
 }
 
@@ -119,29 +120,29 @@ func (s *Service) profileARN(name string) string {
 func getProfile(view *store.Reader, name string) (*storedProfile, error) {
 	stored, err := tableProfiles.find(view, name)
 	if err == nil && stored == nil {
-		err = notFound(fmt.Sprintf("Security profile %s does not exist", name))
+		err = awsrest.NotFound(fmt.Sprintf("Security profile %s does not exist", name))
 	}
 	return stored, err
 }
 
-func createSecurityProfile(s *Service, r *request) (any, error) {
-	name, err := r.checkedName("securityProfileName")
+func (s *Service) createSecurityProfile(r *awsrest.Request) (any, error) {
+	name, err := checkedName(r, "securityProfileName")
 	if err != nil {
 		return nil, err
 	}
 	var in profileInput
-	if err := r.decode(&in); err != nil {
+	if err := r.Decode(&in); err != nil {
 		return nil, err
 	}
 	if in.DeleteBehaviors || in.DeleteAlertTargets || in.DeleteAdditionalMetricsToRetain || in.DeleteMetricsExportConfig {
-		return nil, invalidRequest("a profile that is created has nothing to delete")
+		return nil, awsrest.Invalid("a profile that is created has nothing to delete")
 	}
 	arn := s.profileARN(name)
-	err = s.write(r.ctx(), func(tx *store.Tx) error {
+	err = s.write(r.Context(), func(tx *store.Tx) error {
 		if there, err := tableProfiles.has(&tx.Reader, name); err != nil {
 			return err
 		} else if there {
-			return alreadyExists(fmt.Sprintf("Security profile %s already exists", name), name, arn)
+			return awsrest.AlreadyExists(fmt.Sprintf("Security profile %s already exists", name), name, arn)
 		}
 		now := s.now()
 		stored := storedProfile{Document: profile.Profile{Name: name}, Version: 1, Created: now, Modified: now}
@@ -166,13 +167,13 @@ func createSecurityProfile(s *Service, r *request) (any, error) {
 	}{name, arn}, nil
 }
 
-func describeSecurityProfile(s *Service, r *request) (any, error) {
-	name, err := r.checkedName("securityProfileName")
+func (s *Service) describeSecurityProfile(r *awsrest.Request) (any, error) {
+	name, err := checkedName(r, "securityProfileName")
 	if err != nil {
 		return nil, err
 	}
 	var stored *storedProfile
-	err = s.read(r.ctx(), func(view *store.Reader) (err error) {
+	err = s.read(r.Context(), func(view *store.Reader) (err error) {
 		stored, err = getProfile(view, name)
 		return err
 	})
@@ -182,27 +183,27 @@ func describeSecurityProfile(s *Service, r *request) (any, error) {
 	return s.profileAnswer(stored), nil
 }
 
-func updateSecurityProfile(s *Service, r *request) (any, error) {
-	name, err := r.checkedName("securityProfileName")
+func (s *Service) updateSecurityProfile(r *awsrest.Request) (any, error) {
+	name, err := checkedName(r, "securityProfileName")
 	if err != nil {
 		return nil, err
 	}
-	expected, err := r.queryVersion()
+	expected, err := r.QueryInt("expectedVersion")
 	if err != nil {
 		return nil, err
 	}
 	var in profileInput
-	if err := r.decode(&in); err != nil {
+	if err := r.Decode(&in); err != nil {
 		return nil, err
 	}
 	if in.Tags != nil {
-		return nil, invalidRequest("tags are given when a profile is created; later TagResource changes them")
+		return nil, awsrest.Invalid("tags are given when a profile is created; later TagResource changes them")
 	}
 	if err := in.checkDeletes(); err != nil {
 		return nil, err
 	}
 	var stored *storedProfile
-	err = s.write(r.ctx(), func(tx *store.Tx) (err error) {
+	err = s.write(r.Context(), func(tx *store.Tx) (err error) {
 		if stored, err = getProfile(&tx.Reader, name); err != nil {
 			return err
 		}
@@ -229,23 +230,23 @@ func updateSecurityProfile(s *Service, r *request) (any, error) {
 // checkVersion compares the version that the caller expects, if any.
 func checkVersion(what string, expected *int64, version int64) error {
 	if expected != nil && *expected != version {
-		return versionConflict(fmt.Sprintf("The version of %s is %d, not the expected %d", what, version, *expected))
+		return awsrest.VersionConflict(fmt.Sprintf("The version of %s is %d, not the expected %d", what, version, *expected))
 	}
 	return nil
 }
 
 // deleteSecurityProfile deletes a profile with its targets. One that isn't
 // there is deleted already.
-func deleteSecurityProfile(s *Service, r *request) (any, error) {
-	name, err := r.checkedName("securityProfileName")
+func (s *Service) deleteSecurityProfile(r *awsrest.Request) (any, error) {
+	name, err := checkedName(r, "securityProfileName")
 	if err != nil {
 		return nil, err
 	}
-	expected, err := r.queryVersion()
+	expected, err := r.QueryInt("expectedVersion")
 	if err != nil {
 		return nil, err
 	}
-	return struct{}{}, s.write(r.ctx(), func(tx *store.Tx) error {
+	return struct{}{}, s.write(r.Context(), func(tx *store.Tx) error {
 		stored, err := tableProfiles.find(&tx.Reader, name)
 		if err != nil || stored == nil {
 			return err
@@ -266,17 +267,17 @@ func deleteSecurityProfile(s *Service, r *request) (any, error) {
 	})
 }
 
-func listSecurityProfiles(s *Service, r *request) (any, error) {
-	metric, err := r.queryName("metricName")
+func (s *Service) listSecurityProfiles(r *awsrest.Request) (any, error) {
+	metric, err := queryName(r, "metricName")
 	if err != nil {
 		return nil, err
 	}
-	dimension, err := r.queryName("dimensionName")
+	dimension, err := queryName(r, "dimensionName")
 	if err != nil {
 		return nil, err
 	}
 	if metric != "" && dimension != "" {
-		return nil, invalidRequest("dimensionName and metricName cannot be used in the same request")
+		return nil, awsrest.Invalid("dimensionName and metricName cannot be used in the same request")
 	}
 	return answerList(s, r, "securityProfileIdentifiers", func(view *store.Reader, after string, yield func(string, nameAndARN) bool) error {
 		if metric != "" && !profile.IsAWS(metric) {
@@ -362,18 +363,18 @@ func checkProfile(view *store.Reader, p *profile.Profile) error {
 	return checkProblems(p.Check(r))
 }
 
-func validateSecurityProfileBehaviors(s *Service, r *request) (any, error) {
+func (s *Service) validateSecurityProfileBehaviors(r *awsrest.Request) (any, error) {
 	var in struct {
 		Behaviors []profile.Behavior `json:"behaviors"`
 	}
-	if err := r.decode(&in); err != nil {
+	if err := r.Decode(&in); err != nil {
 		return nil, err
 	}
 	if in.Behaviors == nil {
-		return nil, missing("behaviors")
+		return nil, awsrest.Missing("behaviors")
 	}
 	if n := len(in.Behaviors); n > profile.MaxBehaviors {
-		return nil, constraint("behaviors", fmt.Sprintf("%d behaviors", n), fmt.Sprintf("Member must have length less than or equal to %d", profile.MaxBehaviors))
+		return nil, awsrest.Constraint("behaviors", fmt.Sprintf("%d behaviors", n), fmt.Sprintf("Member must have length less than or equal to %d", profile.MaxBehaviors))
 	}
 	type validationError struct {
 		Message string `json:"errorMessage"`
@@ -382,7 +383,7 @@ func validateSecurityProfileBehaviors(s *Service, r *request) (any, error) {
 		Valid  bool              `json:"valid"`
 		Errors []validationError `json:"validationErrors"`
 	}
-	err := s.read(r.ctx(), func(view *store.Reader) error {
+	err := s.read(r.Context(), func(view *store.Reader) error {
 		registry, err := registry(view)
 		if err != nil {
 			return err
@@ -424,5 +425,5 @@ func behaviorProblem(behaviors []profile.Behavior, p profile.Problem) string {
 			}
 		}
 	}
-	return fmt.Sprintf("Behavior %s is malformed. %s", clip(b.Name), problem)
+	return fmt.Sprintf("Behavior %s is malformed. %s", awsrest.Clip(b.Name), problem)
 }

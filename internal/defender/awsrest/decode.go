@@ -1,4 +1,4 @@
-package service
+package awsrest
 
 import (
 	"bytes"
@@ -35,13 +35,13 @@ func decodeStrict(body []byte, into any) error {
 		return malformedBody("there is more after the JSON object")
 	}
 	if err := json.Unmarshal(body, into); err != nil {
-		return invalidRequest("the body: " + clip(err.Error()))
+		return Invalid("the body: " + Clip(err.Error()))
 	}
 	return nil
 }
 
 func malformedBody(problem string) error {
-	return invalidRequest("the body is not the JSON that the operation takes: " + clip(problem))
+	return Invalid("the body is not the JSON that the operation takes: " + Clip(problem))
 }
 
 // bodyChecker walks over JSON text along a Go type.
@@ -96,11 +96,11 @@ func (c *bodyChecker) number(path string, n json.Number, t reflect.Type) error {
 	switch t.Kind() {
 	case reflect.Int32, reflect.Int64, reflect.Int:
 		if _, err := strconv.ParseInt(n.String(), 10, t.Bits()); err != nil {
-			return constraint(path, n.String(), fmt.Sprintf("Member must be an integer of %d bits", t.Bits()))
+			return Constraint(path, n.String(), fmt.Sprintf("Member must be an integer of %d bits", t.Bits()))
 		}
 	case reflect.Float64:
 		if f, err := n.Float64(); err != nil || math.IsInf(f, 0) {
-			return constraint(path, n.String(), "Member must be in the range of a double")
+			return Constraint(path, n.String(), "Member must be in the range of a double")
 		}
 	default:
 		return wrongType(path, "a number", t)
@@ -142,7 +142,7 @@ func (c *bodyChecker) object(path string, t reflect.Type, depth int) error {
 			return syntaxError(err)
 		}
 		name := token.(string) // the decoder takes nothing else for a name
-		memberPath := clip(name)
+		memberPath := Clip(name)
 		if path != "" {
 			memberPath = path + "." + memberPath
 		}
