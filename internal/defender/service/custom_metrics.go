@@ -117,7 +117,7 @@ func (s *Service) createCustomMetric(r *awsrest.Request) (any, error) {
 		if err := tableMetrics.Put(tx, name, storedCustomMetric{*in.Type, in.DisplayName, *in.Token, now, now}); err != nil {
 			return err
 		}
-		return createTags(tx, arn, in.Tags)
+		return putTags(tx, arn, in.Tags)
 	})
 	if err != nil {
 		return nil, err
@@ -165,9 +165,6 @@ func (s *Service) updateCustomMetric(r *awsrest.Request) (any, error) {
 		}
 		document := profile.CustomMetric{Name: name, Type: stored.Type, DisplayName: *in.DisplayName}
 		if err := checkProblems(document.Check()); err != nil {
-			return err
-		}
-		if _, err := bump(tx, metaRules); err != nil {
 			return err
 		}
 		stored.DisplayName, stored.Modified = *in.DisplayName, s.now()

@@ -103,7 +103,7 @@ func (s *Service) createDimension(r *awsrest.Request) (any, error) {
 		if err := tableDimensions.Put(tx, name, storedDimension{*in.Type, in.StringValues, *in.Token, now, now}); err != nil {
 			return err
 		}
-		return createTags(tx, arn, in.Tags)
+		return putTags(tx, arn, in.Tags)
 	})
 	if err != nil {
 		return nil, err

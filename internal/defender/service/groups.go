@@ -143,6 +143,9 @@ func (s *Service) createThingGroup(r *awsrest.Request) (any, error) {
 	if err := in.Properties.check(); err != nil {
 		return nil, err
 	}
+	if err := checkTags(in.Tags); err != nil {
+		return nil, err
+	}
 	stored := &storedGroup{ID: awsrest.NewID(), Description: in.Properties.Description, Version: 1, Created: s.now()}
 	if in.Properties.Payload != nil {
 		stored.Attributes = in.Properties.Payload.Attributes
@@ -174,7 +177,7 @@ func (s *Service) createThingGroup(r *awsrest.Request) (any, error) {
 		if err := tableChildren.Put(tx, pairKey(stored.Parent, name), struct{}{}); err != nil {
 			return err
 		}
-		return createTags(tx, s.groupARN(name), in.Tags)
+		return putTags(tx, s.groupARN(name), in.Tags)
 	})
 	if err != nil {
 		return nil, err

@@ -104,7 +104,7 @@ func (s *Service) createMitigationAction(r *awsrest.Request) (any, error) {
 		} else if n >= profile.MaxMitigationActions {
 			return awsrest.LimitExceeded(fmt.Sprintf("There are %d mitigation actions, the limit is %d", n, profile.MaxMitigationActions))
 		}
-		if err := createTags(tx, out.ARN, in.Tags); err != nil {
+		if err := putTags(tx, out.ARN, in.Tags); err != nil {
 			return err
 		}
 		now := s.now()

@@ -137,6 +137,9 @@ func (s *Service) createSecurityProfile(r *awsrest.Request) (any, error) {
 	if in.DeleteBehaviors || in.DeleteAlertTargets || in.DeleteAdditionalMetricsToRetain || in.DeleteMetricsExportConfig {
 		return nil, awsrest.Invalid("a profile that is created has nothing to delete")
 	}
+	if err := checkTags(in.Tags); err != nil {
+		return nil, err
+	}
 	arn := s.profileARN(name)
 	err = s.write(r.Context(), func(tx *store.Tx) error {
 		if there, err := tableProfiles.has(&tx.Reader, name); err != nil {
@@ -153,7 +156,7 @@ func (s *Service) createSecurityProfile(r *awsrest.Request) (any, error) {
 		if err := tableProfiles.Put(tx, name, stored); err != nil {
 			return err
 		}
-		if err := createTags(tx, arn, in.Tags); err != nil {
+		if err := putTags(tx, arn, in.Tags); err != nil {
 			return err
 		}
 		return s.profileChanged(tx, name)
@@ -337,26 +340,27 @@ func profilesUsing(view *store.Reader, metric, dimension string) ([]string, erro
 	return using, nil
 }
 
-// registry returns what profiles may refer to.
-func registry(view *store.Reader) (profile.Registry, error) {
-	r := profile.Registry{CustomMetrics: map[string]string{}, Dimensions: map[string]bool{}}
+// registry returns what profiles may refer to, and the dimensions of that.
+func registry(view *store.Reader) (r profile.Registry, dimensions []profile.Dimension, err error) {
+	r = profile.Registry{CustomMetrics: map[string]string{}, Dimensions: map[string]bool{}}
 	for stored, err := range tableMetrics.Scan(view, store.Range{}) {
 		if err != nil {
-			return r, err
+			return r, nil, err
 		}
 		r.CustomMetrics[stored.Key] = stored.Value.Type
 	}
-	for name, err := range tableDimensions.keysAfter(view, "", "") {
+	for stored, err := range tableDimensions.Scan(view, store.Range{}) {
 		if err != nil {
-			return r, err
+			return r, nil, err
 		}
-		r.Dimensions[name] = true
+		r.Dimensions[stored.Key] = true
+		dimensions = append(dimensions, profile.Dimension{Name: stored.Key, Type: stored.Value.Type, StringValues: stored.Value.StringValues})
 	}
-	return r, nil
+	return r, dimensions, nil
 }
 
 func checkProfile(view *store.Reader, p *profile.Profile) error {
-	r, err := registry(view)
+	r, _, err := registry(view)
 	if err != nil {
 		return err
 	}
@@ -384,7 +388,7 @@ func (s *Service) validateSecurityProfileBehaviors(r *awsrest.Request) (any, err
 		Errors []validationError `json:"validationErrors"`
 	}
 	err := s.read(r.Context(), func(view *store.Reader) error {
-		registry, err := registry(view)
+		registry, _, err := registry(view)
 		if err != nil {
 			return err
 		}

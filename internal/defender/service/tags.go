@@ -17,8 +17,6 @@ type tag struct {
 	Value *string `json:"Value,omitempty"`
 }
 
-func checkTags(tags []tag) error { return checkProblems(profile.CheckTags(plainTags(tags))) }
-
 // plainTags are the tags as a document has them.
 func plainTags(tags []tag) []profile.Tag {
 	var plain []profile.Tag
@@ -68,18 +66,12 @@ func (s *Service) resourceTags(view *store.Reader, arn string) ([]tag, error) {
 	return tags, err
 }
 
-// createTags stores the tags of a resource that is created. The caller has
-// checked nothing of them.
-func createTags(tx *store.Tx, arn string, tags []tag) error {
-	if err := checkTags(tags); err != nil {
-		return err
-	}
-	return putTags(tx, arn, tags)
-}
+func checkTags(tags []tag) error { return checkProblems(profile.CheckTags(plainTags(tags))) }
 
 // deleteTags forgets the tags of a resource that is deleted.
 func deleteTags(tx *store.Tx, arn string) error { return putTags(tx, arn, nil) }
 
+// putTags stores all tags of a resource, which have been checked.
 func putTags(tx *store.Tx, arn string, tags []tag) error {
 	if len(tags) == 0 {
 		return tableTags.Delete(tx, arn)
