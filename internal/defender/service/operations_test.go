@@ -3,6 +3,7 @@ package service
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -45,9 +46,7 @@ func newTap(t *testing.T, s *Service) *tap {
 		recorder := httptest.NewRecorder()
 		handler.ServeHTTP(recorder, r)
 		p.pattern, p.body = r.Pattern, bytes.Clone(recorder.Body.Bytes())
-		for name, values := range recorder.Header() {
-			w.Header()[name] = values
-		}
+		maps.Copy(w.Header(), recorder.Header())
 		w.WriteHeader(recorder.Code)
 		w.Write(p.body)
 	}))

@@ -328,7 +328,7 @@ func groupsOf(view *store.Reader, thing string) (groups []string, err error) {
 // order of their names.
 func placesOf(view *store.Reader, thing string) ([]string, error) {
 	groups, err := groupsOf(view, thing)
-	for _, group := range groups[:len(groups):len(groups)] {
+	for _, group := range slices.Clip(groups) {
 		above, err := parentsOf(view, group)
 		if err != nil {
 			return nil, err
