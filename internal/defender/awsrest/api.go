@@ -20,6 +20,8 @@ type API struct {
 	// Authorize returns why a call is refused; nil is that it is not. It may read
 	// the whole request. It is required: see [Everybody].
 	Authorize func(*Request) error
+	// Members check what paths have in place of members, by the member's name.
+	Members map[string]func(member, value string) error
 	// Throttle holds callers to the quotas of calls per second.
 	Throttle bool
 	// Unknown goes on, after the method and path that are no operation, with what
@@ -100,6 +102,13 @@ func (a *API) call(w http.ResponseWriter, r *Request, limiter *rate.Limiter) (re
 	}
 	if err := r.readQuery(); err != nil {
 		return nil, err
+	}
+	for member, check := range a.Members {
+		if value := r.Name(member); value != "" { // never empty where the path has it
+			if err := check(member, value); err != nil {
+				return nil, err
+			}
+		}
 	}
 	return r.Operation.Handle(r)
 }

@@ -58,6 +58,7 @@ func TestRawRequests(t *testing.T) {
 		{"version that is no number", "DELETE", book + "?expectedVersion=x", "", 400, "'expectedVersion'"},
 		{"malformed query", "GET", "/books?a=%zz", "", 400, "query string"},
 		{"a signature in the query", "GET", "/books?X-Amz-Signature=0", "", 200, ""},
+		{"name that is none", "GET", "/books/a%2Fb", "", 400, "Value 'a/b' at 'bookName'"},
 		{"percent-encoded name", "GET", "/books/%50", "", 200, ""},
 		{"no name", "GET", "/books/", "", 404, "GET /books/ is no operation of this service, which has books"},
 		{"dots", "GET", "/books/../books", "", 404, "no operation"},

@@ -18,7 +18,8 @@
 //  4. Authorize, by the caller, the operation's access and the body
 //  5. the quota of calls, if callers are held to it
 //  6. its query parameters, which are those of the row
-//  7. the handler
+//  7. what its path has in place of members
+//  8. the handler
 //
 // What a call has and the operation does not is refused, not ignored: unknown
 // members and parameters, any that are given twice, a body where there is none. A

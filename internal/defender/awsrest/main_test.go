@@ -80,9 +80,15 @@ func library() *API {
 			{Name: "Scan", Method: "POST", Path: "/{$}", Access: Report, Handle: nothing, ContentTypes: []string{"application/cbor"}},
 		},
 		Authorize: Everybody,
-		Unknown:   "which has books",
-		Now:       time.Now,
-		Log:       slog.New(slog.DiscardHandler),
+		Members: map[string]func(member, value string) error{"bookName": func(member, value string) error {
+			if strings.Contains(value, "/") {
+				return Constraint(member, value, "Member must have no slash")
+			}
+			return nil
+		}},
+		Unknown: "which has books",
+		Now:     time.Now,
+		Log:     slog.New(slog.DiscardHandler),
 	}
 }
 

@@ -30,7 +30,7 @@ type Request struct {
 // Context is the context of the call.
 func (r *Request) Context() context.Context { return r.HTTP.Context() }
 
-// Name returns the member that the path has.
+// Name returns the member that the path has; "" if it has none of the name.
 func (r *Request) Name(member string) string { return r.HTTP.PathValue(member) }
 
 // Decode reads the JSON body into the struct that into points to, see the package

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"regexp"
 	"strings"
 
 	"github.com/device-defender/device-defender/internal/defender/awsrest"
@@ -17,11 +18,15 @@ func (s *Service) api() *awsrest.API {
 	a := &awsrest.API{
 		Operations: s.operations(),
 		Authorize:  awsrest.Everybody,
-		Throttle:   s.options.Throttle,
-		Unknown:    "which has those of AWS IoT Device Defender Detect and the things, thing groups and tags that they need",
-		Header:     func(h http.Header) { h.Set(effect.Header, s.without()) },
-		Now:        s.now,
-		Log:        s.log,
+		Members: map[string]func(member, value string) error{
+			"securityProfileName": checkName, "metricName": checkName, "name": checkName, "thingName": checkName, "thingGroupName": checkName,
+			"actionName": checkID, "taskId": checkID, "violationId": checkViolationID,
+		},
+		Throttle: s.options.Throttle,
+		Unknown:  "which has those of AWS IoT Device Defender Detect and the things, thing groups and tags that they need",
+		Header:   func(h http.Header) { h.Set(effect.Header, s.without()) },
+		Now:      s.now,
+		Log:      s.log,
 	}
 	if s.options.Pages != nil {
 		pages := s.options.Pages(s)
@@ -47,10 +52,14 @@ func checkName(member, name string) error {
 	return nil
 }
 
-// checkedName returns the path member, which has to be a name.
-func checkedName(r *awsrest.Request, member string) (string, error) {
-	name := r.Name(member)
-	return name, checkName(member, name)
+var idPattern = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,128}$`)
+
+// checkID checks the name of a mitigation action, or the id of a task.
+func checkID(member, id string) error {
+	if !idPattern.MatchString(id) {
+		return awsrest.Constraint(member, id, "Member must have 1 to 128 characters and satisfy regular expression pattern: [a-zA-Z0-9_-]+")
+	}
+	return nil
 }
 
 // queryName returns the query parameter when it is a name or absent.

@@ -41,11 +41,7 @@ func (s *Service) customMetricARN(name string) string {
 
 // getCustomMetric reads a custom metric that has to be there.
 func getCustomMetric(view *store.Reader, name string) (*storedCustomMetric, error) {
-	stored, err := tableMetrics.find(view, name)
-	if err == nil && stored == nil {
-		err = awsrest.NotFound(fmt.Sprintf("Custom metric %s does not exist", name))
-	}
-	return stored, err
+	return tableMetrics.require(view, name, "Custom metric %s does not exist")
 }
 
 var requestToken = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,64}$`)
@@ -65,10 +61,7 @@ func checkToken(token *string) error {
 // createCustomMetric creates a custom metric. A call that is repeated, with its
 // token, is answered as the first; a token serves for only one custom metric.
 func (s *Service) createCustomMetric(r *awsrest.Request) (any, error) {
-	name, err := checkedName(r, "metricName")
-	if err != nil {
-		return nil, err
-	}
+	name := r.Name("metricName")
 	var in struct {
 		Type        *string `json:"metricType"`
 		DisplayName string  `json:"displayName"`
@@ -89,7 +82,7 @@ func (s *Service) createCustomMetric(r *awsrest.Request) (any, error) {
 		return nil, err
 	}
 	arn := s.customMetricARN(name)
-	err = s.write(r.Context(), func(tx *store.Tx) error {
+	err := s.write(r.Context(), func(tx *store.Tx) error {
 		count := 0
 		for there, err := range tableMetrics.Scan(&tx.Reader, store.Range{}) {
 			if err != nil {
@@ -129,15 +122,8 @@ func (s *Service) createCustomMetric(r *awsrest.Request) (any, error) {
 }
 
 func (s *Service) describeCustomMetric(r *awsrest.Request) (any, error) {
-	name, err := checkedName(r, "metricName")
-	if err != nil {
-		return nil, err
-	}
-	var stored *storedCustomMetric
-	err = s.read(r.Context(), func(view *store.Reader) (err error) {
-		stored, err = getCustomMetric(view, name)
-		return err
-	})
+	name := r.Name("metricName")
+	stored, err := readNamed(s, r, name, getCustomMetric)
 	if err != nil {
 		return nil, err
 	}
@@ -145,10 +131,7 @@ func (s *Service) describeCustomMetric(r *awsrest.Request) (any, error) {
 }
 
 func (s *Service) updateCustomMetric(r *awsrest.Request) (any, error) {
-	name, err := checkedName(r, "metricName")
-	if err != nil {
-		return nil, err
-	}
+	name := r.Name("metricName")
 	var in struct {
 		DisplayName *string `json:"displayName"`
 	}
@@ -159,7 +142,7 @@ func (s *Service) updateCustomMetric(r *awsrest.Request) (any, error) {
 		return nil, awsrest.Missing("displayName")
 	}
 	var stored *storedCustomMetric
-	err = s.write(r.Context(), func(tx *store.Tx) (err error) {
+	err := s.write(r.Context(), func(tx *store.Tx) (err error) {
 		if stored, err = getCustomMetric(&tx.Reader, name); err != nil {
 			return err
 		}
@@ -179,10 +162,7 @@ func (s *Service) updateCustomMetric(r *awsrest.Request) (any, error) {
 // deleteCustomMetric deletes a custom metric that no profile uses. One that
 // isn't there is deleted already.
 func (s *Service) deleteCustomMetric(r *awsrest.Request) (any, error) {
-	name, err := checkedName(r, "metricName")
-	if err != nil {
-		return nil, err
-	}
+	name := r.Name("metricName")
 	return struct{}{}, s.write(r.Context(), func(tx *store.Tx) error {
 		using, err := profilesUsing(&tx.Reader, name, "")
 		if err != nil {

@@ -38,20 +38,13 @@ func (s *Service) dimensionARN(name string) string {
 
 // getDimension reads a dimension that has to be there.
 func getDimension(view *store.Reader, name string) (*storedDimension, error) {
-	stored, err := tableDimensions.find(view, name)
-	if err == nil && stored == nil {
-		err = awsrest.NotFound(fmt.Sprintf("Dimension %s does not exist", name))
-	}
-	return stored, err
+	return tableDimensions.require(view, name, "Dimension %s does not exist")
 }
 
 // createDimension creates a dimension. A call that is repeated, with its token,
 // is answered as the first; a token serves for only one dimension.
 func (s *Service) createDimension(r *awsrest.Request) (any, error) {
-	name, err := checkedName(r, "name")
-	if err != nil {
-		return nil, err
-	}
+	name := r.Name("name")
 	var in struct {
 		Type         *string  `json:"type"`
 		StringValues []string `json:"stringValues"`
@@ -75,7 +68,7 @@ func (s *Service) createDimension(r *awsrest.Request) (any, error) {
 		return nil, err
 	}
 	arn := s.dimensionARN(name)
-	err = s.write(r.Context(), func(tx *store.Tx) error {
+	err := s.write(r.Context(), func(tx *store.Tx) error {
 		count := 0
 		for there, err := range tableDimensions.Scan(&tx.Reader, store.Range{}) {
 			if err != nil {
@@ -112,15 +105,8 @@ func (s *Service) createDimension(r *awsrest.Request) (any, error) {
 }
 
 func (s *Service) describeDimension(r *awsrest.Request) (any, error) {
-	name, err := checkedName(r, "name")
-	if err != nil {
-		return nil, err
-	}
-	var stored *storedDimension
-	err = s.read(r.Context(), func(view *store.Reader) (err error) {
-		stored, err = getDimension(view, name)
-		return err
-	})
+	name := r.Name("name")
+	stored, err := readNamed(s, r, name, getDimension)
 	if err != nil {
 		return nil, err
 	}
@@ -128,10 +114,7 @@ func (s *Service) describeDimension(r *awsrest.Request) (any, error) {
 }
 
 func (s *Service) updateDimension(r *awsrest.Request) (any, error) {
-	name, err := checkedName(r, "name")
-	if err != nil {
-		return nil, err
-	}
+	name := r.Name("name")
 	var in struct {
 		StringValues []string `json:"stringValues"`
 	}
@@ -142,7 +125,7 @@ func (s *Service) updateDimension(r *awsrest.Request) (any, error) {
 		return nil, awsrest.Missing("stringValues")
 	}
 	var stored *storedDimension
-	err = s.write(r.Context(), func(tx *store.Tx) (err error) {
+	err := s.write(r.Context(), func(tx *store.Tx) (err error) {
 		if stored, err = getDimension(&tx.Reader, name); err != nil {
 			return err
 		}
@@ -177,10 +160,7 @@ func (s *Service) updateDimension(r *awsrest.Request) (any, error) {
 // deleteDimension deletes a dimension that no profile uses. One that isn't
 // there is deleted already.
 func (s *Service) deleteDimension(r *awsrest.Request) (any, error) {
-	name, err := checkedName(r, "name")
-	if err != nil {
-		return nil, err
-	}
+	name := r.Name("name")
 	return struct{}{}, s.write(r.Context(), func(tx *store.Tx) error {
 		using, err := profilesUsing(&tx.Reader, "", name)
 		if err != nil {

@@ -13,10 +13,7 @@ import (
 )
 
 func (s *Service) listThingsInThingGroup(r *awsrest.Request) (any, error) {
-	name, err := checkedName(r, "thingGroupName")
-	if err != nil {
-		return nil, err
-	}
+	name := r.Name("thingGroupName")
 	recursive, err := r.QueryBool("recursive")
 	if err != nil {
 		return nil, err

@@ -41,11 +41,7 @@ func (s *Service) groupARN(name string) string { return s.arn("thinggroup/" + na
 
 // getGroup reads a thing group that has to be there.
 func getGroup(view *store.Reader, name string) (*storedGroup, error) {
-	stored, err := tableGroups.find(view, name)
-	if err == nil && stored == nil {
-		err = awsrest.NotFound(fmt.Sprintf("Thing group %s not found", name))
-	}
-	return stored, err
+	return tableGroups.require(view, name, "Thing group %s not found")
 }
 
 // getGroupForUpdate is getGroup for who puts something below the group, which
@@ -128,10 +124,7 @@ func (p *groupProperties) check() error {
 // createThingGroup creates a group. One that is there with the same parent and
 // properties is answered as if it were new.
 func (s *Service) createThingGroup(r *awsrest.Request) (any, error) {
-	name, err := checkedName(r, "thingGroupName")
-	if err != nil {
-		return nil, err
-	}
+	name := r.Name("thingGroupName")
 	var in struct {
 		Parent     *string         `json:"parentGroupName"`
 		Properties groupProperties `json:"thingGroupProperties"`
@@ -156,7 +149,7 @@ func (s *Service) createThingGroup(r *awsrest.Request) (any, error) {
 		}
 		stored.Parent = *in.Parent
 	}
-	err = s.write(r.Context(), func(tx *store.Tx) error {
+	err := s.write(r.Context(), func(tx *store.Tx) error {
 		there, err := tableGroups.find(&tx.Reader, name)
 		if err != nil {
 			return err
@@ -225,10 +218,7 @@ func checkParent(tx *store.Tx, parent string) error {
 }
 
 func (s *Service) describeThingGroup(r *awsrest.Request) (any, error) {
-	name, err := checkedName(r, "thingGroupName")
-	if err != nil {
-		return nil, err
-	}
+	name := r.Name("thingGroupName")
 	type metadata struct {
 		Parent  string            `json:"parentGroupName,omitempty"`
 		Above   []groupNameAndARN `json:"rootToParentThingGroups"`
@@ -242,7 +232,7 @@ func (s *Service) describeThingGroup(r *awsrest.Request) (any, error) {
 		Properties groupProperties `json:"thingGroupProperties"`
 		Metadata   metadata        `json:"thingGroupMetadata"`
 	}
-	err = s.read(r.Context(), func(view *store.Reader) error {
+	err := s.read(r.Context(), func(view *store.Reader) error {
 		group, err := getGroup(view, name)
 		if err != nil {
 			return err
@@ -269,10 +259,7 @@ func (s *Service) describeThingGroup(r *awsrest.Request) (any, error) {
 // the registry, and security profiles are detached from it. A group that isn't
 // there is deleted already.
 func (s *Service) deleteThingGroup(r *awsrest.Request) (any, error) {
-	name, err := checkedName(r, "thingGroupName")
-	if err != nil {
-		return nil, err
-	}
+	name := r.Name("thingGroupName")
 	expected, err := r.QueryInt("expectedVersion")
 	if err != nil {
 		return nil, err

@@ -2,7 +2,6 @@ package service
 
 import (
 	"fmt"
-	"regexp"
 	"time"
 
 	"github.com/device-defender/device-defender/internal/defender/awsrest"
@@ -46,17 +45,6 @@ type storedAction struct {
 	Modified time.Time            `json:"modified"`
 }
 
-var actionNamePattern = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,128}$`)
-
-// actionName returns the name that the path has.
-func actionName(r *awsrest.Request) (string, error) {
-	name := r.Name("actionName")
-	if !actionNamePattern.MatchString(name) {
-		return "", awsrest.Constraint("actionName", name, "Member must have 1 to 128 characters and satisfy regular expression pattern: [a-zA-Z0-9_-]+")
-	}
-	return name, nil
-}
-
 func (s *Service) actionARN(name string) string {
 	return profile.MitigationActionARN(s.options.Region, s.options.Account, name)
 }
@@ -67,10 +55,7 @@ type actionAnswer struct {
 }
 
 func (s *Service) createMitigationAction(r *awsrest.Request) (any, error) {
-	name, err := actionName(r)
-	if err != nil {
-		return nil, err
-	}
+	name := r.Name("actionName")
 	var in struct {
 		RoleARN string                `json:"roleArn"`
 		Params  *profile.ActionParams `json:"actionParams"`
@@ -112,16 +97,9 @@ func (s *Service) createMitigationAction(r *awsrest.Request) (any, error) {
 	})
 }
 
-// actionNamed reads the action that the path names.
-func actionNamed(r *awsrest.Request, view *store.Reader) (name string, action *storedAction, err error) {
-	if name, err = actionName(r); err != nil {
-		return "", nil, err
-	}
-	action, err = tableActions.find(view, name)
-	if err == nil && action == nil {
-		err = awsrest.NotFound(fmt.Sprintf("Mitigation action %s does not exist", name))
-	}
-	return name, action, err
+// getAction reads an action that has to be there.
+func getAction(view *store.Reader, name string) (*storedAction, error) {
+	return tableActions.require(view, name, "Mitigation action %s does not exist")
 }
 
 func (s *Service) describeMitigationAction(r *awsrest.Request) (any, error) {
@@ -136,7 +114,8 @@ func (s *Service) describeMitigationAction(r *awsrest.Request) (any, error) {
 		Modified awsrest.Epoch        `json:"lastModifiedDate"`
 	}
 	return &out, s.read(r.Context(), func(view *store.Reader) error {
-		name, action, err := actionNamed(r, view)
+		name := r.Name("actionName")
+		action, err := getAction(view, name)
 		if err != nil {
 			return err
 		}
@@ -159,7 +138,8 @@ func (s *Service) updateMitigationAction(r *awsrest.Request) (any, error) {
 	}
 	var out actionAnswer
 	return &out, s.write(r.Context(), func(tx *store.Tx) error {
-		name, action, err := actionNamed(r, &tx.Reader)
+		name := r.Name("actionName")
+		action, err := getAction(&tx.Reader, name)
 		if err != nil {
 			return err
 		}
@@ -182,10 +162,7 @@ func (s *Service) updateMitigationAction(r *awsrest.Request) (any, error) {
 // deleteMitigationAction deletes an action, if it is there. Tasks that were
 // started have their own copy of it.
 func (s *Service) deleteMitigationAction(r *awsrest.Request) (any, error) {
-	name, err := actionName(r)
-	if err != nil {
-		return nil, err
-	}
+	name := r.Name("actionName")
 	return struct{}{}, s.write(r.Context(), func(tx *store.Tx) error {
 		if err := deleteTags(tx, s.actionARN(name)); err != nil {
 			return err
@@ -220,19 +197,4 @@ func (s *Service) listMitigationActions(r *awsrest.Request) (any, error) {
 		}
 		return nil
 	})
-}
-
-func (s *Service) mitigationOperations() []awsrest.Operation {
-	return []awsrest.Operation{
-		{Name: "CreateMitigationAction", Method: "POST", Path: "/mitigationactions/actions/{actionName}", Access: awsrest.Admin, Handle: s.createMitigationAction, TPS: 10},
-		{Name: "DescribeMitigationAction", Method: "GET", Path: "/mitigationactions/actions/{actionName}", Access: awsrest.Read, Handle: s.describeMitigationAction, TPS: 25},
-		{Name: "UpdateMitigationAction", Method: "PATCH", Path: "/mitigationactions/actions/{actionName}", Access: awsrest.Admin, Handle: s.updateMitigationAction, TPS: 10},
-		{Name: "DeleteMitigationAction", Method: "DELETE", Path: "/mitigationactions/actions/{actionName}", Access: awsrest.Admin, Handle: s.deleteMitigationAction, TPS: 10},
-		{Name: "ListMitigationActions", Method: "GET", Path: "/mitigationactions/actions", Access: awsrest.Read, Handle: s.listMitigationActions, TPS: 10, MaxResults: 250, DefaultResults: 25, Query: []string{"actionType"}},
-		{Name: "StartDetectMitigationActionsTask", Method: "PUT", Path: "/detect/mitigationactions/tasks/{taskId}", Access: awsrest.Admin, Handle: s.startDetectMitigationActionsTask, TPS: 10},
-		{Name: "DescribeDetectMitigationActionsTask", Method: "GET", Path: "/detect/mitigationactions/tasks/{taskId}", Access: awsrest.Read, Handle: s.describeDetectMitigationActionsTask, TPS: 10},
-		{Name: "CancelDetectMitigationActionsTask", Method: "PUT", Path: "/detect/mitigationactions/tasks/{taskId}/cancel", Access: awsrest.Admin, Handle: s.cancelDetectMitigationActionsTask, NoBody: true, TPS: 10},
-		{Name: "ListDetectMitigationActionsTasks", Method: "GET", Path: "/detect/mitigationactions/tasks", Access: awsrest.Read, Handle: s.listDetectMitigationActionsTasks, TPS: 10, MaxResults: 250, DefaultResults: 25, Query: []string{"startTime", "endTime"}},
-		{Name: "ListDetectMitigationActionsExecutions", Method: "GET", Path: "/detect/mitigationactions/executions", Access: awsrest.Read, Handle: s.listDetectMitigationActionsExecutions, TPS: 10, MaxResults: 250, DefaultResults: 25, Query: []string{"taskId", "violationId", "thingName", "startTime", "endTime"}},
-	}
 }

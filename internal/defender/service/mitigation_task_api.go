@@ -11,14 +11,6 @@ import (
 	"github.com/device-defender/device-defender/internal/defender/store"
 )
 
-// checkTaskID checks what AWS calls a MitigationActionsTaskId.
-func checkTaskID(id string) error {
-	if !actionNamePattern.MatchString(id) { // which is theirs, too
-		return awsrest.Constraint("taskId", id, "Member must have 1 to 128 characters and satisfy regular expression pattern: [a-zA-Z0-9_-]+")
-	}
-	return nil
-}
-
 type taskStart struct {
 	Target     *taskTarget `json:"target"`
 	Actions    []string    `json:"actions"`
@@ -87,9 +79,6 @@ func (t *taskTarget) check() error {
 
 func (s *Service) startDetectMitigationActionsTask(r *awsrest.Request) (any, error) {
 	id := r.Name("taskId")
-	if err := checkTaskID(id); err != nil {
-		return nil, err
-	}
 	var in taskStart
 	if err := r.Decode(&in); err != nil {
 		return nil, err
@@ -155,32 +144,18 @@ func epochOrNil(t time.Time) *awsrest.Epoch {
 	return new(awsrest.Epoch(t))
 }
 
-// taskNamed reads the task that the path names.
-func taskNamed(r *awsrest.Request, view *store.Reader) (id string, task *storedTask, err error) {
-	id = r.Name("taskId")
-	if err := checkTaskID(id); err != nil {
-		return "", nil, err
-	}
-	task, err = tableTasks.find(view, id)
-	if err == nil && task == nil {
-		err = awsrest.NotFound(fmt.Sprintf("Task %s does not exist", id))
-	}
-	return id, task, err
+// getTask reads a task that has to be there.
+func getTask(view *store.Reader, id string) (*storedTask, error) {
+	return tableTasks.require(view, id, "Task %s does not exist")
 }
 
 func (s *Service) describeDetectMitigationActionsTask(r *awsrest.Request) (any, error) {
-	var out struct {
-		Summary taskSummary `json:"taskSummary"`
+	id := r.Name("taskId")
+	task, err := readNamed(s, r, id, getTask)
+	if err != nil {
+		return nil, err
 	}
-	err := s.read(r.Context(), func(view *store.Reader) error {
-		id, task, err := taskNamed(r, view)
-		if err != nil {
-			return err
-		}
-		out.Summary = task.summary(id)
-		return nil
-	})
-	return out, err
+	return map[string]taskSummary{"taskSummary": task.summary(id)}, nil
 }
 
 // cancelDetectMitigationActionsTask ends a task; executions that it has not
@@ -188,7 +163,8 @@ func (s *Service) describeDetectMitigationActionsTask(r *awsrest.Request) (any, 
 func (s *Service) cancelDetectMitigationActionsTask(r *awsrest.Request) (any, error) {
 	return struct{}{}, s.write(r.Context(), func(tx *store.Tx) error {
 		t := s.taskStep(tx)
-		id, task, err := taskNamed(r, &tx.Reader)
+		id := r.Name("taskId")
+		task, err := getTask(&tx.Reader, id)
 		if err != nil {
 			return err
 		}
@@ -276,7 +252,7 @@ func readExecutionFilter(r *awsrest.Request) (f executionFilter, err error) {
 			return f, err
 		}
 	default:
-		if err := checkTaskID(f.task); err != nil {
+		if err := checkID("taskId", f.task); err != nil {
 			return f, err
 		}
 	}

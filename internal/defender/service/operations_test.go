@@ -213,12 +213,9 @@ func TestEveryOperation(t *testing.T) {
 	}
 	called[wire.pattern] = true
 
-	other := map[string]bool{} // tested where they are
-	for _, op := range slices.Concat(s.violationOperations(), s.mitigationOperations()) {
-		other[op.Name] = true
-	}
-	for _, op := range new(Service).operations() {
-		if !called[op.Method+" "+op.Path] && !other[op.Name] {
+	other := regexp.MustCompile(`Violation|MitigationAction|MetricValues|ModelTraining|^report$`) // tested where they are
+	for _, op := range s.operations() {
+		if !called[op.Method+" "+op.Path] && !other.MatchString(op.Name) {
 			t.Errorf("%s was not called", op.Name)
 		}
 	}

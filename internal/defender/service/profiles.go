@@ -118,18 +118,11 @@ func (s *Service) profileARN(name string) string {
 
 // getProfile reads a profile that has to be there.
 func getProfile(view *store.Reader, name string) (*storedProfile, error) {
-	stored, err := tableProfiles.find(view, name)
-	if err == nil && stored == nil {
-		err = awsrest.NotFound(fmt.Sprintf("Security profile %s does not exist", name))
-	}
-	return stored, err
+	return tableProfiles.require(view, name, "Security profile %s does not exist")
 }
 
 func (s *Service) createSecurityProfile(r *awsrest.Request) (any, error) {
-	name, err := checkedName(r, "securityProfileName")
-	if err != nil {
-		return nil, err
-	}
+	name := r.Name("securityProfileName")
 	var in profileInput
 	if err := r.Decode(&in); err != nil {
 		return nil, err
@@ -141,7 +134,7 @@ func (s *Service) createSecurityProfile(r *awsrest.Request) (any, error) {
 		return nil, err
 	}
 	arn := s.profileARN(name)
-	err = s.write(r.Context(), func(tx *store.Tx) error {
+	err := s.write(r.Context(), func(tx *store.Tx) error {
 		if there, err := tableProfiles.has(&tx.Reader, name); err != nil {
 			return err
 		} else if there {
@@ -171,15 +164,8 @@ func (s *Service) createSecurityProfile(r *awsrest.Request) (any, error) {
 }
 
 func (s *Service) describeSecurityProfile(r *awsrest.Request) (any, error) {
-	name, err := checkedName(r, "securityProfileName")
-	if err != nil {
-		return nil, err
-	}
-	var stored *storedProfile
-	err = s.read(r.Context(), func(view *store.Reader) (err error) {
-		stored, err = getProfile(view, name)
-		return err
-	})
+	name := r.Name("securityProfileName")
+	stored, err := readNamed(s, r, name, getProfile)
 	if err != nil {
 		return nil, err
 	}
@@ -187,10 +173,7 @@ func (s *Service) describeSecurityProfile(r *awsrest.Request) (any, error) {
 }
 
 func (s *Service) updateSecurityProfile(r *awsrest.Request) (any, error) {
-	name, err := checkedName(r, "securityProfileName")
-	if err != nil {
-		return nil, err
-	}
+	name := r.Name("securityProfileName")
 	expected, err := r.QueryInt("expectedVersion")
 	if err != nil {
 		return nil, err
@@ -241,10 +224,7 @@ func checkVersion(what string, expected *int64, version int64) error {
 // deleteSecurityProfile deletes a profile with its targets. One that isn't
 // there is deleted already.
 func (s *Service) deleteSecurityProfile(r *awsrest.Request) (any, error) {
-	name, err := checkedName(r, "securityProfileName")
-	if err != nil {
-		return nil, err
-	}
+	name := r.Name("securityProfileName")
 	expected, err := r.QueryInt("expectedVersion")
 	if err != nil {
 		return nil, err

@@ -15,7 +15,7 @@ func (s *Service) postReport(r *awsrest.Request) (any, error) {
 	if err != nil {
 		return nil, awsrest.NotFound("Reports are posted to .../defender/metrics/json or .../defender/metrics/cbor")
 	}
-	reply := s.Report(r.Context(), r.Name("thingName"), format, r.Body)
+	reply := s.Report(r.Context(), r.Name("thing"), format, r.Body)
 	body, err := reply.Encode(format)
 	if err != nil {
 		return nil, err

@@ -37,15 +37,12 @@ func (s *Service) getTarget(view *store.Reader, t profile.Target) error {
 
 // profileAndTarget returns the operands of attaching and detaching.
 func (s *Service) profileAndTarget(r *awsrest.Request) (name string, t profile.Target, err error) {
-	if name, err = checkedName(r, "securityProfileName"); err != nil {
-		return name, t, err
-	}
 	arn, err := r.QueryRequired("securityProfileTargetArn")
 	if err != nil {
-		return name, t, err
+		return "", t, err
 	}
 	t, err = s.target(arn)
-	return name, t, err
+	return r.Name("securityProfileName"), t, err
 }
 
 // attachSecurityProfile attaches a profile. One that is attached stays so.
@@ -135,10 +132,7 @@ type arnOnly struct {
 }
 
 func (s *Service) listTargetsForSecurityProfile(r *awsrest.Request) (any, error) {
-	name, err := checkedName(r, "securityProfileName")
-	if err != nil {
-		return nil, err
-	}
+	name := r.Name("securityProfileName")
 	return answerList(s, r, "securityProfileTargets", func(view *store.Reader, after string, yield func(string, arnOnly) bool) error {
 		if _, err := getProfile(view, name); err != nil {
 			return err

@@ -36,11 +36,7 @@ func (s *Service) thingARN(name string) string { return s.arn("thing/" + name) }
 
 // getThing reads a thing that has to be in the registry.
 func getThing(view *store.Reader, name string) (*storedThing, error) {
-	stored, err := tableThings.find(view, name)
-	if err == nil && stored == nil {
-		err = awsrest.NotFound(fmt.Sprintf("Thing %s not found", name))
-	}
-	return stored, err
+	return tableThings.require(view, name, "Thing %s not found")
 }
 
 var (
@@ -92,10 +88,7 @@ func (in *thingInput) check() error {
 // createThing creates a thing. One that is there with the same attributes is
 // answered as if it were new.
 func (s *Service) createThing(r *awsrest.Request) (any, error) {
-	name, err := checkedName(r, "thingName")
-	if err != nil {
-		return nil, err
-	}
+	name := r.Name("thingName")
 	var in thingInput
 	if err := r.Decode(&in); err != nil {
 		return nil, err
@@ -113,7 +106,7 @@ func (s *Service) createThing(r *awsrest.Request) (any, error) {
 	if err := checkAttributes(stored.Attributes, maxThingAttributes); err != nil {
 		return nil, err
 	}
-	err = s.write(r.Context(), func(tx *store.Tx) error {
+	err := s.write(r.Context(), func(tx *store.Tx) error {
 		there, err := tableThings.find(&tx.Reader, name)
 		if err != nil {
 			return err
@@ -141,15 +134,8 @@ func (s *Service) createThing(r *awsrest.Request) (any, error) {
 }
 
 func (s *Service) describeThing(r *awsrest.Request) (any, error) {
-	name, err := checkedName(r, "thingName")
-	if err != nil {
-		return nil, err
-	}
-	var stored *storedThing
-	err = s.read(r.Context(), func(view *store.Reader) (err error) {
-		stored, err = getThing(view, name)
-		return err
-	})
+	name := r.Name("thingName")
+	stored, err := readNamed(s, r, name, getThing)
 	if err != nil {
 		return nil, err
 	}
@@ -174,10 +160,7 @@ func orEmpty(attributes map[string]string) map[string]string {
 // updateThing replaces the attributes of a thing, or merges others into them,
 // where an empty value removes one.
 func (s *Service) updateThing(r *awsrest.Request) (any, error) {
-	name, err := checkedName(r, "thingName")
-	if err != nil {
-		return nil, err
-	}
+	name := r.Name("thingName")
 	var in thingInput
 	if err := r.Decode(&in); err != nil {
 		return nil, err
@@ -214,10 +197,7 @@ func (s *Service) updateThing(r *awsrest.Request) (any, error) {
 // all that it said; what happened to it stays. One that isn't there is deleted
 // already.
 func (s *Service) deleteThing(r *awsrest.Request) (any, error) {
-	name, err := checkedName(r, "thingName")
-	if err != nil {
-		return nil, err
-	}
+	name := r.Name("thingName")
 	expected, err := r.QueryInt("expectedVersion")
 	if err != nil {
 		return nil, err
@@ -340,10 +320,7 @@ func placesOf(view *store.Reader, thing string) ([]string, error) {
 }
 
 func (s *Service) listThingGroupsForThing(r *awsrest.Request) (any, error) {
-	name, err := checkedName(r, "thingName")
-	if err != nil {
-		return nil, err
-	}
+	name := r.Name("thingName")
 	return answerList(s, r, "thingGroups", func(view *store.Reader, after string, yield func(string, groupNameAndARN) bool) error {
 		if _, err := getThing(view, name); err != nil {
 			return err

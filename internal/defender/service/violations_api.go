@@ -321,9 +321,6 @@ func daysBackwards[V any](view *store.Reader, t store.DayTable[V], prefix string
 
 func (s *Service) putVerificationStateOnViolation(r *awsrest.Request) (any, error) {
 	id := r.Name("violationId")
-	if err := checkViolationID("violationId", id); err != nil {
-		return nil, err
-	}
 	var in struct {
 		State       string `json:"verificationState"`
 		Description string `json:"verificationStateDescription"`
@@ -353,16 +350,5 @@ func (s *Service) putVerificationStateOnViolation(r *awsrest.Request) (any, erro
 	})
 }
 
+// violationQuery is what both lists of violations can ask for.
 var violationQuery = []string{"thingName", "securityProfileName", "behaviorCriteriaType", "listSuppressedAlerts", "verificationState"}
-
-func (s *Service) violationOperations() []awsrest.Operation {
-	return []awsrest.Operation{
-		{Name: "ListActiveViolations", Method: "GET", Path: "/active-violations", Access: awsrest.Read, Handle: s.listActiveViolations, TPS: 10, MaxResults: 250, Query: violationQuery},
-		{Name: "ListViolationEvents", Method: "GET", Path: "/violation-events", Access: awsrest.Read, Handle: s.listViolationEvents, TPS: 10, MaxResults: 250, Query: append([]string{"startTime", "endTime"}, violationQuery...)},
-		{Name: "PutVerificationStateOnViolation", Method: "POST", Path: "/violations/verification-state/{violationId}", Access: awsrest.Write, Handle: s.putVerificationStateOnViolation, TPS: 10},
-		{Name: "ListMetricValues", Method: "GET", Path: "/metric-values", Access: awsrest.Read, Handle: s.listMetricValues, TPS: 15, MaxResults: 250, Query: []string{"thingName", "metricName", "dimensionName", "dimensionValueOperator", "startTime", "endTime"}},
-		{Name: "GetBehaviorModelTrainingSummaries", Method: "GET", Path: "/behavior-model-training/summaries", Access: awsrest.Read, Handle: s.getBehaviorModelTrainingSummaries, TPS: 10, MaxResults: 10, Query: []string{"securityProfileName"}},
-		// Ours, not AWS's: reports for tests and from gateways, over HTTP.
-		{Name: "report", Method: "POST", Path: "/things/{thingName}/defender/metrics/{format}", Access: awsrest.Report, Handle: s.postReport, ContentTypes: []string{"application/json", "application/cbor"}},
-	}
-}

@@ -5,6 +5,15 @@ import (
 	"github.com/device-defender/device-defender/internal/defender/store"
 )
 
+// readNamed reads what has the name, by itself.
+func readNamed[V any](s *Service, r *awsrest.Request, name string, get func(view *store.Reader, name string) (*V, error)) (v *V, err error) {
+	err = s.read(r.Context(), func(view *store.Reader) error {
+		v, err = get(view, name)
+		return err
+	})
+	return v, err
+}
+
 // answerList answers a page of a list that is read from one snapshot: see
 // [awsrest.List].
 func answerList[T any](s *Service, r *awsrest.Request, member string, walk func(view *store.Reader, after string, yield func(key string, item T) bool) error) (any, error) {
