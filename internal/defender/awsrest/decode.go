@@ -2,6 +2,7 @@ package awsrest
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -198,21 +199,15 @@ func syntaxError(err error) error {
 	return malformedBody(err.Error())
 }
 
+// kindNames are what JSON calls the types that are no numbers.
+var kindNames = map[reflect.Kind]string{
+	reflect.String: "a string", reflect.Bool: "true or false", reflect.Slice: "a list", reflect.Struct: "an object", reflect.Map: "an object",
+}
+
 func wrongType(path, got string, t reflect.Type) error {
 	want := "another type"
 	if t != nil {
-		switch t.Kind() {
-		case reflect.String:
-			want = "a string"
-		case reflect.Bool:
-			want = "true or false"
-		case reflect.Slice:
-			want = "a list"
-		case reflect.Struct, reflect.Map:
-			want = "an object"
-		default:
-			want = "a number"
-		}
+		want = cmp.Or(kindNames[t.Kind()], "a number")
 	}
 	if path == "" {
 		path = "the body"

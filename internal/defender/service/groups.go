@@ -343,7 +343,15 @@ func (s *Service) listThingGroups(r *awsrest.Request) (any, error) {
 	}
 	return answerList(s, r, "thingGroups", func(view *store.Reader, after string, yield func(string, groupNameAndARN) bool) error {
 		if parent == "" && recursive {
-			return s.walkGroups(view, prefix, after, yield)
+			for group, err := range tableGroups.keys.Scan(view, store.Prefix(prefix).Resume(after)) {
+				if err != nil {
+					return err
+				}
+				if !yield(group.Key, groupNameAndARN{group.Key, s.groupARN(group.Key)}) {
+					break
+				}
+			}
+			return nil
 		}
 		if parent != "" {
 			if _, err := getGroup(view, parent); err != nil {
@@ -370,17 +378,4 @@ func (s *Service) listThingGroups(r *awsrest.Request) (any, error) {
 		}
 		return nil
 	})
-}
-
-// walkGroups gives the groups whose names begin with the prefix.
-func (s *Service) walkGroups(view *store.Reader, prefix, after string, yield func(string, groupNameAndARN) bool) error {
-	for group, err := range tableGroups.keys.Scan(view, store.Prefix(prefix).Resume(after)) {
-		if err != nil {
-			return err
-		}
-		if !yield(group.Key, groupNameAndARN{group.Key, s.groupARN(group.Key)}) {
-			break
-		}
-	}
-	return nil
 }

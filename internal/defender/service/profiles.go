@@ -285,15 +285,7 @@ func (s *Service) listSecurityProfiles(r *awsrest.Request) (any, error) {
 			}
 			return nil
 		}
-		for name, err := range tableProfiles.keysAfter(view, "", after) {
-			if err != nil {
-				return err
-			}
-			if !yield(name, nameAndARN{name, s.profileARN(name)}) {
-				break
-			}
-		}
-		return nil
+		return giveKeys(tableProfiles.keysAfter(view, "", after), yield, func(name string) nameAndARN { return nameAndARN{name, s.profileARN(name)} })
 	})
 }
 

@@ -1,6 +1,8 @@
 package service
 
 import (
+	"iter"
+
 	"github.com/device-defender/device-defender/internal/defender/awsrest"
 	"github.com/device-defender/device-defender/internal/defender/store"
 )
@@ -25,14 +27,19 @@ func answerList[T any](s *Service, r *awsrest.Request, member string, walk func(
 // listNames answers a page of the keys of a table.
 func listNames[V any](s *Service, r *awsrest.Request, member string, t table[V]) (any, error) {
 	return answerList(s, r, member, func(view *store.Reader, after string, yield func(string, string) bool) error {
-		for name, err := range t.keysAfter(view, "", after) {
-			if err != nil {
-				return err
-			}
-			if !yield(name, name) {
-				break
-			}
-		}
-		return nil
+		return giveKeys(t.keysAfter(view, "", after), yield, func(name string) string { return name })
 	})
+}
+
+// giveKeys gives an item for each key of a list.
+func giveKeys[T any](keys iter.Seq2[string, error], yield func(key string, item T) bool, item func(key string) T) error {
+	for key, err := range keys {
+		if err != nil {
+			return err
+		}
+		if !yield(key, item(key)) {
+			break
+		}
+	}
+	return nil
 }

@@ -137,15 +137,7 @@ func (s *Service) listTargetsForSecurityProfile(r *awsrest.Request) (any, error)
 		if _, err := getProfile(view, name); err != nil {
 			return err
 		}
-		for arn, err := range tableTargets.keysAfter(view, name+"\x00", after) {
-			if err != nil {
-				return err
-			}
-			if !yield(arn, arnOnly{arn}) {
-				break
-			}
-		}
-		return nil
+		return giveKeys(tableTargets.keysAfter(view, name+"\x00", after), yield, func(arn string) arnOnly { return arnOnly{arn} })
 	})
 }
 
