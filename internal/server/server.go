@@ -19,6 +19,7 @@ import (
 	"net"
 	"sync"
 
+	"github.com/device-defender/device-defender/internal/defender/awsrest"
 	"github.com/device-defender/device-defender/internal/defender/service"
 	"github.com/device-defender/device-defender/internal/web"
 )
@@ -45,7 +46,7 @@ func Open(o service.Options) (*Server, error) {
 // Listen takes an address, which must be a loopback one, for the API and the
 // pages. They are served once the server runs.
 func (s *Server) Listen(ctx context.Context, address string) (err error) {
-	s.listener, err = service.Listen(ctx, address)
+	s.listener, err = awsrest.Listen(ctx, address)
 	return err
 }
 

@@ -21,6 +21,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/device-defender/device-defender/internal/defender/awsrest"
 	"github.com/device-defender/device-defender/internal/defender/report"
 	"github.com/device-defender/device-defender/internal/defender/service"
 )
@@ -147,7 +148,7 @@ func openService(clock *fleetClock) (*service.Service, error) {
 // attachTo makes the fleet's profile, over HTTP as others do.
 func attachTo(s *service.Service) (err error) {
 	ctx, cancel := context.WithCancel(context.Background())
-	listener, err := service.Listen(ctx, "127.0.0.1:0")
+	listener, err := awsrest.Listen(ctx, "127.0.0.1:0")
 	if err != nil {
 		cancel()
 		return err

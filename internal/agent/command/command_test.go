@@ -16,7 +16,7 @@ import (
 
 const proc = "../../metrics/testdata/scenario"
 
-// run runs the command line with an environment.
+// runCommand runs the command line with an environment.
 func runCommand(t *testing.T, environment map[string]string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer

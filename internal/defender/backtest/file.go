@@ -233,7 +233,7 @@ func (s *source) scan(f func(text []byte, number int64) error) error {
 	lines := lineReader{name: s.name, from: bufio.NewReaderSize(file, 64<<10)}
 	for {
 		text, err := lines.next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
@@ -262,10 +262,10 @@ func (l *lineReader) next() ([]byte, error) {
 	for {
 		l.number++
 		text, err := l.line()
-		if text = trim(text); len(text) > 0 && (err == nil || err == io.EOF) {
+		if text = trim(text); len(text) > 0 && (err == nil || errors.Is(err, io.EOF)) {
 			return text, nil
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil, io.EOF
 		}
 		if err != nil {

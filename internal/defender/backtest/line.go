@@ -191,8 +191,7 @@ func (l *line) measurement() (detect.Measurement, error) {
 
 // plain says what is wrong with JSON without the names of Go's types.
 func plain(err error) error {
-	var mistyped *json.UnmarshalTypeError
-	if errors.As(err, &mistyped) {
+	if mistyped, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		if mistyped.Field == "" {
 			return fmt.Errorf("%s, want an object", mistyped.Value)
 		}

@@ -214,7 +214,7 @@ func (c *cursor) next() error {
 		return nil
 	}
 	text, err := c.lines.next()
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return fmt.Errorf("%s: shorter than it was a moment ago", c.source.name)
 	}
 	if err != nil {

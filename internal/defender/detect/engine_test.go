@@ -25,7 +25,7 @@ var registry = profile.Registry{
 	Dimensions: map[string]bool{"auth": true},
 }
 
-// behaviors builds behaviors; the options change the last one.
+// static is a behavior that the functions below change.
 func static(name, metric string, op profile.Operator, v profile.Value) profile.Behavior {
 	return profile.Behavior{Name: name, Metric: metric, Criteria: &profile.Criteria{ComparisonOperator: op, Value: &v}}
 }

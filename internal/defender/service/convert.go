@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/device-defender/device-defender/internal/defender/awsrest"
 	"github.com/device-defender/device-defender/internal/defender/store"
 )
 
@@ -231,7 +232,7 @@ func (c *converter) eachDay(bucket string, do func(day store.Day, key string, va
 }
 
 func damagedRecord(bucket, key string, err error) error {
-	return fmt.Errorf("record %q of %s: %w", clip(key), bucket, err)
+	return fmt.Errorf("record %q of %s: %w", awsrest.Clip(key), bucket, err)
 }
 
 // write adds a row to the transaction that comes.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/device-defender/device-defender/internal/defender/awsrest"
 	"github.com/device-defender/device-defender/internal/defender/profile"
 	"github.com/device-defender/device-defender/internal/defender/store"
 )
@@ -22,16 +23,16 @@ type storedCustomMetric struct {
 // customMetricAnswer is the answer of DescribeCustomMetric and
 // UpdateCustomMetric.
 type customMetricAnswer struct {
-	Name        string `json:"metricName"`
-	ARN         string `json:"metricArn"`
-	Type        string `json:"metricType"`
-	DisplayName string `json:"displayName,omitempty"`
-	Created     epoch  `json:"creationDate"`
-	Modified    epoch  `json:"lastModifiedDate"`
+	Name        string        `json:"metricName"`
+	ARN         string        `json:"metricArn"`
+	Type        string        `json:"metricType"`
+	DisplayName string        `json:"displayName,omitempty"`
+	Created     awsrest.Epoch `json:"creationDate"`
+	Modified    awsrest.Epoch `json:"lastModifiedDate"`
 }
 
 func (s *Service) customMetricAnswer(name string, m *storedCustomMetric) customMetricAnswer {
-	return customMetricAnswer{name, s.customMetricARN(name), m.Type, m.DisplayName, epoch(m.Created), epoch(m.Modified)}
+	return customMetricAnswer{name, s.customMetricARN(name), m.Type, m.DisplayName, awsrest.Epoch(m.Created), awsrest.Epoch(m.Modified)}
 }
 
 func (s *Service) customMetricARN(name string) string {
@@ -40,11 +41,7 @@ func (s *Service) customMetricARN(name string) string {
 
 // getCustomMetric reads a custom metric that has to be there.
 func getCustomMetric(view *store.Reader, name string) (*storedCustomMetric, error) {
-	stored, err := tableMetrics.find(view, name)
-	if err == nil && stored == nil {
-		err = notFound(fmt.Sprintf("Custom metric %s does not exist", name))
-	}
-	return stored, err
+	return tableMetrics.require(view, name, "Custom metric %s does not exist")
 }
 
 var requestToken = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,64}$`)
@@ -54,31 +51,28 @@ var requestToken = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,64}$`)
 func checkToken(token *string) error {
 	switch {
 	case token == nil:
-		return missing("clientRequestToken")
+		return awsrest.Missing("clientRequestToken")
 	case !requestToken.MatchString(*token):
-		return constraint("clientRequestToken", *token, "Member must have 1 to 64 characters and satisfy regular expression pattern: ^[a-zA-Z0-9-_]+$")
+		return awsrest.Constraint("clientRequestToken", *token, "Member must have 1 to 64 characters and satisfy regular expression pattern: ^[a-zA-Z0-9-_]+$")
 	}
 	return nil
 }
 
 // createCustomMetric creates a custom metric. A call that is repeated, with its
 // token, is answered as the first; a token serves for only one custom metric.
-func createCustomMetric(s *Service, r *request) (any, error) {
-	name, err := r.checkedName("metricName")
-	if err != nil {
-		return nil, err
-	}
+func (s *Service) createCustomMetric(r *awsrest.Request) (any, error) {
+	name := r.Name("metricName")
 	var in struct {
 		Type        *string `json:"metricType"`
 		DisplayName string  `json:"displayName"`
 		Tags        []tag   `json:"tags"`
 		Token       *string `json:"clientRequestToken"`
 	}
-	if err := r.decode(&in); err != nil {
+	if err := r.Decode(&in); err != nil {
 		return nil, err
 	}
 	if in.Type == nil {
-		return nil, missing("metricType")
+		return nil, awsrest.Missing("metricType")
 	}
 	if err := checkToken(in.Token); err != nil {
 		return nil, err
@@ -88,7 +82,7 @@ func createCustomMetric(s *Service, r *request) (any, error) {
 		return nil, err
 	}
 	arn := s.customMetricARN(name)
-	err = s.write(r.ctx(), func(tx *store.Tx) error {
+	err := s.write(r.Context(), func(tx *store.Tx) error {
 		count := 0
 		for there, err := range tableMetrics.Scan(&tx.Reader, store.Range{}) {
 			if err != nil {
@@ -100,14 +94,14 @@ func createCustomMetric(s *Service, r *request) (any, error) {
 			case other == name && same:
 				return nil
 			case other == name:
-				return alreadyExists(fmt.Sprintf("Custom metric %s already exists", name), name, arn)
+				return awsrest.AlreadyExists(fmt.Sprintf("Custom metric %s already exists", name), name, arn)
 			case there.Token == *in.Token:
-				return alreadyExists(fmt.Sprintf("Custom metric %s was created with the same clientRequestToken", other), other, s.customMetricARN(other))
+				return awsrest.AlreadyExists(fmt.Sprintf("Custom metric %s was created with the same clientRequestToken", other), other, s.customMetricARN(other))
 			}
 			count++
 		}
 		if count >= profile.MaxCustomMetrics {
-			return limitExceeded(fmt.Sprintf("The account has %d custom metrics, and can have no more", count))
+			return awsrest.LimitExceeded(fmt.Sprintf("The account has %d custom metrics, and can have no more", count))
 		}
 		if _, err := bump(tx, metaRules); err != nil {
 			return err
@@ -116,7 +110,7 @@ func createCustomMetric(s *Service, r *request) (any, error) {
 		if err := tableMetrics.Put(tx, name, storedCustomMetric{*in.Type, in.DisplayName, *in.Token, now, now}); err != nil {
 			return err
 		}
-		return createTags(tx, arn, in.Tags)
+		return putTags(tx, arn, in.Tags)
 	})
 	if err != nil {
 		return nil, err
@@ -127,46 +121,33 @@ func createCustomMetric(s *Service, r *request) (any, error) {
 	}{name, arn}, nil
 }
 
-func describeCustomMetric(s *Service, r *request) (any, error) {
-	name, err := r.checkedName("metricName")
-	if err != nil {
-		return nil, err
-	}
-	var stored *storedCustomMetric
-	err = s.read(r.ctx(), func(view *store.Reader) (err error) {
-		stored, err = getCustomMetric(view, name)
-		return err
-	})
+func (s *Service) describeCustomMetric(r *awsrest.Request) (any, error) {
+	name := r.Name("metricName")
+	stored, err := readNamed(s, r, name, getCustomMetric)
 	if err != nil {
 		return nil, err
 	}
 	return s.customMetricAnswer(name, stored), nil
 }
 
-func updateCustomMetric(s *Service, r *request) (any, error) {
-	name, err := r.checkedName("metricName")
-	if err != nil {
-		return nil, err
-	}
+func (s *Service) updateCustomMetric(r *awsrest.Request) (any, error) {
+	name := r.Name("metricName")
 	var in struct {
 		DisplayName *string `json:"displayName"`
 	}
-	if err := r.decode(&in); err != nil {
+	if err := r.Decode(&in); err != nil {
 		return nil, err
 	}
 	if in.DisplayName == nil {
-		return nil, missing("displayName")
+		return nil, awsrest.Missing("displayName")
 	}
 	var stored *storedCustomMetric
-	err = s.write(r.ctx(), func(tx *store.Tx) (err error) {
+	err := s.write(r.Context(), func(tx *store.Tx) (err error) {
 		if stored, err = getCustomMetric(&tx.Reader, name); err != nil {
 			return err
 		}
 		document := profile.CustomMetric{Name: name, Type: stored.Type, DisplayName: *in.DisplayName}
 		if err := checkProblems(document.Check()); err != nil {
-			return err
-		}
-		if _, err := bump(tx, metaRules); err != nil {
 			return err
 		}
 		stored.DisplayName, stored.Modified = *in.DisplayName, s.now()
@@ -180,12 +161,9 @@ func updateCustomMetric(s *Service, r *request) (any, error) {
 
 // deleteCustomMetric deletes a custom metric that no profile uses. One that
 // isn't there is deleted already.
-func deleteCustomMetric(s *Service, r *request) (any, error) {
-	name, err := r.checkedName("metricName")
-	if err != nil {
-		return nil, err
-	}
-	return struct{}{}, s.write(r.ctx(), func(tx *store.Tx) error {
+func (s *Service) deleteCustomMetric(r *awsrest.Request) (any, error) {
+	name := r.Name("metricName")
+	return struct{}{}, s.write(r.Context(), func(tx *store.Tx) error {
 		using, err := profilesUsing(&tx.Reader, name, "")
 		if err != nil {
 			return err
@@ -213,9 +191,9 @@ func checkUnused(what string, using []string) error {
 	if n := len(using) - shown; n > 0 {
 		using, more = slices.Clip(using[:shown]), fmt.Sprintf(" and %d more", n)
 	}
-	return invalidRequest(fmt.Sprintf("%s is used by security profiles %s%s", what, strings.Join(using, ", "), more))
+	return awsrest.Invalid(fmt.Sprintf("%s is used by security profiles %s%s", what, strings.Join(using, ", "), more))
 }
 
-func listCustomMetrics(s *Service, r *request) (any, error) {
+func (s *Service) listCustomMetrics(r *awsrest.Request) (any, error) {
 	return listNames(s, r, "metricNames", tableMetrics)
 }

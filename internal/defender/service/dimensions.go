@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/device-defender/device-defender/internal/defender/awsrest"
 	"github.com/device-defender/device-defender/internal/defender/profile"
 	"github.com/device-defender/device-defender/internal/defender/store"
 )
@@ -19,16 +20,16 @@ type storedDimension struct {
 
 // dimensionAnswer is the answer of DescribeDimension and UpdateDimension.
 type dimensionAnswer struct {
-	Name         string   `json:"name"`
-	ARN          string   `json:"arn"`
-	Type         string   `json:"type"`
-	StringValues []string `json:"stringValues"`
-	Created      epoch    `json:"creationDate"`
-	Modified     epoch    `json:"lastModifiedDate"`
+	Name         string        `json:"name"`
+	ARN          string        `json:"arn"`
+	Type         string        `json:"type"`
+	StringValues []string      `json:"stringValues"`
+	Created      awsrest.Epoch `json:"creationDate"`
+	Modified     awsrest.Epoch `json:"lastModifiedDate"`
 }
 
 func (s *Service) dimensionAnswer(name string, d *storedDimension) dimensionAnswer {
-	return dimensionAnswer{name, s.dimensionARN(name), d.Type, d.StringValues, epoch(d.Created), epoch(d.Modified)}
+	return dimensionAnswer{name, s.dimensionARN(name), d.Type, d.StringValues, awsrest.Epoch(d.Created), awsrest.Epoch(d.Modified)}
 }
 
 func (s *Service) dimensionARN(name string) string {
@@ -37,34 +38,27 @@ func (s *Service) dimensionARN(name string) string {
 
 // getDimension reads a dimension that has to be there.
 func getDimension(view *store.Reader, name string) (*storedDimension, error) {
-	stored, err := tableDimensions.find(view, name)
-	if err == nil && stored == nil {
-		err = notFound(fmt.Sprintf("Dimension %s does not exist", name))
-	}
-	return stored, err
+	return tableDimensions.require(view, name, "Dimension %s does not exist")
 }
 
 // createDimension creates a dimension. A call that is repeated, with its token,
 // is answered as the first; a token serves for only one dimension.
-func createDimension(s *Service, r *request) (any, error) {
-	name, err := r.checkedName("name")
-	if err != nil {
-		return nil, err
-	}
+func (s *Service) createDimension(r *awsrest.Request) (any, error) {
+	name := r.Name("name")
 	var in struct {
 		Type         *string  `json:"type"`
 		StringValues []string `json:"stringValues"`
 		Tags         []tag    `json:"tags"`
 		Token        *string  `json:"clientRequestToken"`
 	}
-	if err := r.decode(&in); err != nil {
+	if err := r.Decode(&in); err != nil {
 		return nil, err
 	}
 	switch {
 	case in.Type == nil:
-		return nil, missing("type")
+		return nil, awsrest.Missing("type")
 	case in.StringValues == nil:
-		return nil, missing("stringValues")
+		return nil, awsrest.Missing("stringValues")
 	}
 	if err := checkToken(in.Token); err != nil {
 		return nil, err
@@ -74,7 +68,7 @@ func createDimension(s *Service, r *request) (any, error) {
 		return nil, err
 	}
 	arn := s.dimensionARN(name)
-	err = s.write(r.ctx(), func(tx *store.Tx) error {
+	err := s.write(r.Context(), func(tx *store.Tx) error {
 		count := 0
 		for there, err := range tableDimensions.Scan(&tx.Reader, store.Range{}) {
 			if err != nil {
@@ -86,14 +80,14 @@ func createDimension(s *Service, r *request) (any, error) {
 			case other == name && same:
 				return nil
 			case other == name:
-				return alreadyExists(fmt.Sprintf("Dimension %s already exists", name), name, arn)
+				return awsrest.AlreadyExists(fmt.Sprintf("Dimension %s already exists", name), name, arn)
 			case there.Token == *in.Token:
-				return alreadyExists(fmt.Sprintf("Dimension %s was created with the same clientRequestToken", other), other, s.dimensionARN(other))
+				return awsrest.AlreadyExists(fmt.Sprintf("Dimension %s was created with the same clientRequestToken", other), other, s.dimensionARN(other))
 			}
 			count++
 		}
 		if count >= profile.MaxDimensions {
-			return limitExceeded(fmt.Sprintf("The account has %d dimensions, and can have no more", count))
+			return awsrest.LimitExceeded(fmt.Sprintf("The account has %d dimensions, and can have no more", count))
 		}
 		if _, err := bump(tx, metaRules); err != nil {
 			return err
@@ -102,7 +96,7 @@ func createDimension(s *Service, r *request) (any, error) {
 		if err := tableDimensions.Put(tx, name, storedDimension{*in.Type, in.StringValues, *in.Token, now, now}); err != nil {
 			return err
 		}
-		return createTags(tx, arn, in.Tags)
+		return putTags(tx, arn, in.Tags)
 	})
 	if err != nil {
 		return nil, err
@@ -110,38 +104,28 @@ func createDimension(s *Service, r *request) (any, error) {
 	return nameAndARN{name, arn}, nil
 }
 
-func describeDimension(s *Service, r *request) (any, error) {
-	name, err := r.checkedName("name")
-	if err != nil {
-		return nil, err
-	}
-	var stored *storedDimension
-	err = s.read(r.ctx(), func(view *store.Reader) (err error) {
-		stored, err = getDimension(view, name)
-		return err
-	})
+func (s *Service) describeDimension(r *awsrest.Request) (any, error) {
+	name := r.Name("name")
+	stored, err := readNamed(s, r, name, getDimension)
 	if err != nil {
 		return nil, err
 	}
 	return s.dimensionAnswer(name, stored), nil
 }
 
-func updateDimension(s *Service, r *request) (any, error) {
-	name, err := r.checkedName("name")
-	if err != nil {
-		return nil, err
-	}
+func (s *Service) updateDimension(r *awsrest.Request) (any, error) {
+	name := r.Name("name")
 	var in struct {
 		StringValues []string `json:"stringValues"`
 	}
-	if err := r.decode(&in); err != nil {
+	if err := r.Decode(&in); err != nil {
 		return nil, err
 	}
 	if in.StringValues == nil {
-		return nil, missing("stringValues")
+		return nil, awsrest.Missing("stringValues")
 	}
 	var stored *storedDimension
-	err = s.write(r.ctx(), func(tx *store.Tx) (err error) {
+	err := s.write(r.Context(), func(tx *store.Tx) (err error) {
 		if stored, err = getDimension(&tx.Reader, name); err != nil {
 			return err
 		}
@@ -175,12 +159,9 @@ func updateDimension(s *Service, r *request) (any, error) {
 
 // deleteDimension deletes a dimension that no profile uses. One that isn't
 // there is deleted already.
-func deleteDimension(s *Service, r *request) (any, error) {
-	name, err := r.checkedName("name")
-	if err != nil {
-		return nil, err
-	}
-	return struct{}{}, s.write(r.ctx(), func(tx *store.Tx) error {
+func (s *Service) deleteDimension(r *awsrest.Request) (any, error) {
+	name := r.Name("name")
+	return struct{}{}, s.write(r.Context(), func(tx *store.Tx) error {
 		using, err := profilesUsing(&tx.Reader, "", name)
 		if err != nil {
 			return err
@@ -198,6 +179,6 @@ func deleteDimension(s *Service, r *request) (any, error) {
 	})
 }
 
-func listDimensions(s *Service, r *request) (any, error) {
+func (s *Service) listDimensions(r *awsrest.Request) (any, error) {
 	return listNames(s, r, "dimensionNames", tableDimensions)
 }

@@ -62,25 +62,16 @@
 //
 // # Callers
 //
-// Signatures are not checked: whoever can connect can do everything. Therefore
-// [Listen] and [Service.Serve] take only loopback addresses. What runs on the
-// same machine has the same rights as its user, mostly; a web page in a
-// browser there must have none. So a request has to name the service by a
-// loopback name or address and its port (against DNS rebinding), must not come
-// from a page of another origin (by Origin and Sec-Fetch-Site, against
-// cross-site request forgery), and a body has to be of a type that pages can't
-// send to other origins unasked; headers that would let them (CORS) are never
-// sent. The Authorization header isn't looked at, and not logged.
-//
-// Bodies are at most 1 MB, headers 16 KB, connections 256, JSON 32 deep. One more
-// connection takes the place of the one that has been idle for longest, or whose
-// body has been on its way for longest. A body has five seconds, and more as it
-// comes, at 16 KB a second.
+// The API is served by package awsrest, whose comment says who is let in, and
+// within which bounds. Every operation has an access level, and everybody is
+// authorized for all: signatures are not checked, so that [Service.Serve] takes only
+// loopback addresses.
 //
 // # Operations
 //
 // Those of AWS IoT, with its paths, members, patterns, ranges, quotas, errors
-// and pages:
+// and pages. Access levels are those of AWS's Service Authorization Reference, but
+// for reports, and for mitigation, which acts on devices:
 //
 //	security profiles   CreateSecurityProfile, DescribeSecurityProfile,
 //	                    UpdateSecurityProfile, DeleteSecurityProfile,

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/device-defender/device-defender/internal/defender/awsrest"
 	"github.com/device-defender/device-defender/internal/defender/finding"
 	"github.com/device-defender/device-defender/internal/defender/store"
 )
@@ -39,7 +40,7 @@ type Findings struct {
 // [finding.ErrNotFound], without the API's word for it.
 func (s *Service) show(ctx context.Context, fn func(view *store.Reader) error) error {
 	err := s.read(ctx, fn)
-	if e, ok := errors.AsType[*apiError](err); ok {
+	if e, ok := errors.AsType[*awsrest.Error](err); ok {
 		return finding.NotFound(e.Message)
 	}
 	return err

@@ -13,9 +13,9 @@ import (
 // XML where STS is asked, its status says whether it's an error, and no failure
 // is the service's own.
 func FuzzHandler(f *testing.F) {
-	for _, op := range allOperations() {
-		path := strings.NewReplacer("{$}", "", "{format}", "json", "{", "", "}", "").Replace(op.path)
-		f.Add(op.method, path, "maxResults=2", `{}`, "application/json")
+	for _, op := range new(Service).operations() {
+		path := strings.NewReplacer("{$}", "", "{format}", "json", "{", "", "}", "").Replace(op.Path)
+		f.Add(op.Method, path, "maxResults=2", `{}`, "application/json")
 	}
 	f.Add("POST", "/security-profiles/P", "", `{"behaviors":[{"name":"B","metric":"aws:all-packets-out","criteria":{"comparisonOperator":"less-than","value":{"count":5}}}]}`, "application/json")
 	f.Add("PUT", "/security-profiles/P/targets", "securityProfileTargetArn=arn:aws:iot:us-east-1:123456789012:all/things", "", "")

@@ -7,16 +7,14 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/device-defender/device-defender/internal/defender/awsrest"
 	"github.com/device-defender/device-defender/internal/defender/profile"
 	"github.com/device-defender/device-defender/internal/defender/store"
 )
 
-func listThingsInThingGroup(s *Service, r *request) (any, error) {
-	name, err := r.checkedName("thingGroupName")
-	if err != nil {
-		return nil, err
-	}
-	recursive, err := r.queryBool("recursive")
+func (s *Service) listThingsInThingGroup(r *awsrest.Request) (any, error) {
+	name := r.Name("thingGroupName")
+	recursive, err := r.QueryBool("recursive")
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +76,7 @@ func (s *Service) addMember(tx *store.Tx, group, thing string) error {
 		return err
 	}
 	if len(others) >= maxGroupsOfThing {
-		return invalidRequest(fmt.Sprintf("Thing %s is in %d thing groups, and can be in no more", thing, len(others)))
+		return awsrest.Invalid(fmt.Sprintf("Thing %s is in %d thing groups, and can be in no more", thing, len(others)))
 	}
 	for _, other := range others {
 		otherRoot, err := rootOf(&tx.Reader, other)
@@ -86,7 +84,7 @@ func (s *Service) addMember(tx *store.Tx, group, thing string) error {
 			return err
 		}
 		if otherRoot == root {
-			return invalidRequest(fmt.Sprintf("Thing %s is in group %s, which is in the same hierarchy as %s", thing, other, group))
+			return awsrest.Invalid(fmt.Sprintf("Thing %s is in group %s, which is in the same hierarchy as %s", thing, other, group))
 		}
 	}
 	if err := errors.Join(
@@ -153,8 +151,8 @@ type memberInput struct {
 	Override *bool `json:"overrideDynamicGroups"`
 }
 
-func (in *memberInput) read(s *Service, r *request) (group, thing string, err error) {
-	if err := r.decode(in); err != nil {
+func (in *memberInput) read(s *Service, r *awsrest.Request) (group, thing string, err error) {
+	if err := r.Decode(in); err != nil {
 		return "", "", err
 	}
 	if group, err = nameOf("thingGroup", in.GroupName, in.GroupARN, s.groupARN("")); err != nil {
@@ -167,7 +165,7 @@ func (in *memberInput) read(s *Service, r *request) (group, thing string, err er
 // nameOf returns the name that is given by itself, in an ARN, or in both.
 func nameOf(member string, name, arn *string, prefix string) (string, error) {
 	if name == nil && arn == nil {
-		return "", missing(member + "Name")
+		return "", awsrest.Missing(member + "Name")
 	}
 	if name != nil {
 		if err := checkName(member+"Name", *name); err != nil {
@@ -180,34 +178,34 @@ func nameOf(member string, name, arn *string, prefix string) (string, error) {
 	named, ok := strings.CutPrefix(*arn, prefix)
 	switch {
 	case !ok || profile.CheckName(named) != nil:
-		return "", constraint(member+"Arn", *arn, "Member must be an ARN of this account, such as "+prefix+"NAME")
+		return "", awsrest.Constraint(member+"Arn", *arn, "Member must be an ARN of this account, such as "+prefix+"NAME")
 	case name != nil && *name != named:
-		return "", invalidRequest(fmt.Sprintf("%sName %s and %sArn %s are not the same", member, *name, member, *arn))
+		return "", awsrest.Invalid(fmt.Sprintf("%sName %s and %sArn %s are not the same", member, *name, member, *arn))
 	}
 	return named, nil
 }
 
-func addThingToThingGroup(s *Service, r *request) (any, error) {
+func (s *Service) addThingToThingGroup(r *awsrest.Request) (any, error) {
 	var in memberInput
 	group, thing, err := in.read(s, r)
 	if err != nil {
 		return nil, err
 	}
-	return struct{}{}, s.write(r.ctx(), func(tx *store.Tx) error {
+	return struct{}{}, s.write(r.Context(), func(tx *store.Tx) error {
 		return s.addMember(tx, group, thing)
 	})
 }
 
-func removeThingFromThingGroup(s *Service, r *request) (any, error) {
+func (s *Service) removeThingFromThingGroup(r *awsrest.Request) (any, error) {
 	var in memberInput
 	group, thing, err := in.read(s, r)
 	if err != nil {
 		return nil, err
 	}
 	if in.Override != nil {
-		return nil, malformedBody(`member "overrideDynamicGroups" is unknown`)
+		return nil, awsrest.Invalid(`member "overrideDynamicGroups" is unknown`)
 	}
-	return struct{}{}, s.write(r.ctx(), func(tx *store.Tx) error {
+	return struct{}{}, s.write(r.Context(), func(tx *store.Tx) error {
 		if _, err := getGroup(&tx.Reader, group); err != nil {
 			return err
 		}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/device-defender/device-defender/internal/defender/awsrest"
 	"github.com/device-defender/device-defender/internal/defender/store"
 )
 
@@ -40,11 +41,7 @@ func (s *Service) groupARN(name string) string { return s.arn("thinggroup/" + na
 
 // getGroup reads a thing group that has to be there.
 func getGroup(view *store.Reader, name string) (*storedGroup, error) {
-	stored, err := tableGroups.find(view, name)
-	if err == nil && stored == nil {
-		err = notFound(fmt.Sprintf("Thing group %s not found", name))
-	}
-	return stored, err
+	return tableGroups.require(view, name, "Thing group %s not found")
 }
 
 // getGroupForUpdate is getGroup for who puts something below the group, which
@@ -52,7 +49,7 @@ func getGroup(view *store.Reader, name string) (*storedGroup, error) {
 func getGroupForUpdate(tx *store.Tx, name string) (*storedGroup, error) {
 	stored, err := tableGroups.findForUpdate(tx, name)
 	if err == nil && stored == nil {
-		err = notFound(fmt.Sprintf("Thing group %s not found", name))
+		err = awsrest.NotFound(fmt.Sprintf("Thing group %s not found", name))
 	}
 	return stored, err
 }
@@ -113,36 +110,36 @@ var groupDescription = regexp.MustCompile(`^[\x20-\x7e]*$`)
 
 func (p *groupProperties) check() error {
 	if len(p.Description) > 2028 || !groupDescription.MatchString(p.Description) {
-		return constraint("thingGroupProperties.thingGroupDescription", p.Description, `Member must have 0 to 2028 characters and satisfy regular expression pattern: [\p{Graph}\x20]*`)
+		return awsrest.Constraint("thingGroupProperties.thingGroupDescription", p.Description, `Member must have 0 to 2028 characters and satisfy regular expression pattern: [\p{Graph}\x20]*`)
 	}
 	if p.Payload == nil {
 		return nil
 	}
 	if p.Payload.Merge {
-		return invalidRequest("merge is valid only in updates")
+		return awsrest.Invalid("merge is valid only in updates")
 	}
 	return checkAttributes(p.Payload.Attributes, maxGroupAttributes)
 }
 
 // createThingGroup creates a group. One that is there with the same parent and
 // properties is answered as if it were new.
-func createThingGroup(s *Service, r *request) (any, error) {
-	name, err := r.checkedName("thingGroupName")
-	if err != nil {
-		return nil, err
-	}
+func (s *Service) createThingGroup(r *awsrest.Request) (any, error) {
+	name := r.Name("thingGroupName")
 	var in struct {
 		Parent     *string         `json:"parentGroupName"`
 		Properties groupProperties `json:"thingGroupProperties"`
 		Tags       []tag           `json:"tags"`
 	}
-	if err := r.decode(&in); err != nil {
+	if err := r.Decode(&in); err != nil {
 		return nil, err
 	}
 	if err := in.Properties.check(); err != nil {
 		return nil, err
 	}
-	stored := &storedGroup{ID: newID(), Description: in.Properties.Description, Version: 1, Created: s.now()}
+	if err := checkTags(in.Tags); err != nil {
+		return nil, err
+	}
+	stored := &storedGroup{ID: awsrest.NewID(), Description: in.Properties.Description, Version: 1, Created: s.now()}
 	if in.Properties.Payload != nil {
 		stored.Attributes = in.Properties.Payload.Attributes
 	}
@@ -152,14 +149,14 @@ func createThingGroup(s *Service, r *request) (any, error) {
 		}
 		stored.Parent = *in.Parent
 	}
-	err = s.write(r.ctx(), func(tx *store.Tx) error {
+	err := s.write(r.Context(), func(tx *store.Tx) error {
 		there, err := tableGroups.find(&tx.Reader, name)
 		if err != nil {
 			return err
 		}
 		if there != nil {
 			if there.Parent != stored.Parent || there.Description != stored.Description || !maps.Equal(there.Attributes, stored.Attributes) {
-				return alreadyExists(fmt.Sprintf("Thing group %s already exists in current account with different properties", name), there.ID, s.groupARN(name))
+				return awsrest.AlreadyExists(fmt.Sprintf("Thing group %s already exists in current account with different properties", name), there.ID, s.groupARN(name))
 			}
 			stored = there
 			return nil
@@ -173,7 +170,7 @@ func createThingGroup(s *Service, r *request) (any, error) {
 		if err := tableChildren.Put(tx, pairKey(stored.Parent, name), struct{}{}); err != nil {
 			return err
 		}
-		return createTags(tx, s.groupARN(name), in.Tags)
+		return putTags(tx, s.groupARN(name), in.Tags)
 	})
 	if err != nil {
 		return nil, err
@@ -196,7 +193,7 @@ func checkParent(tx *store.Tx, parent string) error {
 		return err
 	}
 	if group == nil {
-		return invalidRequest(fmt.Sprintf("Parent group %s not found", parent))
+		return awsrest.Invalid(fmt.Sprintf("Parent group %s not found", parent))
 	}
 	// Written as it is, it stands for its children: another that is created at
 	// the same time is counted, and the parent isn't deleted.
@@ -208,27 +205,24 @@ func checkParent(tx *store.Tx, parent string) error {
 		return err
 	}
 	if len(above)+2 > maxGroupDepth {
-		return invalidRequest(fmt.Sprintf("thing groups can be nested %d deep", maxGroupDepth))
+		return awsrest.Invalid(fmt.Sprintf("thing groups can be nested %d deep", maxGroupDepth))
 	}
 	children, err := childrenOf(&tx.Reader, parent)
 	if err != nil {
 		return err
 	}
 	if len(children) >= maxChildGroups {
-		return invalidRequest(fmt.Sprintf("%s has %d child groups, and can have no more", parent, len(children)))
+		return awsrest.Invalid(fmt.Sprintf("%s has %d child groups, and can have no more", parent, len(children)))
 	}
 	return nil
 }
 
-func describeThingGroup(s *Service, r *request) (any, error) {
-	name, err := r.checkedName("thingGroupName")
-	if err != nil {
-		return nil, err
-	}
+func (s *Service) describeThingGroup(r *awsrest.Request) (any, error) {
+	name := r.Name("thingGroupName")
 	type metadata struct {
 		Parent  string            `json:"parentGroupName,omitempty"`
 		Above   []groupNameAndARN `json:"rootToParentThingGroups"`
-		Created epoch             `json:"creationDate"`
+		Created awsrest.Epoch     `json:"creationDate"`
 	}
 	var out struct {
 		Name       string          `json:"thingGroupName"`
@@ -238,7 +232,7 @@ func describeThingGroup(s *Service, r *request) (any, error) {
 		Properties groupProperties `json:"thingGroupProperties"`
 		Metadata   metadata        `json:"thingGroupMetadata"`
 	}
-	err = s.read(r.ctx(), func(view *store.Reader) error {
+	err := s.read(r.Context(), func(view *store.Reader) error {
 		group, err := getGroup(view, name)
 		if err != nil {
 			return err
@@ -252,7 +246,7 @@ func describeThingGroup(s *Service, r *request) (any, error) {
 		if group.Attributes != nil {
 			out.Properties.Payload = &attributePayload{Attributes: group.Attributes}
 		}
-		out.Metadata = metadata{Parent: group.Parent, Created: epoch(group.Created), Above: []groupNameAndARN{}}
+		out.Metadata = metadata{Parent: group.Parent, Created: awsrest.Epoch(group.Created), Above: []groupNameAndARN{}}
 		for _, parent := range slices.Backward(above) {
 			out.Metadata.Above = append(out.Metadata.Above, groupNameAndARN{parent, s.groupARN(parent)})
 		}
@@ -264,16 +258,13 @@ func describeThingGroup(s *Service, r *request) (any, error) {
 // deleteThingGroup deletes a group that has no child groups. Its things stay in
 // the registry, and security profiles are detached from it. A group that isn't
 // there is deleted already.
-func deleteThingGroup(s *Service, r *request) (any, error) {
-	name, err := r.checkedName("thingGroupName")
+func (s *Service) deleteThingGroup(r *awsrest.Request) (any, error) {
+	name := r.Name("thingGroupName")
+	expected, err := r.QueryInt("expectedVersion")
 	if err != nil {
 		return nil, err
 	}
-	expected, err := r.queryVersion()
-	if err != nil {
-		return nil, err
-	}
-	return struct{}{}, s.write(r.ctx(), func(tx *store.Tx) error {
+	return struct{}{}, s.write(r.Context(), func(tx *store.Tx) error {
 		group, err := tableGroups.find(&tx.Reader, name)
 		if err != nil || group == nil {
 			return err
@@ -286,7 +277,7 @@ func deleteThingGroup(s *Service, r *request) (any, error) {
 			return err
 		}
 		if len(children) > 0 {
-			return invalidRequest(fmt.Sprintf("Thing group %s has child groups, as %s: delete them first", name, children[0]))
+			return awsrest.Invalid(fmt.Sprintf("Thing group %s has child groups, as %s: delete them first", name, children[0]))
 		}
 		return s.dropGroup(tx, name, group.Parent)
 	})
@@ -333,16 +324,16 @@ func (s *Service) dropGroup(tx *store.Tx, name, parent string) error {
 // listThingGroups lists all groups, or those below a parent; recursive false
 // leaves out children of children. It's true by default for all groups, as
 // without a parent nothing is listed through which the others could be found.
-func listThingGroups(s *Service, r *request) (any, error) {
-	parent, err := r.queryName("parentGroup")
+func (s *Service) listThingGroups(r *awsrest.Request) (any, error) {
+	parent, err := queryName(r, "parentGroup")
 	if err != nil {
 		return nil, err
 	}
-	prefix, err := r.queryName("namePrefixFilter")
+	prefix, err := queryName(r, "namePrefixFilter")
 	if err != nil {
 		return nil, err
 	}
-	given, err := r.queryBool("recursive")
+	given, err := r.QueryBool("recursive")
 	if err != nil {
 		return nil, err
 	}
@@ -352,7 +343,15 @@ func listThingGroups(s *Service, r *request) (any, error) {
 	}
 	return answerList(s, r, "thingGroups", func(view *store.Reader, after string, yield func(string, groupNameAndARN) bool) error {
 		if parent == "" && recursive {
-			return s.walkGroups(view, prefix, after, yield)
+			for group, err := range tableGroups.keys.Scan(view, store.Prefix(prefix).Resume(after)) {
+				if err != nil {
+					return err
+				}
+				if !yield(group.Key, groupNameAndARN{group.Key, s.groupARN(group.Key)}) {
+					break
+				}
+			}
+			return nil
 		}
 		if parent != "" {
 			if _, err := getGroup(view, parent); err != nil {
@@ -379,17 +378,4 @@ func listThingGroups(s *Service, r *request) (any, error) {
 		}
 		return nil
 	})
-}
-
-// walkGroups gives the groups whose names begin with the prefix.
-func (s *Service) walkGroups(view *store.Reader, prefix, after string, yield func(string, groupNameAndARN) bool) error {
-	for group, err := range tableGroups.keys.Scan(view, store.Prefix(prefix).Resume(after)) {
-		if err != nil {
-			return err
-		}
-		if !yield(group.Key, groupNameAndARN{group.Key, s.groupARN(group.Key)}) {
-			break
-		}
-	}
-	return nil
 }

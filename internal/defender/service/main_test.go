@@ -3,9 +3,11 @@ package service
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -59,6 +61,22 @@ func serve(t testing.TB, s *Service) string {
 	t.Cleanup(server.Close)
 	return server.URL
 }
+
+// send has the handler answer a request. The header Host is the request's
+// host; without one it is 127.0.0.1:8787.
+func send(t testing.TB, handler http.Handler, method, path string, header http.Header, body string) *httptest.ResponseRecorder {
+	t.Helper()
+	r := httptest.NewRequest(method, "http://127.0.0.1:8787"+path, strings.NewReader(body))
+	maps.Copy(r.Header, header)
+	if host := header.Get("Host"); host != "" {
+		r.Host = host
+	}
+	w := httptest.NewRecorder()
+	handler.ServeHTTP(w, r)
+	return w
+}
+
+var jsonBody = http.Header{"Content-Type": {"application/json"}}
 
 // newClient returns AWS's own client of the API at the URL. It doesn't retry.
 func newClient(t testing.TB, url string) *iot.Client {

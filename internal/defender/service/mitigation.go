@@ -2,9 +2,9 @@ package service
 
 import (
 	"fmt"
-	"regexp"
 	"time"
 
+	"github.com/device-defender/device-defender/internal/defender/awsrest"
 	"github.com/device-defender/device-defender/internal/defender/profile"
 	"github.com/device-defender/device-defender/internal/defender/store"
 )
@@ -45,17 +45,6 @@ type storedAction struct {
 	Modified time.Time            `json:"modified"`
 }
 
-var actionNamePattern = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,128}$`)
-
-// actionName returns the name that the path has.
-func (r *request) actionName() (string, error) {
-	name := r.name("actionName")
-	if !actionNamePattern.MatchString(name) {
-		return "", constraint("actionName", name, "Member must have 1 to 128 characters and satisfy regular expression pattern: [a-zA-Z0-9_-]+")
-	}
-	return name, nil
-}
-
 func (s *Service) actionARN(name string) string {
 	return profile.MitigationActionARN(s.options.Region, s.options.Account, name)
 }
@@ -65,35 +54,32 @@ type actionAnswer struct {
 	ID  string `json:"actionId"`
 }
 
-func createMitigationAction(s *Service, r *request) (any, error) {
-	name, err := r.actionName()
-	if err != nil {
-		return nil, err
-	}
+func (s *Service) createMitigationAction(r *awsrest.Request) (any, error) {
+	name := r.Name("actionName")
 	var in struct {
 		RoleARN string                `json:"roleArn"`
 		Params  *profile.ActionParams `json:"actionParams"`
 		Tags    []tag                 `json:"tags"`
 	}
-	if err := r.decode(&in); err != nil {
+	if err := r.Decode(&in); err != nil {
 		return nil, err
 	}
 	switch {
 	case in.RoleARN == "":
-		return nil, missing("roleArn")
+		return nil, awsrest.Missing("roleArn")
 	case in.Params == nil:
-		return nil, missing("actionParams")
+		return nil, awsrest.Missing("actionParams")
 	}
 	action := profile.MitigationAction{Name: name, RoleARN: in.RoleARN, Params: *in.Params, Tags: plainTags(in.Tags)}
 	if err := checkProblems(action.Check()); err != nil {
 		return nil, err
 	}
-	out := actionAnswer{ARN: s.actionARN(name), ID: newID()}
-	return out, s.write(r.ctx(), func(tx *store.Tx) error {
+	out := actionAnswer{ARN: s.actionARN(name), ID: awsrest.NewID()}
+	return out, s.write(r.Context(), func(tx *store.Tx) error {
 		if there, err := tableActions.has(&tx.Reader, name); err != nil {
 			return err
 		} else if there {
-			return alreadyExists(fmt.Sprintf("Mitigation action %s already exists", name), name, out.ARN)
+			return awsrest.AlreadyExists(fmt.Sprintf("Mitigation action %s already exists", name), name, out.ARN)
 		}
 		if _, err := bump(tx, metaActions); err != nil {
 			return err
@@ -101,9 +87,9 @@ func createMitigationAction(s *Service, r *request) (any, error) {
 		if n, err := tableActions.count(&tx.Reader); err != nil {
 			return err
 		} else if n >= profile.MaxMitigationActions {
-			return limitExceeded(fmt.Sprintf("There are %d mitigation actions, the limit is %d", n, profile.MaxMitigationActions))
+			return awsrest.LimitExceeded(fmt.Sprintf("There are %d mitigation actions, the limit is %d", n, profile.MaxMitigationActions))
 		}
-		if err := createTags(tx, out.ARN, in.Tags); err != nil {
+		if err := putTags(tx, out.ARN, in.Tags); err != nil {
 			return err
 		}
 		now := s.now()
@@ -111,19 +97,12 @@ func createMitigationAction(s *Service, r *request) (any, error) {
 	})
 }
 
-// action reads the action that the path names.
-func (r *request) action(view *store.Reader) (name string, action *storedAction, err error) {
-	if name, err = r.actionName(); err != nil {
-		return "", nil, err
-	}
-	action, err = tableActions.find(view, name)
-	if err == nil && action == nil {
-		err = notFound(fmt.Sprintf("Mitigation action %s does not exist", name))
-	}
-	return name, action, err
+// getAction reads an action that has to be there.
+func getAction(view *store.Reader, name string) (*storedAction, error) {
+	return tableActions.require(view, name, "Mitigation action %s does not exist")
 }
 
-func describeMitigationAction(s *Service, r *request) (any, error) {
+func (s *Service) describeMitigationAction(r *awsrest.Request) (any, error) {
 	var out struct {
 		Name     string               `json:"actionName"`
 		Type     string               `json:"actionType"`
@@ -131,34 +110,36 @@ func describeMitigationAction(s *Service, r *request) (any, error) {
 		ID       string               `json:"actionId"`
 		RoleARN  string               `json:"roleArn"`
 		Params   profile.ActionParams `json:"actionParams"`
-		Created  epoch                `json:"creationDate"`
-		Modified epoch                `json:"lastModifiedDate"`
+		Created  awsrest.Epoch        `json:"creationDate"`
+		Modified awsrest.Epoch        `json:"lastModifiedDate"`
 	}
-	return &out, s.read(r.ctx(), func(view *store.Reader) error {
-		name, action, err := r.action(view)
+	return &out, s.read(r.Context(), func(view *store.Reader) error {
+		name := r.Name("actionName")
+		action, err := getAction(view, name)
 		if err != nil {
 			return err
 		}
 		out.Name, out.Type, out.ARN, out.ID = name, actionType(&action.Params), s.actionARN(name), action.ID
 		out.RoleARN, out.Params = action.RoleARN, action.Params
-		out.Created, out.Modified = epoch(action.Created), epoch(action.Modified)
+		out.Created, out.Modified = awsrest.Epoch(action.Created), awsrest.Epoch(action.Modified)
 		return nil
 	})
 }
 
 // updateMitigationAction replaces what is given and leaves the rest. The type
 // of an action may change with its parameters.
-func updateMitigationAction(s *Service, r *request) (any, error) {
+func (s *Service) updateMitigationAction(r *awsrest.Request) (any, error) {
 	var in struct {
 		RoleARN *string               `json:"roleArn"`
 		Params  *profile.ActionParams `json:"actionParams"`
 	}
-	if err := r.decode(&in); err != nil {
+	if err := r.Decode(&in); err != nil {
 		return nil, err
 	}
 	var out actionAnswer
-	return &out, s.write(r.ctx(), func(tx *store.Tx) error {
-		name, action, err := r.action(&tx.Reader)
+	return &out, s.write(r.Context(), func(tx *store.Tx) error {
+		name := r.Name("actionName")
+		action, err := getAction(&tx.Reader, name)
 		if err != nil {
 			return err
 		}
@@ -180,12 +161,9 @@ func updateMitigationAction(s *Service, r *request) (any, error) {
 
 // deleteMitigationAction deletes an action, if it is there. Tasks that were
 // started have their own copy of it.
-func deleteMitigationAction(s *Service, r *request) (any, error) {
-	name, err := r.actionName()
-	if err != nil {
-		return nil, err
-	}
-	return struct{}{}, s.write(r.ctx(), func(tx *store.Tx) error {
+func (s *Service) deleteMitigationAction(r *awsrest.Request) (any, error) {
+	name := r.Name("actionName")
+	return struct{}{}, s.write(r.Context(), func(tx *store.Tx) error {
 		if err := deleteTags(tx, s.actionARN(name)); err != nil {
 			return err
 		}
@@ -194,13 +172,13 @@ func deleteMitigationAction(s *Service, r *request) (any, error) {
 }
 
 type actionIdentifier struct {
-	Name    string `json:"actionName"`
-	ARN     string `json:"actionArn"`
-	Created epoch  `json:"creationDate"`
+	Name    string        `json:"actionName"`
+	ARN     string        `json:"actionArn"`
+	Created awsrest.Epoch `json:"creationDate"`
 }
 
-func listMitigationActions(s *Service, r *request) (any, error) {
-	want, err := r.queryOneOf("actionType", actionTypes...)
+func (s *Service) listMitigationActions(r *awsrest.Request) (any, error) {
+	want, err := r.QueryOneOf("actionType", actionTypes...)
 	if err != nil {
 		return nil, err
 	}
@@ -213,23 +191,10 @@ func listMitigationActions(s *Service, r *request) (any, error) {
 			if want != "" && want != actionType(&action.Params) {
 				continue
 			}
-			if !yield(name, actionIdentifier{name, s.actionARN(name), epoch(action.Created)}) {
+			if !yield(name, actionIdentifier{name, s.actionARN(name), awsrest.Epoch(action.Created)}) {
 				break
 			}
 		}
 		return nil
 	})
-}
-
-var mitigationOperations = []operation{
-	{name: "CreateMitigationAction", method: "POST", path: "/mitigationactions/actions/{actionName}", handle: createMitigationAction, tps: 10},
-	{name: "DescribeMitigationAction", method: "GET", path: "/mitigationactions/actions/{actionName}", handle: describeMitigationAction, tps: 25},
-	{name: "UpdateMitigationAction", method: "PATCH", path: "/mitigationactions/actions/{actionName}", handle: updateMitigationAction, tps: 10},
-	{name: "DeleteMitigationAction", method: "DELETE", path: "/mitigationactions/actions/{actionName}", handle: deleteMitigationAction, tps: 10},
-	{name: "ListMitigationActions", method: "GET", path: "/mitigationactions/actions", handle: listMitigationActions, tps: 10, page: 250, initial: 25, query: []string{"actionType"}},
-	{name: "StartDetectMitigationActionsTask", method: "PUT", path: "/detect/mitigationactions/tasks/{taskId}", handle: startDetectMitigationActionsTask, tps: 10},
-	{name: "DescribeDetectMitigationActionsTask", method: "GET", path: "/detect/mitigationactions/tasks/{taskId}", handle: describeDetectMitigationActionsTask, tps: 10},
-	{name: "CancelDetectMitigationActionsTask", method: "PUT", path: "/detect/mitigationactions/tasks/{taskId}/cancel", handle: cancelDetectMitigationActionsTask, noBody: true, tps: 10},
-	{name: "ListDetectMitigationActionsTasks", method: "GET", path: "/detect/mitigationactions/tasks", handle: listDetectMitigationActionsTasks, tps: 10, page: 250, initial: 25, query: []string{"startTime", "endTime"}},
-	{name: "ListDetectMitigationActionsExecutions", method: "GET", path: "/detect/mitigationactions/executions", handle: listDetectMitigationActionsExecutions, tps: 10, page: 250, initial: 25, query: []string{"taskId", "violationId", "thingName", "startTime", "endTime"}},
 }

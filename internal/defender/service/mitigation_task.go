@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/device-defender/device-defender/internal/defender/awsrest"
 	"github.com/device-defender/device-defender/internal/defender/profile"
 	"github.com/device-defender/device-defender/internal/defender/store"
 )
@@ -42,8 +43,8 @@ type taskTarget struct {
 
 // eventRange is a time in which an event of the violation happened.
 type eventRange struct {
-	Start epoch `json:"startTime"`
-	End   epoch `json:"endTime"`
+	Start awsrest.Epoch `json:"startTime"`
+	End   awsrest.Epoch `json:"endTime"`
 }
 
 func (r *eventRange) includes(v *storedViolation) bool {
@@ -116,7 +117,7 @@ func executionKey(task, violation, action string) string {
 }
 
 func taskExists(message string) error {
-	return &apiError{Type: "TaskAlreadyExistsException", Status: http.StatusBadRequest, Message: message}
+	return &awsrest.Error{Type: "TaskAlreadyExistsException", Status: http.StatusBadRequest, Message: message}
 }
 
 // taskStep is a transaction that starts a task or carries on with one.
@@ -152,7 +153,7 @@ func (t *taskStep) startTask(id string, task *storedTask) error {
 		return err
 	}
 	if running >= maxRunningTasks {
-		return limitExceeded(fmt.Sprintf("%d Detect mitigation actions tasks are in progress, the limit is %d", running, maxRunningTasks))
+		return awsrest.LimitExceeded(fmt.Sprintf("%d Detect mitigation actions tasks are in progress, the limit is %d", running, maxRunningTasks))
 	}
 	violations, err := selectViolations(&t.tx.Reader, task)
 	if err != nil {
@@ -189,7 +190,7 @@ func selectViolations(view *store.Reader, task *storedTask) (list []selectedViol
 			!task.Range.includes(v):
 			return nil
 		case len(list) == maxTaskViolations:
-			return limitExceeded(fmt.Sprintf("The task is for more than %d violations", maxTaskViolations))
+			return awsrest.LimitExceeded(fmt.Sprintf("The task is for more than %d violations", maxTaskViolations))
 		}
 		list = append(list, selectedViolation{id, v.Thing})
 		return nil
@@ -202,7 +203,7 @@ func selectViolations(view *store.Reader, task *storedTask) (list []selectedViol
 		for _, id := range task.Target.ViolationIDs {
 			v, ok := found[id]
 			if !ok {
-				return nil, invalidRequest(fmt.Sprintf("Violation %s does not exist", id))
+				return nil, awsrest.Invalid(fmt.Sprintf("Violation %s does not exist", id))
 			}
 			if err := take(id, &v); err != nil {
 				return nil, err
@@ -324,7 +325,7 @@ func (t *taskStep) execute(action *actionDefinition, execution *storedExecution)
 	execution.Status = statusSuccessful
 	for _, group := range params.ThingGroupNames {
 		err := t.s.addMember(t.tx, group, execution.Thing)
-		var refused *apiError
+		var refused *awsrest.Error
 		switch {
 		case errors.As(err, &refused):
 			execution.Status, execution.ErrorCode, execution.Message = statusFailed, refused.Type, refused.Message

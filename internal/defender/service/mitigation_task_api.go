@@ -7,16 +7,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/device-defender/device-defender/internal/defender/awsrest"
 	"github.com/device-defender/device-defender/internal/defender/store"
 )
-
-// checkTaskID checks what AWS calls a MitigationActionsTaskId.
-func checkTaskID(id string) error {
-	if !actionNamePattern.MatchString(id) { // which is theirs, too
-		return constraint("taskId", id, "Member must have 1 to 128 characters and satisfy regular expression pattern: [a-zA-Z0-9_-]+")
-	}
-	return nil
-}
 
 type taskStart struct {
 	Target     *taskTarget `json:"target"`
@@ -29,28 +22,28 @@ type taskStart struct {
 
 func (t *taskStart) check() error {
 	if t.Target == nil {
-		return missing("target")
+		return awsrest.Missing("target")
 	}
 	if err := t.Target.check(); err != nil {
 		return err
 	}
 	if len(t.Actions) < 1 || len(t.Actions) > 5 {
-		return constraint("actions", strings.Join(t.Actions, ", "), "Member must have length between 1 and 5")
+		return awsrest.Constraint("actions", strings.Join(t.Actions, ", "), "Member must have length between 1 and 5")
 	}
 	for i, action := range t.Actions {
 		if slices.Contains(t.Actions[:i], action) {
-			return invalidRequest(fmt.Sprintf("actions names %q twice", clip(action)))
+			return awsrest.Invalid(fmt.Sprintf("actions names %q twice", awsrest.Clip(action)))
 		}
 	}
 	if t.Range != nil {
 		if time.Time(t.Range.Start).IsZero() {
-			return missing("violationEventOccurrenceRange.startTime")
+			return awsrest.Missing("violationEventOccurrenceRange.startTime")
 		}
 		if time.Time(t.Range.End).IsZero() {
-			return missing("violationEventOccurrenceRange.endTime")
+			return awsrest.Missing("violationEventOccurrenceRange.endTime")
 		}
 		if time.Time(t.Range.Start).After(time.Time(t.Range.End)) {
-			return invalidRequest("violationEventOccurrenceRange ends before it starts")
+			return awsrest.Invalid("violationEventOccurrenceRange ends before it starts")
 		}
 	}
 	return checkToken(t.Token)
@@ -58,14 +51,14 @@ func (t *taskStart) check() error {
 
 func (t *taskTarget) check() error {
 	if t.ViolationIDs != nil && (len(t.ViolationIDs) < 1 || len(t.ViolationIDs) > 25) {
-		return constraint("target.violationIds", strings.Join(t.ViolationIDs, ", "), "Member must have length between 1 and 25")
+		return awsrest.Constraint("target.violationIds", strings.Join(t.ViolationIDs, ", "), "Member must have length between 1 and 25")
 	}
 	for i, id := range t.ViolationIDs {
 		if err := checkViolationID("target.violationIds", id); err != nil {
 			return err
 		}
 		if slices.Contains(t.ViolationIDs[:i], id) {
-			return invalidRequest(fmt.Sprintf("target.violationIds names %q twice", id))
+			return awsrest.Invalid(fmt.Sprintf("target.violationIds names %q twice", id))
 		}
 	}
 	if t.Profile != nil {
@@ -79,18 +72,15 @@ func (t *taskTarget) check() error {
 		}
 	}
 	if t.ViolationIDs == nil && t.Profile == nil && t.Behavior == nil {
-		return invalidRequest("target names neither violationIds nor securityProfileName nor behaviorName")
+		return awsrest.Invalid("target names neither violationIds nor securityProfileName nor behaviorName")
 	}
 	return nil
 }
 
-func startDetectMitigationActionsTask(s *Service, r *request) (any, error) {
-	id := r.name("taskId")
-	if err := checkTaskID(id); err != nil {
-		return nil, err
-	}
+func (s *Service) startDetectMitigationActionsTask(r *awsrest.Request) (any, error) {
+	id := r.Name("taskId")
 	var in taskStart
-	if err := r.decode(&in); err != nil {
+	if err := r.Decode(&in); err != nil {
 		return nil, err
 	}
 	if err := in.check(); err != nil {
@@ -102,7 +92,7 @@ func startDetectMitigationActionsTask(s *Service, r *request) (any, error) {
 		Suppressed: in.Suppressed != nil && *in.Suppressed,
 		Status:     statusInProgress,
 	}
-	err := s.write(r.ctx(), func(tx *store.Tx) error {
+	err := s.write(r.Context(), func(tx *store.Tx) error {
 		t := s.taskStep(tx)
 		task.Start, task.Actions = t.now, nil
 		for _, name := range in.Actions {
@@ -111,7 +101,7 @@ func startDetectMitigationActionsTask(s *Service, r *request) (any, error) {
 				return err
 			}
 			if action == nil {
-				return invalidRequest(fmt.Sprintf("Mitigation action %q does not exist", clip(name)))
+				return awsrest.Invalid(fmt.Sprintf("Mitigation action %q does not exist", awsrest.Clip(name)))
 			}
 			task.Actions = append(task.Actions, actionDefinition{Name: name, ID: action.ID, RoleARN: action.RoleARN, Params: action.Params})
 		}
@@ -129,8 +119,8 @@ func startDetectMitigationActionsTask(s *Service, r *request) (any, error) {
 type taskSummary struct {
 	ID         string             `json:"taskId"`
 	Status     string             `json:"taskStatus"`
-	Start      epoch              `json:"taskStartTime"`
-	End        *epoch             `json:"taskEndTime,omitempty"`
+	Start      awsrest.Epoch      `json:"taskStartTime"`
+	End        *awsrest.Epoch     `json:"taskEndTime,omitempty"`
 	Target     taskTarget         `json:"target"`
 	Range      *eventRange        `json:"violationEventOccurrenceRange,omitempty"`
 	OnlyActive bool               `json:"onlyActiveViolationsIncluded"`
@@ -141,53 +131,40 @@ type taskSummary struct {
 
 func (t *storedTask) summary(id string) taskSummary {
 	return taskSummary{
-		ID: id, Status: t.Status, Start: epoch(t.Start), End: epochOrNil(t.End), Target: t.Target, Range: t.Range,
+		ID: id, Status: t.Status, Start: awsrest.Epoch(t.Start), End: epochOrNil(t.End), Target: t.Target, Range: t.Range,
 		OnlyActive: t.OnlyActive, Suppressed: t.Suppressed, Actions: t.Actions, Statistics: t.Statistics,
 	}
 }
 
 // epochOrNil leaves out the zero time.
-func epochOrNil(t time.Time) *epoch {
+func epochOrNil(t time.Time) *awsrest.Epoch {
 	if t.IsZero() {
 		return nil
 	}
-	return new(epoch(t))
+	return new(awsrest.Epoch(t))
 }
 
-// task reads the task that the path names.
-func (r *request) task(view *store.Reader) (id string, task *storedTask, err error) {
-	id = r.name("taskId")
-	if err := checkTaskID(id); err != nil {
-		return "", nil, err
-	}
-	task, err = tableTasks.find(view, id)
-	if err == nil && task == nil {
-		err = notFound(fmt.Sprintf("Task %s does not exist", id))
-	}
-	return id, task, err
+// getTask reads a task that has to be there.
+func getTask(view *store.Reader, id string) (*storedTask, error) {
+	return tableTasks.require(view, id, "Task %s does not exist")
 }
 
-func describeDetectMitigationActionsTask(s *Service, r *request) (any, error) {
-	var out struct {
-		Summary taskSummary `json:"taskSummary"`
+func (s *Service) describeDetectMitigationActionsTask(r *awsrest.Request) (any, error) {
+	id := r.Name("taskId")
+	task, err := readNamed(s, r, id, getTask)
+	if err != nil {
+		return nil, err
 	}
-	err := s.read(r.ctx(), func(view *store.Reader) error {
-		id, task, err := r.task(view)
-		if err != nil {
-			return err
-		}
-		out.Summary = task.summary(id)
-		return nil
-	})
-	return out, err
+	return map[string]taskSummary{"taskSummary": task.summary(id)}, nil
 }
 
 // cancelDetectMitigationActionsTask ends a task; executions that it has not
 // come to stay undone and count as skipped.
-func cancelDetectMitigationActionsTask(s *Service, r *request) (any, error) {
-	return struct{}{}, s.write(r.ctx(), func(tx *store.Tx) error {
+func (s *Service) cancelDetectMitigationActionsTask(r *awsrest.Request) (any, error) {
+	return struct{}{}, s.write(r.Context(), func(tx *store.Tx) error {
 		t := s.taskStep(tx)
-		id, task, err := r.task(&tx.Reader)
+		id := r.Name("taskId")
+		task, err := getTask(&tx.Reader, id)
 		if err != nil {
 			return err
 		}
@@ -196,7 +173,7 @@ func cancelDetectMitigationActionsTask(s *Service, r *request) (any, error) {
 			return nil
 		case statusInProgress:
 		default:
-			return invalidRequest(fmt.Sprintf("Task %s is over: %s", id, task.Status))
+			return awsrest.Invalid(fmt.Sprintf("Task %s is over: %s", id, task.Status))
 		}
 		for {
 			keys, err := t.pending(id, task, executionsPerStep)
@@ -225,8 +202,8 @@ func cancelDetectMitigationActionsTask(s *Service, r *request) (any, error) {
 	})
 }
 
-func listDetectMitigationActionsTasks(s *Service, r *request) (any, error) {
-	from, to, err := r.timeRange()
+func (s *Service) listDetectMitigationActionsTasks(r *awsrest.Request) (any, error) {
+	from, to, err := timeRange(r)
 	if err != nil {
 		return nil, err
 	}
@@ -246,15 +223,15 @@ func listDetectMitigationActionsTasks(s *Service, r *request) (any, error) {
 
 // executionSummary is an execution as the API shows it.
 type executionSummary struct {
-	Task      string `json:"taskId"`
-	Violation string `json:"violationId"`
-	Action    string `json:"actionName"`
-	Thing     string `json:"thingName"`
-	Start     epoch  `json:"executionStartDate"`
-	End       *epoch `json:"executionEndDate,omitempty"`
-	Status    string `json:"status"`
-	ErrorCode string `json:"errorCode,omitempty"`
-	Message   string `json:"message,omitempty"`
+	Task      string         `json:"taskId"`
+	Violation string         `json:"violationId"`
+	Action    string         `json:"actionName"`
+	Thing     string         `json:"thingName"`
+	Start     awsrest.Epoch  `json:"executionStartDate"`
+	End       *awsrest.Epoch `json:"executionEndDate,omitempty"`
+	Status    string         `json:"status"`
+	ErrorCode string         `json:"errorCode,omitempty"`
+	Message   string         `json:"message,omitempty"`
 }
 
 // executionFilter is what ListDetectMitigationActionsExecutions asks for.
@@ -263,32 +240,32 @@ type executionFilter struct {
 	from, to               time.Time
 }
 
-// executionFilter reads the query: either a task or a time.
-func (r *request) executionFilter() (f executionFilter, err error) {
-	f.task, f.violation, f.thing = r.query("taskId"), r.query("violationId"), r.query("thingName")
-	timed := r.values.Has("startTime") || r.values.Has("endTime")
+// readExecutionFilter reads the query: either a task or a time.
+func readExecutionFilter(r *awsrest.Request) (f executionFilter, err error) {
+	f.task, f.violation, f.thing = r.Query("taskId"), r.Query("violationId"), r.Query("thingName")
+	timed := r.Has("startTime") || r.Has("endTime")
 	switch {
-	case r.values.Has("taskId") == timed:
-		return f, invalidRequest("You must specify either the startTime and endTime or the taskId, but not both")
+	case r.Has("taskId") == timed:
+		return f, awsrest.Invalid("You must specify either the startTime and endTime or the taskId, but not both")
 	case timed:
-		if f.from, f.to, err = r.timeRange(); err != nil {
+		if f.from, f.to, err = timeRange(r); err != nil {
 			return f, err
 		}
 	default:
-		if err := checkTaskID(f.task); err != nil {
+		if err := checkID("taskId", f.task); err != nil {
 			return f, err
 		}
 	}
-	if r.values.Has("violationId") {
+	if r.Has("violationId") {
 		if err := checkViolationID("violationId", f.violation); err != nil {
 			return f, err
 		}
 	}
-	return f, r.checkThingName()
+	return f, checkThingName(r)
 }
 
-func listDetectMitigationActionsExecutions(s *Service, r *request) (any, error) {
-	filter, err := r.executionFilter()
+func (s *Service) listDetectMitigationActionsExecutions(r *awsrest.Request) (any, error) {
+	filter, err := readExecutionFilter(r)
 	if err != nil {
 		return nil, err
 	}
@@ -314,7 +291,7 @@ func (f *executionFilter) walk(view *store.Reader, after string, yield func(stri
 		}
 		summary := executionSummary{
 			Task: parts[0], Violation: parts[1], Action: parts[2], Thing: e.Thing,
-			Start: epoch(e.Start), End: epochOrNil(e.End), Status: e.Status, ErrorCode: e.ErrorCode, Message: e.Message,
+			Start: awsrest.Epoch(e.Start), End: epochOrNil(e.End), Status: e.Status, ErrorCode: e.ErrorCode, Message: e.Message,
 		}
 		if !yield(stored.Key, summary) {
 			break

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/device-defender/device-defender/internal/defender/awsrest"
 	"github.com/device-defender/device-defender/internal/defender/store"
 )
 
@@ -38,18 +39,18 @@ func (b *batch) countModels() error {
 // modelSummary is what GetBehaviorModelTrainingSummaries shows of a behavior.
 // A model that was never built has no date of its last refresh.
 type modelSummary struct {
-	Profile    string  `json:"securityProfileName"`
-	Behavior   string  `json:"behaviorName"`
-	Start      epoch   `json:"trainingDataCollectionStartDate"`
-	Status     string  `json:"modelStatus"`
-	Percentage float64 `json:"datapointsCollectionPercentage"`
+	Profile    string        `json:"securityProfileName"`
+	Behavior   string        `json:"behaviorName"`
+	Start      awsrest.Epoch `json:"trainingDataCollectionStartDate"`
+	Status     string        `json:"modelStatus"`
+	Percentage float64       `json:"datapointsCollectionPercentage"`
 }
 
 // getBehaviorModelTrainingSummaries says of each ML behavior how much of what
 // a model needs has come in the last days. No model is ever active here, for
 // none is built.
-func getBehaviorModelTrainingSummaries(s *Service, r *request) (any, error) {
-	name, err := r.queryName("securityProfileName")
+func (s *Service) getBehaviorModelTrainingSummaries(r *awsrest.Request) (any, error) {
+	name, err := queryName(r, "securityProfileName")
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +79,7 @@ func getBehaviorModelTrainingSummaries(s *Service, r *request) (any, error) {
 					continue
 				}
 				shown := modelSummary{
-					Profile: stored.Key, Behavior: b.Name, Start: epoch(stored.Value.Created), Status: "PENDING_BUILD",
+					Profile: stored.Key, Behavior: b.Name, Start: awsrest.Epoch(stored.Value.Created), Status: "PENDING_BUILD",
 					Percentage: min(100, 100*float64(counted[modelKey(stored.Key, b.Name)])/trainingDatapoints),
 				}
 				if !yield(at, shown) {

@@ -65,8 +65,9 @@ func TestUnregisteredThingsAreBounded(t *testing.T) {
 	if n := strings.Count(log.String(), "turned away"); n != 1 {
 		t.Errorf("%d lines in the log for five reports in a moment", n)
 	}
-	var id int64
-	for id = 2; send("stranger-0", id, 100_000) == ""; id++ {
+	id := int64(2)
+	for send("stranger-0", id, 100_000) == "" {
+		id++
 	}
 	b.restart() // what they have sent is not forgotten
 	if refusal := send("stranger-1", id, 100_000); id < 9 || refusal != "Too much of unregistered things" {

@@ -1,107 +1,80 @@
 package service
 
-import (
-	"net/http"
-	"slices"
-)
+import "github.com/device-defender/device-defender/internal/defender/awsrest"
 
-// operation is one operation of the AWS IoT API.
-type operation struct {
-	name   string
-	method string
-	path   string // a pattern of http.ServeMux
-	handle func(*Service, *request) (any, error)
-
-	query   []string // the query parameters that it has, beside those of paging
-	page    int      // the largest maxResults; 0 when the operation has no pages
-	initial int      // maxResults when it is absent; 0 is page
-	tps     int      // calls per second in AWS's quotas, for Options.Throttle; 0 is no quota
-
-	noBody       bool                                 // a POST, PUT or PATCH without one
-	contentTypes []string                             // of bodies; nil is only JSON
-	writeError   func(http.ResponseWriter, *apiError) // nil writes JSON
-}
-
-// hasBody reports whether requests have a body, which may be empty.
-func (op *operation) hasBody() bool {
-	return !op.noBody && op.method != http.MethodGet && op.method != http.MethodDelete
-}
-
-// allOperations returns the operations that the service has. Members of
-// requests and answers are in the AWS IoT API reference; the package comment
-// lists what is ours.
-func allOperations() []operation {
-	return slices.Concat(
-		profileOperations, targetOperations, customMetricOperations, dimensionOperations,
-		violationOperations, mitigationOperations,
-		tagOperations, thingOperations, groupOperations, accountOperations,
-	)
-}
-
+// operations returns the operations that the service has. Members of requests and
+// answers are in the AWS IoT API reference; the package comment lists what is ours.
+//
 // The quotas of calls per second are those of the AWS General Reference. It
 // has none for tags; those of the registry are far above what one machine's
 // things ask for.
+func (s *Service) operations() []awsrest.Operation {
+	return []awsrest.Operation{
+		{Name: "CreateSecurityProfile", Method: "POST", Path: "/security-profiles/{securityProfileName}", Access: awsrest.Write, Handle: s.createSecurityProfile, TPS: 10},
+		{Name: "DescribeSecurityProfile", Method: "GET", Path: "/security-profiles/{securityProfileName}", Access: awsrest.Read, Handle: s.describeSecurityProfile, TPS: 25},
+		{Name: "UpdateSecurityProfile", Method: "PATCH", Path: "/security-profiles/{securityProfileName}", Access: awsrest.Write, Handle: s.updateSecurityProfile, TPS: 10, Query: []string{"expectedVersion"}},
+		{Name: "DeleteSecurityProfile", Method: "DELETE", Path: "/security-profiles/{securityProfileName}", Access: awsrest.Write, Handle: s.deleteSecurityProfile, TPS: 10, Query: []string{"expectedVersion"}},
+		{Name: "ListSecurityProfiles", Method: "GET", Path: "/security-profiles", Access: awsrest.Read, Handle: s.listSecurityProfiles, TPS: 10, MaxResults: 250, Query: []string{"dimensionName", "metricName"}},
+		{Name: "ValidateSecurityProfileBehaviors", Method: "POST", Path: "/security-profile-behaviors/validate", Access: awsrest.Read, Handle: s.validateSecurityProfileBehaviors, TPS: 10},
 
-var profileOperations = []operation{
-	{name: "CreateSecurityProfile", method: "POST", path: "/security-profiles/{securityProfileName}", handle: createSecurityProfile, tps: 10},
-	{name: "DescribeSecurityProfile", method: "GET", path: "/security-profiles/{securityProfileName}", handle: describeSecurityProfile, tps: 25},
-	{name: "UpdateSecurityProfile", method: "PATCH", path: "/security-profiles/{securityProfileName}", handle: updateSecurityProfile, tps: 10, query: []string{"expectedVersion"}},
-	{name: "DeleteSecurityProfile", method: "DELETE", path: "/security-profiles/{securityProfileName}", handle: deleteSecurityProfile, tps: 10, query: []string{"expectedVersion"}},
-	{name: "ListSecurityProfiles", method: "GET", path: "/security-profiles", handle: listSecurityProfiles, tps: 10, page: 250, query: []string{"dimensionName", "metricName"}},
-	{name: "ValidateSecurityProfileBehaviors", method: "POST", path: "/security-profile-behaviors/validate", handle: validateSecurityProfileBehaviors, tps: 10},
-}
+		{Name: "AttachSecurityProfile", Method: "PUT", Path: "/security-profiles/{securityProfileName}/targets", Access: awsrest.Write, Handle: s.attachSecurityProfile, NoBody: true, TPS: 10, Query: []string{"securityProfileTargetArn"}},
+		{Name: "DetachSecurityProfile", Method: "DELETE", Path: "/security-profiles/{securityProfileName}/targets", Access: awsrest.Write, Handle: s.detachSecurityProfile, TPS: 10, Query: []string{"securityProfileTargetArn"}},
+		{Name: "ListTargetsForSecurityProfile", Method: "GET", Path: "/security-profiles/{securityProfileName}/targets", Access: awsrest.Read, Handle: s.listTargetsForSecurityProfile, TPS: 10, MaxResults: 250},
+		{Name: "ListSecurityProfilesForTarget", Method: "GET", Path: "/security-profiles-for-target", Access: awsrest.Read, Handle: s.listSecurityProfilesForTarget, TPS: 10, MaxResults: 250, Query: []string{"securityProfileTargetArn", "recursive"}},
 
-var targetOperations = []operation{
-	{name: "AttachSecurityProfile", method: "PUT", path: "/security-profiles/{securityProfileName}/targets", handle: attachSecurityProfile, noBody: true, tps: 10, query: []string{"securityProfileTargetArn"}},
-	{name: "DetachSecurityProfile", method: "DELETE", path: "/security-profiles/{securityProfileName}/targets", handle: detachSecurityProfile, tps: 10, query: []string{"securityProfileTargetArn"}},
-	{name: "ListTargetsForSecurityProfile", method: "GET", path: "/security-profiles/{securityProfileName}/targets", handle: listTargetsForSecurityProfile, tps: 10, page: 250},
-	{name: "ListSecurityProfilesForTarget", method: "GET", path: "/security-profiles-for-target", handle: listSecurityProfilesForTarget, tps: 10, page: 250, query: []string{"securityProfileTargetArn", "recursive"}},
-}
+		{Name: "CreateCustomMetric", Method: "POST", Path: "/custom-metric/{metricName}", Access: awsrest.Write, Handle: s.createCustomMetric, TPS: 10},
+		{Name: "DescribeCustomMetric", Method: "GET", Path: "/custom-metric/{metricName}", Access: awsrest.Read, Handle: s.describeCustomMetric, TPS: 25},
+		{Name: "UpdateCustomMetric", Method: "PATCH", Path: "/custom-metric/{metricName}", Access: awsrest.Write, Handle: s.updateCustomMetric, TPS: 10},
+		{Name: "DeleteCustomMetric", Method: "DELETE", Path: "/custom-metric/{metricName}", Access: awsrest.Write, Handle: s.deleteCustomMetric, TPS: 10},
+		{Name: "ListCustomMetrics", Method: "GET", Path: "/custom-metrics", Access: awsrest.Read, Handle: s.listCustomMetrics, TPS: 10, MaxResults: 250, DefaultResults: 25},
 
-var customMetricOperations = []operation{
-	{name: "CreateCustomMetric", method: "POST", path: "/custom-metric/{metricName}", handle: createCustomMetric, tps: 10},
-	{name: "DescribeCustomMetric", method: "GET", path: "/custom-metric/{metricName}", handle: describeCustomMetric, tps: 25},
-	{name: "UpdateCustomMetric", method: "PATCH", path: "/custom-metric/{metricName}", handle: updateCustomMetric, tps: 10},
-	{name: "DeleteCustomMetric", method: "DELETE", path: "/custom-metric/{metricName}", handle: deleteCustomMetric, tps: 10},
-	{name: "ListCustomMetrics", method: "GET", path: "/custom-metrics", handle: listCustomMetrics, tps: 10, page: 250, initial: 25},
-}
+		{Name: "CreateDimension", Method: "POST", Path: "/dimensions/{name}", Access: awsrest.Write, Handle: s.createDimension, TPS: 10},
+		{Name: "DescribeDimension", Method: "GET", Path: "/dimensions/{name}", Access: awsrest.Read, Handle: s.describeDimension, TPS: 10},
+		{Name: "UpdateDimension", Method: "PATCH", Path: "/dimensions/{name}", Access: awsrest.Write, Handle: s.updateDimension, TPS: 10},
+		{Name: "DeleteDimension", Method: "DELETE", Path: "/dimensions/{name}", Access: awsrest.Write, Handle: s.deleteDimension, TPS: 10},
+		{Name: "ListDimensions", Method: "GET", Path: "/dimensions", Access: awsrest.Read, Handle: s.listDimensions, TPS: 10, MaxResults: 250},
 
-var dimensionOperations = []operation{
-	{name: "CreateDimension", method: "POST", path: "/dimensions/{name}", handle: createDimension, tps: 10},
-	{name: "DescribeDimension", method: "GET", path: "/dimensions/{name}", handle: describeDimension, tps: 10},
-	{name: "UpdateDimension", method: "PATCH", path: "/dimensions/{name}", handle: updateDimension, tps: 10},
-	{name: "DeleteDimension", method: "DELETE", path: "/dimensions/{name}", handle: deleteDimension, tps: 10},
-	{name: "ListDimensions", method: "GET", path: "/dimensions", handle: listDimensions, tps: 10, page: 250},
-}
+		{Name: "ListActiveViolations", Method: "GET", Path: "/active-violations", Access: awsrest.Read, Handle: s.listActiveViolations, TPS: 10, MaxResults: 250, Query: violationQuery},
+		{Name: "ListViolationEvents", Method: "GET", Path: "/violation-events", Access: awsrest.Read, Handle: s.listViolationEvents, TPS: 10, MaxResults: 250, Query: append([]string{"startTime", "endTime"}, violationQuery...)},
+		{Name: "PutVerificationStateOnViolation", Method: "POST", Path: "/violations/verification-state/{violationId}", Access: awsrest.Write, Handle: s.putVerificationStateOnViolation, TPS: 10},
+		{Name: "ListMetricValues", Method: "GET", Path: "/metric-values", Access: awsrest.Read, Handle: s.listMetricValues, TPS: 15, MaxResults: 250, Query: []string{"thingName", "metricName", "dimensionName", "dimensionValueOperator", "startTime", "endTime"}},
+		{Name: "GetBehaviorModelTrainingSummaries", Method: "GET", Path: "/behavior-model-training/summaries", Access: awsrest.Read, Handle: s.getBehaviorModelTrainingSummaries, TPS: 10, MaxResults: 10, Query: []string{"securityProfileName"}},
+		// Ours, not AWS's: reports for tests and from gateways, over HTTP.
+		{Name: "report", Method: "POST", Path: "/things/{thing}/defender/metrics/{format}", Access: awsrest.Report, Handle: s.postReport, ContentTypes: []string{"application/json", "application/cbor"}},
 
-var tagOperations = []operation{
-	{name: "ListTagsForResource", method: "GET", path: "/tags", handle: listTagsForResource, query: []string{"resourceArn", "nextToken"}},
-	{name: "TagResource", method: "POST", path: "/tags", handle: tagResource},
-	{name: "UntagResource", method: "POST", path: "/untag", handle: untagResource},
-}
+		{Name: "CreateMitigationAction", Method: "POST", Path: "/mitigationactions/actions/{actionName}", Access: awsrest.Admin, Handle: s.createMitigationAction, TPS: 10},
+		{Name: "DescribeMitigationAction", Method: "GET", Path: "/mitigationactions/actions/{actionName}", Access: awsrest.Read, Handle: s.describeMitigationAction, TPS: 25},
+		{Name: "UpdateMitigationAction", Method: "PATCH", Path: "/mitigationactions/actions/{actionName}", Access: awsrest.Admin, Handle: s.updateMitigationAction, TPS: 10},
+		{Name: "DeleteMitigationAction", Method: "DELETE", Path: "/mitigationactions/actions/{actionName}", Access: awsrest.Admin, Handle: s.deleteMitigationAction, TPS: 10},
+		{Name: "ListMitigationActions", Method: "GET", Path: "/mitigationactions/actions", Access: awsrest.Read, Handle: s.listMitigationActions, TPS: 10, MaxResults: 250, DefaultResults: 25, Query: []string{"actionType"}},
+		{Name: "StartDetectMitigationActionsTask", Method: "PUT", Path: "/detect/mitigationactions/tasks/{taskId}", Access: awsrest.Admin, Handle: s.startDetectMitigationActionsTask, TPS: 10},
+		{Name: "DescribeDetectMitigationActionsTask", Method: "GET", Path: "/detect/mitigationactions/tasks/{taskId}", Access: awsrest.Read, Handle: s.describeDetectMitigationActionsTask, TPS: 10},
+		{Name: "CancelDetectMitigationActionsTask", Method: "PUT", Path: "/detect/mitigationactions/tasks/{taskId}/cancel", Access: awsrest.Admin, Handle: s.cancelDetectMitigationActionsTask, NoBody: true, TPS: 10},
+		{Name: "ListDetectMitigationActionsTasks", Method: "GET", Path: "/detect/mitigationactions/tasks", Access: awsrest.Read, Handle: s.listDetectMitigationActionsTasks, TPS: 10, MaxResults: 250, DefaultResults: 25, Query: []string{"startTime", "endTime"}},
+		{Name: "ListDetectMitigationActionsExecutions", Method: "GET", Path: "/detect/mitigationactions/executions", Access: awsrest.Read, Handle: s.listDetectMitigationActionsExecutions, TPS: 10, MaxResults: 250, DefaultResults: 25, Query: []string{"taskId", "violationId", "thingName", "startTime", "endTime"}},
 
-var thingOperations = []operation{
-	{name: "CreateThing", method: "POST", path: "/things/{thingName}", handle: createThing},
-	{name: "DescribeThing", method: "GET", path: "/things/{thingName}", handle: describeThing},
-	{name: "UpdateThing", method: "PATCH", path: "/things/{thingName}", handle: updateThing},
-	{name: "DeleteThing", method: "DELETE", path: "/things/{thingName}", handle: deleteThing, query: []string{"expectedVersion"}},
-	{name: "ListThings", method: "GET", path: "/things", handle: listThings, page: 250, query: []string{"attributeName", "attributeValue", "thingTypeName", "usePrefixAttributeValue"}},
-	{name: "ListThingGroupsForThing", method: "GET", path: "/things/{thingName}/thing-groups", handle: listThingGroupsForThing, page: 250},
-}
+		{Name: "ListTagsForResource", Method: "GET", Path: "/tags", Access: awsrest.Read, Handle: s.listTagsForResource, Query: []string{"resourceArn", "nextToken"}},
+		{Name: "TagResource", Method: "POST", Path: "/tags", Access: awsrest.Write, Handle: s.tagResource},
+		{Name: "UntagResource", Method: "POST", Path: "/untag", Access: awsrest.Write, Handle: s.untagResource},
 
-var groupOperations = []operation{
-	{name: "CreateThingGroup", method: "POST", path: "/thing-groups/{thingGroupName}", handle: createThingGroup},
-	{name: "DescribeThingGroup", method: "GET", path: "/thing-groups/{thingGroupName}", handle: describeThingGroup},
-	{name: "DeleteThingGroup", method: "DELETE", path: "/thing-groups/{thingGroupName}", handle: deleteThingGroup, query: []string{"expectedVersion"}},
-	{name: "ListThingGroups", method: "GET", path: "/thing-groups", handle: listThingGroups, page: 250, query: []string{"parentGroup", "namePrefixFilter", "recursive"}},
-	{name: "ListThingsInThingGroup", method: "GET", path: "/thing-groups/{thingGroupName}/things", handle: listThingsInThingGroup, page: 250, query: []string{"recursive"}},
-	{name: "AddThingToThingGroup", method: "PUT", path: "/thing-groups/addThingToThingGroup", handle: addThingToThingGroup},
-	{name: "RemoveThingFromThingGroup", method: "PUT", path: "/thing-groups/removeThingFromThingGroup", handle: removeThingFromThingGroup},
-}
+		{Name: "CreateThing", Method: "POST", Path: "/things/{thingName}", Access: awsrest.Write, Handle: s.createThing},
+		{Name: "DescribeThing", Method: "GET", Path: "/things/{thingName}", Access: awsrest.Read, Handle: s.describeThing},
+		{Name: "UpdateThing", Method: "PATCH", Path: "/things/{thingName}", Access: awsrest.Write, Handle: s.updateThing},
+		{Name: "DeleteThing", Method: "DELETE", Path: "/things/{thingName}", Access: awsrest.Write, Handle: s.deleteThing, Query: []string{"expectedVersion"}},
+		{Name: "ListThings", Method: "GET", Path: "/things", Access: awsrest.Read, Handle: s.listThings, MaxResults: 250, Query: []string{"attributeName", "attributeValue", "thingTypeName", "usePrefixAttributeValue"}},
+		{Name: "ListThingGroupsForThing", Method: "GET", Path: "/things/{thingName}/thing-groups", Access: awsrest.Read, Handle: s.listThingGroupsForThing, MaxResults: 250},
 
-var accountOperations = []operation{
-	{name: "DescribeEndpoint", method: "GET", path: "/endpoint", handle: describeEndpoint, query: []string{"endpointType"}},
-	// AWS STS, so that clients which ask for the account's number find it here.
-	{name: "GetCallerIdentity", method: "POST", path: "/{$}", handle: getCallerIdentity,
-		contentTypes: []string{"application/x-www-form-urlencoded"}, writeError: writeSTSError},
+		{Name: "CreateThingGroup", Method: "POST", Path: "/thing-groups/{thingGroupName}", Access: awsrest.Write, Handle: s.createThingGroup},
+		{Name: "DescribeThingGroup", Method: "GET", Path: "/thing-groups/{thingGroupName}", Access: awsrest.Read, Handle: s.describeThingGroup},
+		{Name: "DeleteThingGroup", Method: "DELETE", Path: "/thing-groups/{thingGroupName}", Access: awsrest.Write, Handle: s.deleteThingGroup, Query: []string{"expectedVersion"}},
+		{Name: "ListThingGroups", Method: "GET", Path: "/thing-groups", Access: awsrest.Read, Handle: s.listThingGroups, MaxResults: 250, Query: []string{"parentGroup", "namePrefixFilter", "recursive"}},
+		{Name: "ListThingsInThingGroup", Method: "GET", Path: "/thing-groups/{thingGroupName}/things", Access: awsrest.Read, Handle: s.listThingsInThingGroup, MaxResults: 250, Query: []string{"recursive"}},
+		{Name: "AddThingToThingGroup", Method: "PUT", Path: "/thing-groups/addThingToThingGroup", Access: awsrest.Write, Handle: s.addThingToThingGroup},
+		{Name: "RemoveThingFromThingGroup", Method: "PUT", Path: "/thing-groups/removeThingFromThingGroup", Access: awsrest.Write, Handle: s.removeThingFromThingGroup},
+
+		{Name: "DescribeEndpoint", Method: "GET", Path: "/endpoint", Access: awsrest.Public, Handle: s.describeEndpoint, Query: []string{"endpointType"}},
+		// AWS STS, so that clients which ask for the account's number find it here.
+		{Name: "GetCallerIdentity", Method: "POST", Path: "/{$}", Access: awsrest.Public, Handle: s.getCallerIdentity,
+			ContentTypes: []string{"application/x-www-form-urlencoded"}, Error: stsError},
+	}
 }

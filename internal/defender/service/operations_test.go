@@ -3,10 +3,12 @@ package service
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +18,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iot/types"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/device-defender/device-defender/internal/defender/awsrest"
 )
 
 // account begins the ARNs of the account and region that are the default.
@@ -42,9 +46,7 @@ func newTap(t *testing.T, s *Service) *tap {
 		recorder := httptest.NewRecorder()
 		handler.ServeHTTP(recorder, r)
 		p.pattern, p.body = r.Pattern, bytes.Clone(recorder.Body.Bytes())
-		for name, values := range recorder.Header() {
-			w.Header()[name] = values
-		}
+		maps.Copy(w.Header(), recorder.Header())
 		w.WriteHeader(recorder.Code)
 		w.Write(p.body)
 	}))
@@ -211,16 +213,10 @@ func TestEveryOperation(t *testing.T) {
 	}
 	called[wire.pattern] = true
 
-	other := map[string]bool{} // tested where they are
-	for _, op := range violationOperations {
-		other[op.name] = true
-	}
-	for _, op := range mitigationOperations {
-		other[op.name] = true
-	}
-	for _, op := range allOperations() {
-		if !called[op.method+" "+op.path] && !other[op.name] {
-			t.Errorf("%s was not called", op.name)
+	other := regexp.MustCompile(`Violation|MitigationAction|MetricValues|ModelTraining|^report$`) // tested where they are
+	for _, op := range s.operations() {
+		if !called[op.Method+" "+op.Path] && !other.MatchString(op.Name) {
+			t.Errorf("%s was not called", op.Name)
 		}
 	}
 }
@@ -233,13 +229,13 @@ func TestDocListsOperations(t *testing.T) {
 		t.Fatal(err)
 	}
 	names := map[string]bool{}
-	for _, op := range allOperations() {
-		if names[op.name] {
-			t.Errorf("%s is there twice", op.name)
+	for _, op := range new(Service).operations() {
+		if names[op.Name] {
+			t.Errorf("%s is there twice", op.Name)
 		}
-		names[op.name] = true
-		if !regexp.MustCompile(`\b` + op.name + `\b`).Match(doc) {
-			t.Errorf("doc.go does not name %s", op.name)
+		names[op.Name] = true
+		if !regexp.MustCompile(`\b` + op.Name + `\b`).Match(doc) {
+			t.Errorf("doc.go does not name %s", op.Name)
 		}
 	}
 	for _, name := range regexp.MustCompile(`\b(Create|Describe|Update|Delete|List|Attach|Detach|Validate|Put|Get|Start|Cancel|Tag|Untag|Add|Remove)[A-Z]\w+`).FindAllString(string(doc), -1) {
@@ -249,27 +245,53 @@ func TestDocListsOperations(t *testing.T) {
 	}
 }
 
+// Access levels are those of AWS's Service Authorization Reference, where List
+// counts as Read and Tagging as Write: what changes something isn't Read.
+func TestAccessLevels(t *testing.T) {
+	readByPost := map[string]bool{"ValidateSecurityProfileBehaviors": true}
+	public := map[string]bool{"DescribeEndpoint": true, "GetCallerIdentity": true}
+	for _, op := range new(Service).operations() {
+		var want []awsrest.Access
+		switch {
+		case public[op.Name]:
+			want = []awsrest.Access{awsrest.Public}
+		case op.Method == "GET" || readByPost[op.Name]:
+			want = []awsrest.Access{awsrest.Read}
+		case op.Name == "report":
+			want = []awsrest.Access{awsrest.Report}
+		default:
+			want = []awsrest.Access{awsrest.Write, awsrest.Admin}
+		}
+		if !slices.Contains(want, op.Access) {
+			t.Errorf("%s (%s) has access level %d, want one of %d", op.Name, op.Method, op.Access, want)
+		}
+		if acts := strings.Contains(op.Name, "MitigationAction"); (op.Access == awsrest.Admin) != (acts && op.Method != "GET") {
+			t.Errorf("%s (%s) has access level %d, want Admin for what acts on devices", op.Name, op.Method, op.Access)
+		}
+	}
+}
+
 // A body of an operation that has none would be without effect, unnoticed.
 func TestBodiesAreRefused(t *testing.T) {
 	handler := openService(t, Options{}).Handler()
 	members := regexp.MustCompile(`\{\w+\}`)
-	for _, op := range allOperations() {
-		if strings.Contains(op.path, "{$}") || op.hasBody() {
+	for _, op := range new(Service).operations() {
+		if strings.Contains(op.Path, "{$}") || op.HasBody() {
 			continue
 		}
-		w := send(t, handler, op.method, members.ReplaceAllString(op.path, "a"), jsonBody, `{}`)
-		if w.Code != 400 || !strings.Contains(w.Body.String(), op.name+" has no body") {
-			t.Errorf("%s: %d %s", op.name, w.Code, w.Body)
+		w := send(t, handler, op.Method, members.ReplaceAllString(op.Path, "a"), jsonBody, `{}`)
+		if w.Code != 400 || !strings.Contains(w.Body.String(), op.Name+" has no body") {
+			t.Errorf("%s: %d %s", op.Name, w.Code, w.Body)
 		}
 	}
 	// All others read theirs.
-	for _, op := range allOperations() {
-		if !op.hasBody() || op.contentTypes != nil {
+	for _, op := range new(Service).operations() {
+		if !op.HasBody() || op.ContentTypes != nil {
 			continue
 		}
-		w := send(t, handler, op.method, members.ReplaceAllString(op.path, "a"), jsonBody, `{"unknown":1}`)
+		w := send(t, handler, op.Method, members.ReplaceAllString(op.Path, "a"), jsonBody, `{"unknown":1}`)
 		if w.Code != 400 || !strings.Contains(w.Body.String(), `member \"unknown\" is unknown`) {
-			t.Errorf("%s: %d %s", op.name, w.Code, w.Body)
+			t.Errorf("%s: %d %s", op.Name, w.Code, w.Body)
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package service
 
 import (
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -149,40 +148,5 @@ func TestPagesWhileItemsGo(t *testing.T) {
 	}
 	if want := []string{"b", "d", "e", "f", "h"}; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
-	}
-}
-
-// TestTokens gives tokens to lists that they were not answered for.
-func TestTokens(t *testing.T) {
-	handler := openService(t, Options{}).Handler()
-	for _, name := range []string{"a", "b", "c"} {
-		send(t, handler, "POST", "/things/a-longer-name-"+name, nil, "")
-	}
-	_, token := pageOf(t, handler, "/things", "maxResults", "1")
-	if items, _ := pageOf(t, handler, "/things", "maxResults", "250", "nextToken", token); len(items) != 2 {
-		t.Errorf("a page of another size: %v", items)
-	}
-	raw, err := base64.RawURLEncoding.DecodeString(token)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := range token {
-		if w := send(t, handler, "GET", "/things?nextToken="+token[:i], nil, ""); w.Code != 400 {
-			t.Errorf("%d characters of %d: %d %s", i, len(token), w.Code, w.Body)
-		}
-	}
-	for name, path := range map[string]string{
-		"another list":     "/dimensions?nextToken=" + token,
-		"another key":      "/things?nextToken=" + base64.RawURLEncoding.EncodeToString(append(raw[:len(raw)-1:len(raw)-1], 'b')),
-		"another filter":   "/things?attributeName=k&nextToken=" + token,
-		"cut":              "/things?nextToken=" + token[:6],
-		"empty":            "/things?nextToken=",
-		"without a key":    "/things?nextToken=" + base64.RawURLEncoding.EncodeToString(raw[:sealSize]),
-		"not base64":       "/things?nextToken=%00",
-		"with line breaks": "/things?nextToken=" + token[:4] + "%0a" + token[4:],
-	} {
-		if w := send(t, handler, "GET", path, nil, ""); w.Code != 400 || w.Header().Get("X-Amzn-ErrorType") != "InvalidRequestException" {
-			t.Errorf("%s: %d %s", name, w.Code, w.Body)
-		}
 	}
 }

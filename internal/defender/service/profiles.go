@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/device-defender/device-defender/internal/defender/awsrest"
 	"github.com/device-defender/device-defender/internal/defender/profile"
 	"github.com/device-defender/device-defender/internal/defender/store"
 )
@@ -73,7 +74,7 @@ func (in *profileInput) checkDeletes() error {
 		{"deleteMetricsExportConfig", in.DeleteMetricsExportConfig, in.MetricsExportConfig != nil},
 	} {
 		if d.delete && d.given {
-			return invalidRequest(fmt.Sprintf("%s is true, and what it deletes is given in the same call", d.flag))
+			return awsrest.Invalid(fmt.Sprintf("%s is true, and what it deletes is given in the same call", d.flag))
 		}
 	}
 	return nil
@@ -90,8 +91,8 @@ type profileAnswer struct {
 	AdditionalMetricsToRetain   []string                       `json:"additionalMetricsToRetain,omitempty"`
 	AdditionalMetricsToRetainV2 []profile.MetricToRetain       `json:"additionalMetricsToRetainV2,omitempty"`
 	Version                     int64                          `json:"version"`
-	Created                     epoch                          `json:"creationDate"`
-	Modified                    epoch                          `json:"lastModifiedDate"`
+	Created                     awsrest.Epoch                  `json:"creationDate"`
+	Modified                    awsrest.Epoch                  `json:"lastModifiedDate"`
 	MetricsExportConfig         *profile.MetricsExportConfig   `json:"metricsExportConfig,omitempty"`
 }
 
@@ -101,7 +102,7 @@ func (s *Service) profileAnswer(stored *storedProfile) profileAnswer {
 		Name: p.Name, ARN: s.profileARN(p.Name), Description: p.Description, Behaviors: p.Behaviors,
 		AlertTargets: p.AlertTargets, AdditionalMetricsToRetain: p.AdditionalMetricsToRetain,
 		AdditionalMetricsToRetainV2: p.AdditionalMetricsToRetainV2, MetricsExportConfig: p.MetricsExportConfig,
-		Version: stored.Version, Created: epoch(stored.Created), Modified: epoch(stored.Modified),
+		Version: stored.Version, Created: awsrest.Epoch(stored.Created), Modified: awsrest.Epoch(stored.Modified),
 	}
 }
 
@@ -117,31 +118,27 @@ func (s *Service) profileARN(name string) string {
 
 // getProfile reads a profile that has to be there.
 func getProfile(view *store.Reader, name string) (*storedProfile, error) {
-	stored, err := tableProfiles.find(view, name)
-	if err == nil && stored == nil {
-		err = notFound(fmt.Sprintf("Security profile %s does not exist", name))
-	}
-	return stored, err
+	return tableProfiles.require(view, name, "Security profile %s does not exist")
 }
 
-func createSecurityProfile(s *Service, r *request) (any, error) {
-	name, err := r.checkedName("securityProfileName")
-	if err != nil {
-		return nil, err
-	}
+func (s *Service) createSecurityProfile(r *awsrest.Request) (any, error) {
+	name := r.Name("securityProfileName")
 	var in profileInput
-	if err := r.decode(&in); err != nil {
+	if err := r.Decode(&in); err != nil {
 		return nil, err
 	}
 	if in.DeleteBehaviors || in.DeleteAlertTargets || in.DeleteAdditionalMetricsToRetain || in.DeleteMetricsExportConfig {
-		return nil, invalidRequest("a profile that is created has nothing to delete")
+		return nil, awsrest.Invalid("a profile that is created has nothing to delete")
+	}
+	if err := checkTags(in.Tags); err != nil {
+		return nil, err
 	}
 	arn := s.profileARN(name)
-	err = s.write(r.ctx(), func(tx *store.Tx) error {
+	err := s.write(r.Context(), func(tx *store.Tx) error {
 		if there, err := tableProfiles.has(&tx.Reader, name); err != nil {
 			return err
 		} else if there {
-			return alreadyExists(fmt.Sprintf("Security profile %s already exists", name), name, arn)
+			return awsrest.AlreadyExists(fmt.Sprintf("Security profile %s already exists", name), name, arn)
 		}
 		now := s.now()
 		stored := storedProfile{Document: profile.Profile{Name: name}, Version: 1, Created: now, Modified: now}
@@ -152,7 +149,7 @@ func createSecurityProfile(s *Service, r *request) (any, error) {
 		if err := tableProfiles.Put(tx, name, stored); err != nil {
 			return err
 		}
-		if err := createTags(tx, arn, in.Tags); err != nil {
+		if err := putTags(tx, arn, in.Tags); err != nil {
 			return err
 		}
 		return s.profileChanged(tx, name)
@@ -166,43 +163,33 @@ func createSecurityProfile(s *Service, r *request) (any, error) {
 	}{name, arn}, nil
 }
 
-func describeSecurityProfile(s *Service, r *request) (any, error) {
-	name, err := r.checkedName("securityProfileName")
-	if err != nil {
-		return nil, err
-	}
-	var stored *storedProfile
-	err = s.read(r.ctx(), func(view *store.Reader) (err error) {
-		stored, err = getProfile(view, name)
-		return err
-	})
+func (s *Service) describeSecurityProfile(r *awsrest.Request) (any, error) {
+	name := r.Name("securityProfileName")
+	stored, err := readNamed(s, r, name, getProfile)
 	if err != nil {
 		return nil, err
 	}
 	return s.profileAnswer(stored), nil
 }
 
-func updateSecurityProfile(s *Service, r *request) (any, error) {
-	name, err := r.checkedName("securityProfileName")
-	if err != nil {
-		return nil, err
-	}
-	expected, err := r.queryVersion()
+func (s *Service) updateSecurityProfile(r *awsrest.Request) (any, error) {
+	name := r.Name("securityProfileName")
+	expected, err := r.QueryInt("expectedVersion")
 	if err != nil {
 		return nil, err
 	}
 	var in profileInput
-	if err := r.decode(&in); err != nil {
+	if err := r.Decode(&in); err != nil {
 		return nil, err
 	}
 	if in.Tags != nil {
-		return nil, invalidRequest("tags are given when a profile is created; later TagResource changes them")
+		return nil, awsrest.Invalid("tags are given when a profile is created; later TagResource changes them")
 	}
 	if err := in.checkDeletes(); err != nil {
 		return nil, err
 	}
 	var stored *storedProfile
-	err = s.write(r.ctx(), func(tx *store.Tx) (err error) {
+	err = s.write(r.Context(), func(tx *store.Tx) (err error) {
 		if stored, err = getProfile(&tx.Reader, name); err != nil {
 			return err
 		}
@@ -229,23 +216,20 @@ func updateSecurityProfile(s *Service, r *request) (any, error) {
 // checkVersion compares the version that the caller expects, if any.
 func checkVersion(what string, expected *int64, version int64) error {
 	if expected != nil && *expected != version {
-		return versionConflict(fmt.Sprintf("The version of %s is %d, not the expected %d", what, version, *expected))
+		return awsrest.VersionConflict(fmt.Sprintf("The version of %s is %d, not the expected %d", what, version, *expected))
 	}
 	return nil
 }
 
 // deleteSecurityProfile deletes a profile with its targets. One that isn't
 // there is deleted already.
-func deleteSecurityProfile(s *Service, r *request) (any, error) {
-	name, err := r.checkedName("securityProfileName")
+func (s *Service) deleteSecurityProfile(r *awsrest.Request) (any, error) {
+	name := r.Name("securityProfileName")
+	expected, err := r.QueryInt("expectedVersion")
 	if err != nil {
 		return nil, err
 	}
-	expected, err := r.queryVersion()
-	if err != nil {
-		return nil, err
-	}
-	return struct{}{}, s.write(r.ctx(), func(tx *store.Tx) error {
+	return struct{}{}, s.write(r.Context(), func(tx *store.Tx) error {
 		stored, err := tableProfiles.find(&tx.Reader, name)
 		if err != nil || stored == nil {
 			return err
@@ -266,17 +250,17 @@ func deleteSecurityProfile(s *Service, r *request) (any, error) {
 	})
 }
 
-func listSecurityProfiles(s *Service, r *request) (any, error) {
-	metric, err := r.queryName("metricName")
+func (s *Service) listSecurityProfiles(r *awsrest.Request) (any, error) {
+	metric, err := queryName(r, "metricName")
 	if err != nil {
 		return nil, err
 	}
-	dimension, err := r.queryName("dimensionName")
+	dimension, err := queryName(r, "dimensionName")
 	if err != nil {
 		return nil, err
 	}
 	if metric != "" && dimension != "" {
-		return nil, invalidRequest("dimensionName and metricName cannot be used in the same request")
+		return nil, awsrest.Invalid("dimensionName and metricName cannot be used in the same request")
 	}
 	return answerList(s, r, "securityProfileIdentifiers", func(view *store.Reader, after string, yield func(string, nameAndARN) bool) error {
 		if metric != "" && !profile.IsAWS(metric) {
@@ -301,15 +285,7 @@ func listSecurityProfiles(s *Service, r *request) (any, error) {
 			}
 			return nil
 		}
-		for name, err := range tableProfiles.keysAfter(view, "", after) {
-			if err != nil {
-				return err
-			}
-			if !yield(name, nameAndARN{name, s.profileARN(name)}) {
-				break
-			}
-		}
-		return nil
+		return giveKeys(tableProfiles.keysAfter(view, "", after), yield, func(name string) nameAndARN { return nameAndARN{name, s.profileARN(name)} })
 	})
 }
 
@@ -336,44 +312,45 @@ func profilesUsing(view *store.Reader, metric, dimension string) ([]string, erro
 	return using, nil
 }
 
-// registry returns what profiles may refer to.
-func registry(view *store.Reader) (profile.Registry, error) {
-	r := profile.Registry{CustomMetrics: map[string]string{}, Dimensions: map[string]bool{}}
+// registry returns what profiles may refer to, and the dimensions of that.
+func registry(view *store.Reader) (r profile.Registry, dimensions []profile.Dimension, err error) {
+	r = profile.Registry{CustomMetrics: map[string]string{}, Dimensions: map[string]bool{}}
 	for stored, err := range tableMetrics.Scan(view, store.Range{}) {
 		if err != nil {
-			return r, err
+			return r, nil, err
 		}
 		r.CustomMetrics[stored.Key] = stored.Value.Type
 	}
-	for name, err := range tableDimensions.keysAfter(view, "", "") {
+	for stored, err := range tableDimensions.Scan(view, store.Range{}) {
 		if err != nil {
-			return r, err
+			return r, nil, err
 		}
-		r.Dimensions[name] = true
+		r.Dimensions[stored.Key] = true
+		dimensions = append(dimensions, profile.Dimension{Name: stored.Key, Type: stored.Value.Type, StringValues: stored.Value.StringValues})
 	}
-	return r, nil
+	return r, dimensions, nil
 }
 
 func checkProfile(view *store.Reader, p *profile.Profile) error {
-	r, err := registry(view)
+	r, _, err := registry(view)
 	if err != nil {
 		return err
 	}
 	return checkProblems(p.Check(r))
 }
 
-func validateSecurityProfileBehaviors(s *Service, r *request) (any, error) {
+func (s *Service) validateSecurityProfileBehaviors(r *awsrest.Request) (any, error) {
 	var in struct {
 		Behaviors []profile.Behavior `json:"behaviors"`
 	}
-	if err := r.decode(&in); err != nil {
+	if err := r.Decode(&in); err != nil {
 		return nil, err
 	}
 	if in.Behaviors == nil {
-		return nil, missing("behaviors")
+		return nil, awsrest.Missing("behaviors")
 	}
 	if n := len(in.Behaviors); n > profile.MaxBehaviors {
-		return nil, constraint("behaviors", fmt.Sprintf("%d behaviors", n), fmt.Sprintf("Member must have length less than or equal to %d", profile.MaxBehaviors))
+		return nil, awsrest.Constraint("behaviors", fmt.Sprintf("%d behaviors", n), fmt.Sprintf("Member must have length less than or equal to %d", profile.MaxBehaviors))
 	}
 	type validationError struct {
 		Message string `json:"errorMessage"`
@@ -382,8 +359,8 @@ func validateSecurityProfileBehaviors(s *Service, r *request) (any, error) {
 		Valid  bool              `json:"valid"`
 		Errors []validationError `json:"validationErrors"`
 	}
-	err := s.read(r.ctx(), func(view *store.Reader) error {
-		registry, err := registry(view)
+	err := s.read(r.Context(), func(view *store.Reader) error {
+		registry, _, err := registry(view)
 		if err != nil {
 			return err
 		}
@@ -424,5 +401,5 @@ func behaviorProblem(behaviors []profile.Behavior, p profile.Problem) string {
 			}
 		}
 	}
-	return fmt.Sprintf("Behavior %s is malformed. %s", clip(b.Name), problem)
+	return fmt.Sprintf("Behavior %s is malformed. %s", awsrest.Clip(b.Name), problem)
 }

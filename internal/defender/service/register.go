@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/device-defender/device-defender/internal/defender/awsrest"
 	"github.com/device-defender/device-defender/internal/defender/report"
 	"github.com/device-defender/device-defender/internal/defender/store"
 )
@@ -18,7 +19,7 @@ func (s *Service) Register(ctx context.Context, thing string) error {
 		if there, err := tableThings.has(&tx.Reader, thing); err != nil || there {
 			return err
 		}
-		if err := tableThings.Put(tx, thing, storedThing{ID: newID(), Version: 1, Created: s.now()}); err != nil {
+		if err := tableThings.Put(tx, thing, storedThing{ID: awsrest.NewID(), Version: 1, Created: s.now()}); err != nil {
 			return err
 		}
 		return s.thingCreated(tx, thing)

@@ -120,16 +120,9 @@ func (s *Service) guardedRules(tx *store.Tx) (*ruleSet, error) {
 
 // compileRules reads and compiles all profiles.
 func (s *Service) compileRules(r *store.Reader, version uint64) (*ruleSet, error) {
-	known, err := registry(r)
+	known, dimensions, err := registry(r)
 	if err != nil {
 		return nil, err
-	}
-	var dimensions []profile.Dimension
-	for entry, err := range tableDimensions.Scan(r, store.Range{}) {
-		if err != nil {
-			return nil, err
-		}
-		dimensions = append(dimensions, profile.Dimension{Name: entry.Key, Type: entry.Value.Type, StringValues: entry.Value.StringValues})
 	}
 	targets, err := targetsByProfile(r)
 	if err != nil {

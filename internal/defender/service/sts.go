@@ -6,18 +6,19 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/device-defender/device-defender/internal/defender/awsrest"
 	"github.com/device-defender/device-defender/internal/defender/profile"
 )
 
-// getCallerIdentity is STS's operation that tells the account. It's the one of
-// STS's operations that there is, and changes nothing.
-func getCallerIdentity(s *Service, r *request) (any, error) {
-	form, err := url.ParseQuery(string(r.body))
+// getCallerIdentity is STS's operation that tells the account. It is the
+// only operation of STS that there is, and changes nothing.
+func (s *Service) getCallerIdentity(r *awsrest.Request) (any, error) {
+	form, err := url.ParseQuery(string(r.Body))
 	if err != nil {
-		return nil, &apiError{Type: "MalformedQueryString", Status: http.StatusBadRequest, Message: "the form is malformed: " + clip(err.Error())}
+		return nil, &awsrest.Error{Type: "MalformedQueryString", Status: http.StatusBadRequest, Message: "the form is malformed: " + awsrest.Clip(err.Error())}
 	}
 	if action := form.Get("Action"); action != "GetCallerIdentity" {
-		return nil, &apiError{Type: "InvalidAction", Status: http.StatusBadRequest, Message: fmt.Sprintf("action %q is none of this service, which has GetCallerIdentity", clip(action))}
+		return nil, &awsrest.Error{Type: "InvalidAction", Status: http.StatusBadRequest, Message: fmt.Sprintf("action %q is none of this service, which has GetCallerIdentity", awsrest.Clip(action))}
 	}
 	type result struct {
 		ARN     string `xml:"Arn"`
@@ -35,11 +36,11 @@ func getCallerIdentity(s *Service, r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &answer{status: http.StatusOK, contentType: "text/xml", body: body}, nil
+	return &awsrest.Answer{Status: http.StatusOK, ContentType: "text/xml", Body: body}, nil
 }
 
-// writeSTSError writes an error as the AWS Query protocol does.
-func writeSTSError(w http.ResponseWriter, e *apiError) {
+// stsError is an error as the AWS Query protocol has it.
+func stsError(e *awsrest.Error) *awsrest.Answer {
 	kind := "Sender"
 	if e.Status >= 500 {
 		kind = "Receiver"
@@ -49,15 +50,9 @@ func writeSTSError(w http.ResponseWriter, e *apiError) {
 		Code    string
 		Message string
 	}
-	body, err := xml.Marshal(struct {
+	body, _ := xml.Marshal(struct { // texts can always be encoded
 		XMLName xml.Name `xml:"https://sts.amazonaws.com/doc/2011-06-15/ ErrorResponse"`
 		Error   inner
 	}{Error: inner{kind, e.Type, e.Message}})
-	if err != nil {
-		writeError(w, e)
-		return
-	}
-	w.Header().Set("Content-Type", "text/xml")
-	w.WriteHeader(e.Status)
-	w.Write(body)
+	return &awsrest.Answer{Status: e.Status, ContentType: "text/xml", Body: body}
 }

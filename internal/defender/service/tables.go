@@ -1,8 +1,10 @@
 package service
 
 import (
+	"fmt"
 	"iter"
 
+	"github.com/device-defender/device-defender/internal/defender/awsrest"
 	"github.com/device-defender/device-defender/internal/defender/store"
 )
 
@@ -101,6 +103,15 @@ func (t table[V]) find(r *store.Reader, key string) (*V, error) {
 		return nil, err
 	}
 	return &v, nil
+}
+
+// require is find for what has to be there. absent says that it is not.
+func (t table[V]) require(r *store.Reader, key, absent string) (*V, error) {
+	v, err := t.find(r, key)
+	if err == nil && v == nil {
+		err = awsrest.NotFound(fmt.Sprintf(absent, key))
+	}
+	return v, err
 }
 
 // findForUpdate is find for what a decision in the transaction depends on.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/device-defender/device-defender/internal/defender/awsrest"
 	"github.com/device-defender/device-defender/internal/defender/profile"
 	"github.com/device-defender/device-defender/internal/defender/store"
 )
@@ -15,8 +16,6 @@ type tag struct {
 	Key   string  `json:"Key"`
 	Value *string `json:"Value,omitempty"`
 }
-
-func checkTags(tags []tag) error { return checkProblems(profile.CheckTags(plainTags(tags))) }
 
 // plainTags are the tags as a document has them.
 func plainTags(tags []tag) []profile.Tag {
@@ -47,7 +46,7 @@ func (s *Service) resource(arn string) (kind, name string, err error) {
 	rest, ours := strings.CutPrefix(arn, prefix)
 	kind, name, found := strings.Cut(rest, "/")
 	if _, known := taggable[kind]; !ours || !found || !known || profile.CheckName(name) != nil {
-		return "", "", invalidRequest(fmt.Sprintf("resourceArn %q is not the ARN of a security profile, custom metric, dimension, mitigation action or thing group, as %ssecurityprofile/NAME", clip(arn), prefix))
+		return "", "", awsrest.Invalid(fmt.Sprintf("resourceArn %q is not the ARN of a security profile, custom metric, dimension, mitigation action or thing group, as %ssecurityprofile/NAME", awsrest.Clip(arn), prefix))
 	}
 	return kind, name, nil
 }
@@ -61,24 +60,18 @@ func (s *Service) resourceTags(view *store.Reader, arn string) ([]tag, error) {
 	if _, there, err := taggable[kind].Get(view, name); err != nil {
 		return nil, err
 	} else if !there {
-		return nil, notFound(fmt.Sprintf("Resource %s does not exist", arn))
+		return nil, awsrest.NotFound(fmt.Sprintf("Resource %s does not exist", arn))
 	}
 	tags, _, err := tableTags.Get(view, arn)
 	return tags, err
 }
 
-// createTags stores the tags of a resource that is created. The caller has
-// checked nothing of them.
-func createTags(tx *store.Tx, arn string, tags []tag) error {
-	if err := checkTags(tags); err != nil {
-		return err
-	}
-	return putTags(tx, arn, tags)
-}
+func checkTags(tags []tag) error { return checkProblems(profile.CheckTags(plainTags(tags))) }
 
 // deleteTags forgets the tags of a resource that is deleted.
 func deleteTags(tx *store.Tx, arn string) error { return putTags(tx, arn, nil) }
 
+// putTags stores all tags of a resource, which have been checked.
 func putTags(tx *store.Tx, arn string, tags []tag) error {
 	if len(tags) == 0 {
 		return tableTags.Delete(tx, arn)
@@ -88,18 +81,18 @@ func putTags(tx *store.Tx, arn string, tags []tag) error {
 
 // listTagsForResource answers all tags: there are 50 at most, so that there is
 // no second page and no token is good.
-func listTagsForResource(s *Service, r *request) (any, error) {
-	arn, err := r.queryRequired("resourceArn")
+func (s *Service) listTagsForResource(r *awsrest.Request) (any, error) {
+	arn, err := r.QueryRequired("resourceArn")
 	if err != nil {
 		return nil, err
 	}
-	if r.values.Has("nextToken") {
-		return nil, invalidRequest("nextToken is not one that this operation answered")
+	if r.Has("nextToken") {
+		return nil, awsrest.Invalid("nextToken is not one that this operation answered")
 	}
 	var out struct {
 		Tags []tag `json:"tags"`
 	}
-	err = s.read(r.ctx(), func(view *store.Reader) (err error) {
+	err = s.read(r.Context(), func(view *store.Reader) (err error) {
 		out.Tags, err = s.resourceTags(view, arn)
 		return err
 	})
@@ -109,21 +102,21 @@ func listTagsForResource(s *Service, r *request) (any, error) {
 	return out, err
 }
 
-func tagResource(s *Service, r *request) (any, error) {
+func (s *Service) tagResource(r *awsrest.Request) (any, error) {
 	var in struct {
 		ARN  *string `json:"resourceArn"`
 		Tags []tag   `json:"tags"`
 	}
-	if err := r.decode(&in); err != nil {
+	if err := r.Decode(&in); err != nil {
 		return nil, err
 	}
 	switch {
 	case in.ARN == nil:
-		return nil, missing("resourceArn")
+		return nil, awsrest.Missing("resourceArn")
 	case in.Tags == nil:
-		return nil, missing("tags")
+		return nil, awsrest.Missing("tags")
 	}
-	return struct{}{}, s.write(r.ctx(), func(tx *store.Tx) error {
+	return struct{}{}, s.write(r.Context(), func(tx *store.Tx) error {
 		tags, err := s.resourceTags(&tx.Reader, *in.ARN)
 		if err != nil {
 			return err
@@ -139,33 +132,33 @@ func tagResource(s *Service, r *request) (any, error) {
 			}
 		}
 		if len(tags) > profile.MaxTags {
-			return limitExceeded(fmt.Sprintf("%s would have %d tags, and can have %d", *in.ARN, len(tags), profile.MaxTags))
+			return awsrest.LimitExceeded(fmt.Sprintf("%s would have %d tags, and can have %d", *in.ARN, len(tags), profile.MaxTags))
 		}
 		return putTags(tx, *in.ARN, tags)
 	})
 }
 
 // untagResource removes tags, of which some may not be there.
-func untagResource(s *Service, r *request) (any, error) {
+func (s *Service) untagResource(r *awsrest.Request) (any, error) {
 	var in struct {
 		ARN  *string  `json:"resourceArn"`
 		Keys []string `json:"tagKeys"`
 	}
-	if err := r.decode(&in); err != nil {
+	if err := r.Decode(&in); err != nil {
 		return nil, err
 	}
 	switch {
 	case in.ARN == nil:
-		return nil, missing("resourceArn")
+		return nil, awsrest.Missing("resourceArn")
 	case in.Keys == nil:
-		return nil, missing("tagKeys")
+		return nil, awsrest.Missing("tagKeys")
 	}
 	for _, key := range in.Keys {
 		if len(profile.CheckTags([]profile.Tag{{Key: key}})) > 0 {
-			return nil, constraint("tagKeys", key, `Member must have 1 to 128 characters, satisfy regular expression pattern ^([\p{L}\p{Z}\p{N}_.:/=+\-@]*)$ and not begin with aws:`)
+			return nil, awsrest.Constraint("tagKeys", key, `Member must have 1 to 128 characters, satisfy regular expression pattern ^([\p{L}\p{Z}\p{N}_.:/=+\-@]*)$ and not begin with aws:`)
 		}
 	}
-	return struct{}{}, s.write(r.ctx(), func(tx *store.Tx) error {
+	return struct{}{}, s.write(r.Context(), func(tx *store.Tx) error {
 		tags, err := s.resourceTags(&tx.Reader, *in.ARN)
 		if err != nil {
 			return err

@@ -5,6 +5,7 @@ import (
 	"iter"
 	"strings"
 
+	"github.com/device-defender/device-defender/internal/defender/awsrest"
 	"github.com/device-defender/device-defender/internal/defender/profile"
 	"github.com/device-defender/device-defender/internal/defender/store"
 )
@@ -13,14 +14,14 @@ import (
 // account and region.
 func (s *Service) target(arn string) (profile.Target, error) {
 	if !strings.HasPrefix(arn, "arn:") {
-		return profile.Target{}, invalidRequest(fmt.Sprintf("securityProfileTargetArn %q is not an ARN", clip(arn)))
+		return profile.Target{}, awsrest.Invalid(fmt.Sprintf("securityProfileTargetArn %q is not an ARN", awsrest.Clip(arn)))
 	}
 	t, err := profile.ParseTarget(arn)
 	if err != nil {
-		return t, invalidRequest(clip(err.Error()))
+		return t, awsrest.Invalid(awsrest.Clip(err.Error()))
 	}
 	if t.Region != s.options.Region || t.Account != s.options.Account {
-		return t, invalidRequest(fmt.Sprintf("securityProfileTargetArn %s is not of account %s in %s", clip(arn), s.options.Account, s.options.Region))
+		return t, awsrest.Invalid(fmt.Sprintf("securityProfileTargetArn %s is not of account %s in %s", awsrest.Clip(arn), s.options.Account, s.options.Region))
 	}
 	return t, nil
 }
@@ -35,26 +36,23 @@ func (s *Service) getTarget(view *store.Reader, t profile.Target) error {
 }
 
 // profileAndTarget returns the operands of attaching and detaching.
-func (s *Service) profileAndTarget(r *request) (name string, t profile.Target, err error) {
-	if name, err = r.checkedName("securityProfileName"); err != nil {
-		return name, t, err
-	}
-	arn, err := r.queryRequired("securityProfileTargetArn")
+func (s *Service) profileAndTarget(r *awsrest.Request) (name string, t profile.Target, err error) {
+	arn, err := r.QueryRequired("securityProfileTargetArn")
 	if err != nil {
-		return name, t, err
+		return "", t, err
 	}
 	t, err = s.target(arn)
-	return name, t, err
+	return r.Name("securityProfileName"), t, err
 }
 
 // attachSecurityProfile attaches a profile. One that is attached stays so.
-func attachSecurityProfile(s *Service, r *request) (any, error) {
+func (s *Service) attachSecurityProfile(r *awsrest.Request) (any, error) {
 	name, t, err := s.profileAndTarget(r)
 	if err != nil {
 		return nil, err
 	}
 	arn := t.ARN(s.options.Region, s.options.Account)
-	return struct{}{}, s.write(r.ctx(), func(tx *store.Tx) error {
+	return struct{}{}, s.write(r.Context(), func(tx *store.Tx) error {
 		if _, err := getProfile(&tx.Reader, name); err != nil {
 			return err
 		}
@@ -77,7 +75,7 @@ func attachSecurityProfile(s *Service, r *request) (any, error) {
 			}
 		}
 		if attached >= profile.MaxProfilesPerTarget {
-			return limitExceeded(fmt.Sprintf("%s has %d security profiles, and can have no more", arn, attached))
+			return awsrest.LimitExceeded(fmt.Sprintf("%s has %d security profiles, and can have no more", arn, attached))
 		}
 		if err := tableTargets.Put(tx, key, struct{}{}); err != nil {
 			return err
@@ -88,13 +86,13 @@ func attachSecurityProfile(s *Service, r *request) (any, error) {
 
 // detachSecurityProfile detaches a profile from a target that it may not be
 // attached to.
-func detachSecurityProfile(s *Service, r *request) (any, error) {
+func (s *Service) detachSecurityProfile(r *awsrest.Request) (any, error) {
 	name, t, err := s.profileAndTarget(r)
 	if err != nil {
 		return nil, err
 	}
 	arn := t.ARN(s.options.Region, s.options.Account)
-	return struct{}{}, s.write(r.ctx(), func(tx *store.Tx) error {
+	return struct{}{}, s.write(r.Context(), func(tx *store.Tx) error {
 		if _, err := getProfile(&tx.Reader, name); err != nil {
 			return err
 		}
@@ -133,31 +131,20 @@ type arnOnly struct {
 	ARN string `json:"arn"`
 }
 
-func listTargetsForSecurityProfile(s *Service, r *request) (any, error) {
-	name, err := r.checkedName("securityProfileName")
-	if err != nil {
-		return nil, err
-	}
+func (s *Service) listTargetsForSecurityProfile(r *awsrest.Request) (any, error) {
+	name := r.Name("securityProfileName")
 	return answerList(s, r, "securityProfileTargets", func(view *store.Reader, after string, yield func(string, arnOnly) bool) error {
 		if _, err := getProfile(view, name); err != nil {
 			return err
 		}
-		for arn, err := range tableTargets.keysAfter(view, name+"\x00", after) {
-			if err != nil {
-				return err
-			}
-			if !yield(arn, arnOnly{arn}) {
-				break
-			}
-		}
-		return nil
+		return giveKeys(tableTargets.keysAfter(view, name+"\x00", after), yield, func(arn string) arnOnly { return arnOnly{arn} })
 	})
 }
 
 // listSecurityProfilesForTarget lists what is attached to the target itself
 // and, when recursive is true, to the thing groups below it.
-func listSecurityProfilesForTarget(s *Service, r *request) (any, error) {
-	arn, err := r.queryRequired("securityProfileTargetArn")
+func (s *Service) listSecurityProfilesForTarget(r *awsrest.Request) (any, error) {
+	arn, err := r.QueryRequired("securityProfileTargetArn")
 	if err != nil {
 		return nil, err
 	}
@@ -165,7 +152,7 @@ func listSecurityProfilesForTarget(s *Service, r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	recursive, err := r.queryBool("recursive")
+	recursive, err := r.QueryBool("recursive")
 	if err != nil {
 		return nil, err
 	}

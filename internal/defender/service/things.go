@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/device-defender/device-defender/internal/defender/awsrest"
 	"github.com/device-defender/device-defender/internal/defender/store"
 )
 
@@ -35,11 +36,7 @@ func (s *Service) thingARN(name string) string { return s.arn("thing/" + name) }
 
 // getThing reads a thing that has to be in the registry.
 func getThing(view *store.Reader, name string) (*storedThing, error) {
-	stored, err := tableThings.find(view, name)
-	if err == nil && stored == nil {
-		err = notFound(fmt.Sprintf("Thing %s not found", name))
-	}
-	return stored, err
+	return tableThings.require(view, name, "Thing %s not found")
 }
 
 var (
@@ -50,14 +47,14 @@ var (
 func checkAttributes(attributes map[string]string, most int) error {
 	for name, value := range attributes {
 		if !attributeName.MatchString(name) {
-			return constraint("attributePayload.attributes", name, "Map keys must have 1 to 128 characters and satisfy regular expression pattern: [a-zA-Z0-9_.,@/:#-]+")
+			return awsrest.Constraint("attributePayload.attributes", name, "Map keys must have 1 to 128 characters and satisfy regular expression pattern: [a-zA-Z0-9_.,@/:#-]+")
 		}
 		if !attributeValue.MatchString(value) {
-			return constraint("attributePayload.attributes."+name, value, "Member must have 0 to 800 characters and satisfy regular expression pattern: [a-zA-Z0-9_.,@/:#-]*")
+			return awsrest.Constraint("attributePayload.attributes."+name, value, "Member must have 0 to 800 characters and satisfy regular expression pattern: [a-zA-Z0-9_.,@/:#-]*")
 		}
 	}
 	if len(attributes) > most {
-		return invalidRequest(fmt.Sprintf("%d attributes, and there can be %d", len(attributes), most))
+		return awsrest.Invalid(fmt.Sprintf("%d attributes, and there can be %d", len(attributes), most))
 	}
 	return nil
 }
@@ -77,49 +74,46 @@ func (in *thingInput) check() error {
 		if err := checkName("thingTypeName", *in.TypeName); err != nil {
 			return err
 		}
-		return notFound(fmt.Sprintf("Thing type %s not found: the service has no thing types", *in.TypeName))
+		return awsrest.NotFound(fmt.Sprintf("Thing type %s not found: the service has no thing types", *in.TypeName))
 	}
 	if in.BillingGroup != nil {
 		if err := checkName("billingGroupName", *in.BillingGroup); err != nil {
 			return err
 		}
-		return notFound(fmt.Sprintf("Billing group %s not found: the service has no billing groups", *in.BillingGroup))
+		return awsrest.NotFound(fmt.Sprintf("Billing group %s not found: the service has no billing groups", *in.BillingGroup))
 	}
 	return nil
 }
 
 // createThing creates a thing. One that is there with the same attributes is
 // answered as if it were new.
-func createThing(s *Service, r *request) (any, error) {
-	name, err := r.checkedName("thingName")
-	if err != nil {
-		return nil, err
-	}
+func (s *Service) createThing(r *awsrest.Request) (any, error) {
+	name := r.Name("thingName")
 	var in thingInput
-	if err := r.decode(&in); err != nil {
+	if err := r.Decode(&in); err != nil {
 		return nil, err
 	}
 	if err := in.check(); err != nil {
 		return nil, err
 	}
-	stored := &storedThing{ID: newID(), Version: 1, Created: s.now()}
+	stored := &storedThing{ID: awsrest.NewID(), Version: 1, Created: s.now()}
 	if in.Payload != nil {
 		if in.Payload.Merge {
-			return nil, invalidRequest("merge is valid only in UpdateThing")
+			return nil, awsrest.Invalid("merge is valid only in UpdateThing")
 		}
 		stored.Attributes = in.Payload.Attributes
 	}
 	if err := checkAttributes(stored.Attributes, maxThingAttributes); err != nil {
 		return nil, err
 	}
-	err = s.write(r.ctx(), func(tx *store.Tx) error {
+	err := s.write(r.Context(), func(tx *store.Tx) error {
 		there, err := tableThings.find(&tx.Reader, name)
 		if err != nil {
 			return err
 		}
 		if there != nil {
 			if !maps.Equal(there.Attributes, stored.Attributes) {
-				return alreadyExists(fmt.Sprintf("Thing %s already exists in account with different attributes", name), there.ID, s.thingARN(name))
+				return awsrest.AlreadyExists(fmt.Sprintf("Thing %s already exists in account with different attributes", name), there.ID, s.thingARN(name))
 			}
 			stored = there
 			return nil
@@ -139,16 +133,9 @@ func createThing(s *Service, r *request) (any, error) {
 	}{name, s.thingARN(name), stored.ID}, nil
 }
 
-func describeThing(s *Service, r *request) (any, error) {
-	name, err := r.checkedName("thingName")
-	if err != nil {
-		return nil, err
-	}
-	var stored *storedThing
-	err = s.read(r.ctx(), func(view *store.Reader) (err error) {
-		stored, err = getThing(view, name)
-		return err
-	})
+func (s *Service) describeThing(r *awsrest.Request) (any, error) {
+	name := r.Name("thingName")
+	stored, err := readNamed(s, r, name, getThing)
 	if err != nil {
 		return nil, err
 	}
@@ -172,19 +159,16 @@ func orEmpty(attributes map[string]string) map[string]string {
 
 // updateThing replaces the attributes of a thing, or merges others into them,
 // where an empty value removes one.
-func updateThing(s *Service, r *request) (any, error) {
-	name, err := r.checkedName("thingName")
-	if err != nil {
-		return nil, err
-	}
+func (s *Service) updateThing(r *awsrest.Request) (any, error) {
+	name := r.Name("thingName")
 	var in thingInput
-	if err := r.decode(&in); err != nil {
+	if err := r.Decode(&in); err != nil {
 		return nil, err
 	}
 	if err := in.check(); err != nil {
 		return nil, err
 	}
-	return struct{}{}, s.write(r.ctx(), func(tx *store.Tx) error {
+	return struct{}{}, s.write(r.Context(), func(tx *store.Tx) error {
 		stored, err := getThing(&tx.Reader, name)
 		if err != nil {
 			return err
@@ -212,16 +196,13 @@ func updateThing(s *Service, r *request) (any, error) {
 // deleteThing takes a thing out of the registry and of its groups, and forgets
 // all that it said; what happened to it stays. One that isn't there is deleted
 // already.
-func deleteThing(s *Service, r *request) (any, error) {
-	name, err := r.checkedName("thingName")
+func (s *Service) deleteThing(r *awsrest.Request) (any, error) {
+	name := r.Name("thingName")
+	expected, err := r.QueryInt("expectedVersion")
 	if err != nil {
 		return nil, err
 	}
-	expected, err := r.queryVersion()
-	if err != nil {
-		return nil, err
-	}
-	return struct{}{}, s.write(r.ctx(), func(tx *store.Tx) error {
+	return struct{}{}, s.write(r.Context(), func(tx *store.Tx) error {
 		stored, err := tableThings.find(&tx.Reader, name)
 		if err != nil {
 			return err
@@ -265,27 +246,27 @@ func (f *thingFilter) matches(t *storedThing) bool {
 	return found && (f.anyValue || value == f.value || f.prefix && strings.HasPrefix(value, f.value))
 }
 
-func newThingFilter(r *request) (*thingFilter, error) {
-	f := &thingFilter{name: r.query("attributeName"), value: r.query("attributeValue"), anyValue: !r.values.Has("attributeValue")}
+func newThingFilter(r *awsrest.Request) (*thingFilter, error) {
+	f := &thingFilter{name: r.Query("attributeName"), value: r.Query("attributeValue"), anyValue: !r.Has("attributeValue")}
 	switch {
-	case r.values.Has("attributeName") && !attributeName.MatchString(f.name):
-		return nil, constraint("attributeName", f.name, "Member must have 1 to 128 characters and satisfy regular expression pattern: [a-zA-Z0-9_.,@/:#-]+")
+	case r.Has("attributeName") && !attributeName.MatchString(f.name):
+		return nil, awsrest.Constraint("attributeName", f.name, "Member must have 1 to 128 characters and satisfy regular expression pattern: [a-zA-Z0-9_.,@/:#-]+")
 	case !attributeValue.MatchString(f.value):
-		return nil, constraint("attributeValue", f.value, "Member must have 0 to 800 characters and satisfy regular expression pattern: [a-zA-Z0-9_.,@/:#-]*")
+		return nil, awsrest.Constraint("attributeValue", f.value, "Member must have 0 to 800 characters and satisfy regular expression pattern: [a-zA-Z0-9_.,@/:#-]*")
 	case f.name == "" && !f.anyValue:
-		return nil, invalidRequest("attributeValue is given without attributeName")
+		return nil, awsrest.Invalid("attributeValue is given without attributeName")
 	}
-	prefix, err := r.queryBool("usePrefixAttributeValue")
+	prefix, err := r.QueryBool("usePrefixAttributeValue")
 	f.prefix = prefix != nil && *prefix
 	return f, err
 }
 
-func listThings(s *Service, r *request) (any, error) {
+func (s *Service) listThings(r *awsrest.Request) (any, error) {
 	filter, err := newThingFilter(r)
 	if err != nil {
 		return nil, err
 	}
-	thingType, err := r.queryName("thingTypeName")
+	thingType, err := queryName(r, "thingTypeName")
 	if err != nil {
 		return nil, err
 	}
@@ -327,7 +308,7 @@ func groupsOf(view *store.Reader, thing string) (groups []string, err error) {
 // order of their names.
 func placesOf(view *store.Reader, thing string) ([]string, error) {
 	groups, err := groupsOf(view, thing)
-	for _, group := range groups[:len(groups):len(groups)] {
+	for _, group := range slices.Clip(groups) {
 		above, err := parentsOf(view, group)
 		if err != nil {
 			return nil, err
@@ -338,11 +319,8 @@ func placesOf(view *store.Reader, thing string) ([]string, error) {
 	return groups, err
 }
 
-func listThingGroupsForThing(s *Service, r *request) (any, error) {
-	name, err := r.checkedName("thingName")
-	if err != nil {
-		return nil, err
-	}
+func (s *Service) listThingGroupsForThing(r *awsrest.Request) (any, error) {
+	name := r.Name("thingName")
 	return answerList(s, r, "thingGroups", func(view *store.Reader, after string, yield func(string, groupNameAndARN) bool) error {
 		if _, err := getThing(view, name); err != nil {
 			return err

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/device-defender/device-defender/internal/defender/awsrest"
 	"github.com/device-defender/device-defender/internal/defender/detect"
 	"github.com/device-defender/device-defender/internal/defender/profile"
 	"github.com/device-defender/device-defender/internal/defender/store"
@@ -250,37 +251,37 @@ func deleteValues(tx *store.Tx, thing string) error {
 // metricDatum is a value as ListMetricValues shows it. AWS has no member cut,
 // and its clients pass over it.
 type metricDatum struct {
-	Time  epoch         `json:"timestamp"`
+	Time  awsrest.Epoch `json:"timestamp"`
 	Value profile.Value `json:"value"`
 	Cut   *profile.Cut  `json:"cut,omitempty"`
 }
 
 // metricFilter reads which metric of which thing is asked for.
-func (r *request) metricFilter() (thing string, metric profile.MetricRef, err error) {
-	if thing, err = r.queryRequired("thingName"); err != nil {
+func metricFilter(r *awsrest.Request) (thing string, metric profile.MetricRef, err error) {
+	if thing, err = r.QueryRequired("thingName"); err != nil {
 		return thing, metric, err
 	}
-	if err = r.checkThingName(); err != nil {
+	if err = checkThingName(r); err != nil {
 		return thing, metric, err
 	}
-	if metric.Name, err = r.queryRequired("metricName"); err != nil {
+	if metric.Name, err = r.QueryRequired("metricName"); err != nil {
 		return thing, metric, err
 	}
 	if err = checkName("metricName", metric.Name); err != nil {
 		return thing, metric, err
 	}
 	if _, known := profile.FindMetric(metric.Name); !known && profile.IsAWS(metric.Name) {
-		return thing, metric, invalidRequest("Metric " + metric.Name + " is unknown")
+		return thing, metric, awsrest.Invalid("Metric " + metric.Name + " is unknown")
 	}
-	if metric.Dimension, err = r.queryName("dimensionName"); err != nil {
+	if metric.Dimension, err = queryName(r, "dimensionName"); err != nil {
 		return thing, metric, err
 	}
-	operator, err := r.queryOneOf("dimensionValueOperator", "IN", "NOT_IN")
+	operator, err := r.QueryOneOf("dimensionValueOperator", "IN", "NOT_IN")
 	switch {
 	case err != nil:
 		return thing, metric, err
 	case operator != "" && metric.Dimension == "":
-		return thing, metric, invalidRequest("dimensionValueOperator is given without dimensionName")
+		return thing, metric, awsrest.Invalid("dimensionValueOperator is given without dimensionName")
 	}
 	metric.NotIn = operator == "NOT_IN"
 	return thing, metric, nil
@@ -288,13 +289,13 @@ func (r *request) metricFilter() (thing string, metric profile.MetricRef, err er
 
 // listMetricValues lists values from the latest to the earliest, as events
 // are. Which way AWS lists them is not documented.
-func listMetricValues(s *Service, r *request) (any, error) {
-	from, to, err := r.timeRange()
+func (s *Service) listMetricValues(r *awsrest.Request) (any, error) {
+	from, to, err := timeRange(r)
 	if err != nil {
 		return nil, err
 	}
 	from = later(from, s.now().Add(-keepValues))
-	thing, want, err := r.metricFilter()
+	thing, want, err := metricFilter(r)
 	if err != nil {
 		return nil, err
 	}
@@ -313,7 +314,7 @@ func listMetricValues(s *Service, r *request) (any, error) {
 		case err != nil:
 			return err
 		case !known:
-			return notFound("Thing " + thing + " does not exist and has not reported")
+			return awsrest.NotFound("Thing " + thing + " does not exist and has not reported")
 		}
 		if at, ok := store.KeyTime(after); ok {
 			to = at.Add(-time.Millisecond)
@@ -330,7 +331,7 @@ func listMetricValues(s *Service, r *request) (any, error) {
 			last = sample.Time
 			at := millisecondTime(sample.Time)
 			value, cut := unpacked(&sample.Values[i])
-			if !yield(store.TimeKey(at), metricDatum{Time: epoch(at), Value: value, Cut: cut}) {
+			if !yield(store.TimeKey(at), metricDatum{Time: awsrest.Epoch(at), Value: value, Cut: cut}) {
 				break
 			}
 		}

@@ -11,6 +11,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/device-defender/device-defender/internal/defender/awsrest"
 	"github.com/device-defender/device-defender/internal/defender/detect"
 	"github.com/device-defender/device-defender/internal/defender/profile"
 	"github.com/device-defender/device-defender/internal/defender/report"
@@ -21,7 +22,7 @@ var violationIDPattern = regexp.MustCompile(`^[a-zA-Z0-9-]{1,128}$`)
 
 func checkViolationID(member, id string) error {
 	if !violationIDPattern.MatchString(id) {
-		return constraint(member, id, `Member must have 1 to 128 characters and satisfy regular expression pattern: [a-zA-Z0-9\-]+`)
+		return awsrest.Constraint(member, id, `Member must have 1 to 128 characters and satisfy regular expression pattern: [a-zA-Z0-9\-]+`)
 	}
 	return nil
 }
@@ -40,29 +41,29 @@ type violationFilter struct {
 	suppressed                             *bool
 }
 
-func (r *request) violationFilter() (f violationFilter, err error) {
-	f.thing = r.query("thingName")
-	if err = r.checkThingName(); err != nil {
+func readViolationFilter(r *awsrest.Request) (f violationFilter, err error) {
+	f.thing = r.Query("thingName")
+	if err = checkThingName(r); err != nil {
 		return f, err
 	}
-	if f.profile, err = r.queryName("securityProfileName"); err != nil {
+	if f.profile, err = queryName(r, "securityProfileName"); err != nil {
 		return f, err
 	}
-	if f.criteria, err = r.queryOneOf("behaviorCriteriaType", "STATIC", "STATISTICAL", machineLearning); err != nil {
+	if f.criteria, err = r.QueryOneOf("behaviorCriteriaType", "STATIC", "STATISTICAL", machineLearning); err != nil {
 		return f, err
 	}
-	if f.verification, err = r.queryOneOf("verificationState", verificationStates...); err != nil {
+	if f.verification, err = r.QueryOneOf("verificationState", verificationStates...); err != nil {
 		return f, err
 	}
-	f.suppressed, err = r.queryBool("listSuppressedAlerts")
+	f.suppressed, err = r.QueryBool("listSuppressedAlerts")
 	return f, err
 }
 
 // checkThingName checks the thing that the query names, if it does.
-func (r *request) checkThingName() error {
-	name := r.query("thingName")
-	if r.values.Has("thingName") && report.CheckThingName(name) != nil {
-		return constraint("thingName", name, "Member must have 1 to 128 characters, and none that is a control character")
+func checkThingName(r *awsrest.Request) error {
+	name := r.Query("thingName")
+	if r.Has("thingName") && report.CheckThingName(name) != nil {
+		return awsrest.Constraint("thingName", name, "Member must have 1 to 128 characters, and none that is a control character")
 	}
 	return nil
 }
@@ -79,15 +80,15 @@ func (f *violationFilter) takes(v *storedViolation) bool {
 var farFuture = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // timeRange reads startTime and endTime, which the operation needs.
-func (r *request) timeRange() (from, to time.Time, err error) {
-	if from, err = r.queryTime("startTime"); err != nil {
+func timeRange(r *awsrest.Request) (from, to time.Time, err error) {
+	if from, err = r.QueryTime("startTime"); err != nil {
 		return from, to, err
 	}
-	if to, err = r.queryTime("endTime"); err != nil {
+	if to, err = r.QueryTime("endTime"); err != nil {
 		return from, to, err
 	}
 	if from.After(to) {
-		err = invalidRequest("startTime is later than endTime")
+		err = awsrest.Invalid("startTime is later than endTime")
 	}
 	if to.After(farFuture) {
 		to = farFuture
@@ -108,12 +109,12 @@ type activeViolation struct {
 	Value        *profile.Value    `json:"lastViolationValue,omitempty"`
 	Verification string            `json:"verificationState"`
 	Description  string            `json:"verificationStateDescription,omitempty"`
-	Last         epoch             `json:"lastViolationTime"`
-	Start        epoch             `json:"violationStartTime"`
+	Last         awsrest.Epoch     `json:"lastViolationTime"`
+	Start        awsrest.Epoch     `json:"violationStartTime"`
 }
 
-func listActiveViolations(s *Service, r *request) (any, error) {
-	filter, err := r.violationFilter()
+func (s *Service) listActiveViolations(r *awsrest.Request) (any, error) {
+	filter, err := readViolationFilter(r)
 	if err != nil {
 		return nil, err
 	}
@@ -141,7 +142,7 @@ func listActiveViolations(s *Service, r *request) (any, error) {
 				v, last := found[id], active[id]
 				shown := activeViolation{
 					ID: id, Thing: v.Thing, Profile: v.Profile, Behavior: v.Behavior, Value: last.Value,
-					Verification: v.verification(), Description: v.Description, Last: epoch(last.Time), Start: epoch(v.Start),
+					Verification: v.verification(), Description: v.Description, Last: awsrest.Epoch(last.Time), Start: awsrest.Epoch(v.Start),
 				}
 				if !yield(id, shown) {
 					return nil
@@ -196,7 +197,7 @@ func (f *violationFilter) exists(view *store.Reader) error {
 		if known, err := thingKnown(view, f.thing); err != nil {
 			return err
 		} else if !known {
-			return notFound(fmt.Sprintf("Thing %s does not exist and has not reported", f.thing))
+			return awsrest.NotFound(fmt.Sprintf("Thing %s does not exist and has not reported", f.thing))
 		}
 	}
 	if f.profile == "" {
@@ -208,7 +209,7 @@ func (f *violationFilter) exists(view *store.Reader) error {
 	for _, err := range tableByProfile.keysAfter(view, f.profile+"\x00", "") {
 		return err // or nil: there is one
 	}
-	return notFound(fmt.Sprintf("Security profile %s does not exist", f.profile))
+	return awsrest.NotFound(fmt.Sprintf("Security profile %s does not exist", f.profile))
 }
 
 // thingKnown reports whether the thing is registered or has reported.
@@ -231,17 +232,17 @@ type violationEvent struct {
 	Type         detect.EventType  `json:"violationEventType"`
 	Verification string            `json:"verificationState"`
 	Description  string            `json:"verificationStateDescription,omitempty"`
-	Time         epoch             `json:"violationEventTime"`
+	Time         awsrest.Epoch     `json:"violationEventTime"`
 }
 
 // listViolationEvents lists events from the latest to the earliest, as an
 // answer of AWS's does that is in the documentation of its CLI.
-func listViolationEvents(s *Service, r *request) (any, error) {
-	filter, err := r.violationFilter()
+func (s *Service) listViolationEvents(r *awsrest.Request) (any, error) {
+	filter, err := readViolationFilter(r)
 	if err != nil {
 		return nil, err
 	}
-	from, to, err := r.timeRange()
+	from, to, err := timeRange(r)
 	if err != nil {
 		return nil, err
 	}
@@ -267,7 +268,7 @@ func listViolationEvents(s *Service, r *request) (any, error) {
 				at, _, _ := splitEventKey(ev.Key)
 				shown := violationEvent{
 					ID: ids[i], Thing: v.Thing, Profile: v.Profile, Behavior: v.Behavior, Value: ev.Value.Value, Type: ev.Value.Type,
-					Verification: v.verification(), Description: v.Description, Time: epoch(at),
+					Verification: v.verification(), Description: v.Description, Time: awsrest.Epoch(at),
 				}
 				if !yield(ev.Key, shown) {
 					return nil
@@ -318,48 +319,36 @@ func daysBackwards[V any](view *store.Reader, t store.DayTable[V], prefix string
 	}
 }
 
-func putVerificationStateOnViolation(s *Service, r *request) (any, error) {
-	id := r.name("violationId")
-	if err := checkViolationID("violationId", id); err != nil {
-		return nil, err
-	}
+func (s *Service) putVerificationStateOnViolation(r *awsrest.Request) (any, error) {
+	id := r.Name("violationId")
 	var in struct {
 		State       string `json:"verificationState"`
 		Description string `json:"verificationStateDescription"`
 	}
-	if err := r.decode(&in); err != nil {
+	if err := r.Decode(&in); err != nil {
 		return nil, err
 	}
 	switch {
 	case in.State == "":
-		return nil, missing("verificationState")
+		return nil, awsrest.Missing("verificationState")
 	case utf8.RuneCountInString(in.Description) > 1000 || strings.ContainsFunc(in.Description, unicode.IsControl):
-		return nil, constraint("verificationStateDescription", in.Description, `Member must have length less than or equal to 1000 and satisfy regular expression pattern: [^\p{Cntrl}]*`)
+		return nil, awsrest.Constraint("verificationStateDescription", in.Description, `Member must have length less than or equal to 1000 and satisfy regular expression pattern: [^\p{Cntrl}]*`)
 	}
-	if err := checkOneOf("verificationState", in.State, verificationStates...); err != nil {
+	if err := awsrest.CheckOneOf("verificationState", in.State, verificationStates...); err != nil {
 		return nil, err
 	}
-	return struct{}{}, s.write(r.ctx(), func(tx *store.Tx) error {
+	return struct{}{}, s.write(r.Context(), func(tx *store.Tx) error {
 		v, err := tableViolations.find(&tx.Reader, id)
 		if err != nil {
 			return err
 		}
 		if v == nil { // the operation has no other error for it
-			return invalidRequest(fmt.Sprintf("Violation %s does not exist", id))
+			return awsrest.Invalid(fmt.Sprintf("Violation %s does not exist", id))
 		}
 		v.Verification, v.Description = in.State, in.Description
 		return tableViolations.Put(tx, id, *v)
 	})
 }
 
+// violationQuery is what both lists of violations can ask for.
 var violationQuery = []string{"thingName", "securityProfileName", "behaviorCriteriaType", "listSuppressedAlerts", "verificationState"}
-
-var violationOperations = []operation{
-	{name: "ListActiveViolations", method: "GET", path: "/active-violations", handle: listActiveViolations, tps: 10, page: 250, query: violationQuery},
-	{name: "ListViolationEvents", method: "GET", path: "/violation-events", handle: listViolationEvents, tps: 10, page: 250, query: append([]string{"startTime", "endTime"}, violationQuery...)},
-	{name: "PutVerificationStateOnViolation", method: "POST", path: "/violations/verification-state/{violationId}", handle: putVerificationStateOnViolation, tps: 10},
-	{name: "ListMetricValues", method: "GET", path: "/metric-values", handle: listMetricValues, tps: 15, page: 250, query: []string{"thingName", "metricName", "dimensionName", "dimensionValueOperator", "startTime", "endTime"}},
-	{name: "GetBehaviorModelTrainingSummaries", method: "GET", path: "/behavior-model-training/summaries", handle: getBehaviorModelTrainingSummaries, tps: 10, page: 10, query: []string{"securityProfileName"}},
-	// Ours, not AWS's: reports for tests and from gateways, over HTTP.
-	{name: "report", method: "POST", path: "/things/{thingName}/defender/metrics/{format}", handle: postReport, contentTypes: []string{"application/json", "application/cbor"}},
-}

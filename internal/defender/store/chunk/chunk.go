@@ -131,7 +131,7 @@ func Resume(chunk []byte) (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &Writer{buffer: chunk[:len(chunk):len(chunk)]}
+	w := &Writer{buffer: slices.Clip(chunk)}
 	for {
 		ok, err := r.next()
 		if err != nil {

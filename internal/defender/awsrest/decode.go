@@ -1,7 +1,8 @@
-package service
+package awsrest
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -35,13 +36,13 @@ func decodeStrict(body []byte, into any) error {
 		return malformedBody("there is more after the JSON object")
 	}
 	if err := json.Unmarshal(body, into); err != nil {
-		return invalidRequest("the body: " + clip(err.Error()))
+		return Invalid("the body: " + Clip(err.Error()))
 	}
 	return nil
 }
 
 func malformedBody(problem string) error {
-	return invalidRequest("the body is not the JSON that the operation takes: " + clip(problem))
+	return Invalid("the body is not the JSON that the operation takes: " + Clip(problem))
 }
 
 // bodyChecker walks over JSON text along a Go type.
@@ -96,11 +97,11 @@ func (c *bodyChecker) number(path string, n json.Number, t reflect.Type) error {
 	switch t.Kind() {
 	case reflect.Int32, reflect.Int64, reflect.Int:
 		if _, err := strconv.ParseInt(n.String(), 10, t.Bits()); err != nil {
-			return constraint(path, n.String(), fmt.Sprintf("Member must be an integer of %d bits", t.Bits()))
+			return Constraint(path, n.String(), fmt.Sprintf("Member must be an integer of %d bits", t.Bits()))
 		}
 	case reflect.Float64:
 		if f, err := n.Float64(); err != nil || math.IsInf(f, 0) {
-			return constraint(path, n.String(), "Member must be in the range of a double")
+			return Constraint(path, n.String(), "Member must be in the range of a double")
 		}
 	default:
 		return wrongType(path, "a number", t)
@@ -142,7 +143,7 @@ func (c *bodyChecker) object(path string, t reflect.Type, depth int) error {
 			return syntaxError(err)
 		}
 		name := token.(string) // the decoder takes nothing else for a name
-		memberPath := clip(name)
+		memberPath := Clip(name)
 		if path != "" {
 			memberPath = path + "." + memberPath
 		}
@@ -181,39 +182,32 @@ func (c *bodyChecker) end() error {
 // membersOf returns the fields of a struct by their names in JSON.
 func membersOf(t reflect.Type) map[string]reflect.Type {
 	members := map[string]reflect.Type{}
-	for i := range t.NumField() {
-		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
-		members[name] = t.Field(i).Type
+	for field := range t.Fields() {
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		members[name] = field.Type
 	}
 	return members
 }
 
 func syntaxError(err error) error {
-	var syntax *json.SyntaxError
-	switch {
-	case errors.As(err, &syntax):
+	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
 		return malformedBody(fmt.Sprintf("%v at byte %d", err, syntax.Offset))
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return malformedBody("it ends too early")
 	}
 	return malformedBody(err.Error())
 }
 
+// kindNames are what JSON calls the types that are no numbers.
+var kindNames = map[reflect.Kind]string{
+	reflect.String: "a string", reflect.Bool: "true or false", reflect.Slice: "a list", reflect.Struct: "an object", reflect.Map: "an object",
+}
+
 func wrongType(path, got string, t reflect.Type) error {
 	want := "another type"
 	if t != nil {
-		switch t.Kind() {
-		case reflect.String:
-			want = "a string"
-		case reflect.Bool:
-			want = "true or false"
-		case reflect.Slice:
-			want = "a list"
-		case reflect.Struct, reflect.Map:
-			want = "an object"
-		default:
-			want = "a number"
-		}
+		want = cmp.Or(kindNames[t.Kind()], "a number")
 	}
 	if path == "" {
 		path = "the body"

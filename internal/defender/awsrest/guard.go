@@ -1,0 +1,67 @@
+package awsrest
+
+import (
+	"errors"
+	"fmt"
+	"mime"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// checkCaller refuses what a web page in a browser of this machine can send.
+// It could send requests that change something without being able to read the
+// answer (cross-site request forgery), and reads the answers as well when its
+// own name is made to resolve to a loopback address (DNS rebinding).
+func checkCaller(r *http.Request) error {
+	if err := checkHost(r); err != nil {
+		return err
+	}
+	if origins := r.Header.Values("Origin"); len(origins) > 1 || len(origins) == 1 && !strings.EqualFold(origins[0], "http://"+r.Host) {
+		return fmt.Errorf("requests of pages from %q are refused", Clip(strings.Join(origins, ", ")))
+	}
+	switch site := r.Header.Get("Sec-Fetch-Site"); site {
+	case "", "none", "same-origin":
+		return nil
+	default:
+		return fmt.Errorf("%s requests of pages are refused", Clip(site))
+	}
+}
+
+// checkHost checks that the caller knows the service by a loopback name and,
+// where the connection's is known, by its port.
+func checkHost(r *http.Request) error {
+	host, port, err := net.SplitHostPort(r.Host)
+	if err != nil { // without a port
+		host, port = strings.Trim(r.Host, "[]"), "80"
+	}
+	if addr, err := netip.ParseAddr(host); !strings.EqualFold(host, "localhost") && (err != nil || !addr.Unmap().IsLoopback()) {
+		return fmt.Errorf("host %q is not a loopback name or address: call the service as 127.0.0.1 or localhost", Clip(r.Host))
+	}
+	local, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
+	if ok && fmt.Sprint(local.Port) != port {
+		return fmt.Errorf("host %q has not the service's port %d", Clip(r.Host), local.Port)
+	}
+	return nil
+}
+
+// checkContentType checks the type of a body. A page of another origin may send
+// text, forms and bodies without a type as they are, and has to ask before
+// it sends any other type.
+func checkContentType(r *http.Request, want []string) error {
+	if want == nil {
+		want = []string{"application/json"}
+	}
+	text := r.Header.Get("Content-Type")
+	mediaType, _, err := mime.ParseMediaType(text)
+	if errors.Is(err, mime.ErrInvalidMediaParameter) {
+		err = nil
+	}
+	if err != nil || !slices.Contains(want, mediaType) {
+		return &Error{Type: "UnsupportedMediaTypeException", Status: http.StatusUnsupportedMediaType,
+			Message: fmt.Sprintf("Content-Type %q, want %s", Clip(text), strings.Join(want, " or "))}
+	}
+	return nil
+}
