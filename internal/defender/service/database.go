@@ -45,8 +45,17 @@ func openStore(o *Options) (store.Backend, error) {
 	return openFolder(filepath.Join(o.Data, storeFolder), o.Log)
 }
 
+// Memory of the engine, in bytes: for a million things, of which all blocks that
+// say where rows are, and for so many reports that rows are written over in
+// memory before they are written to the disk. A small fleet takes as much of it
+// as it has data.
+const (
+	blockCache = 128 << 20
+	memTable   = 32 << 20
+)
+
 func openFolder(path string, log *slog.Logger) (store.Backend, error) {
-	engine, err := pebble.Open(path, pebble.Options{Log: log})
+	engine, err := pebble.Open(path, pebble.Options{Log: log, Cache: blockCache, MemTable: memTable})
 	switch {
 	case errors.Is(err, store.ErrInUse) && !errors.Is(err, fs.ErrPermission):
 		return nil, inUse(path)

@@ -80,6 +80,9 @@ func (b *batch) events(events []detect.Event) error {
 }
 
 func (b *batch) event(ev *detect.Event) error {
+	if ev.Type == detect.Ongoing {
+		return tableActive.Put(b.tx, ev.ViolationID, storedActive{Value: ev.Value, Time: ev.Time})
+	}
 	v, err := tableViolations.find(&b.tx.Reader, ev.ViolationID)
 	if err != nil {
 		return err
@@ -93,12 +96,9 @@ func (b *batch) event(ev *detect.Event) error {
 	if topic, there := b.rules.topic(ev.Profile); there {
 		v.Topic = topic
 	}
-	switch ev.Type {
-	case detect.InAlarm:
+	if ev.Type == detect.InAlarm {
 		err = activate(b.tx, ev.ViolationID, v, storedActive{Value: ev.Value, Time: ev.Time})
-	case detect.Ongoing:
-		return tableActive.Put(b.tx, ev.ViolationID, storedActive{Value: ev.Value, Time: ev.Time})
-	default:
+	} else {
 		v.End = ev.Time
 		err = deactivate(b.tx, ev.ViolationID, v)
 	}
