@@ -292,8 +292,8 @@ func TestBurstIsDelivered(t *testing.T) {
 	ended := make(chan error)
 	go func() { ended <- b.Run(ctx) }()
 	<-all
-	for { // until the last is forgotten, too
-		if targets, err := (alerts{b.Service}).Targets(); len(ok(b, targets, err)) == 0 {
+	for waiting := newAlerts(b.Service); ; { // until the last is forgotten, too
+		if targets, err := waiting.Targets(); len(ok(b, targets, err)) == 0 {
 			break
 		}
 		runtime.Gosched()

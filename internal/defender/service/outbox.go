@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"maps"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/device-defender/device-defender/internal/defender/outbox"
@@ -48,7 +50,7 @@ func (s *Service) deliver(ctx context.Context) {
 
 func (s *Service) newCourier(transport http.RoundTripper) *outbox.Courier {
 	post := outbox.NewPost(s.options.Webhook, transport)
-	return &outbox.Courier{Store: alerts{s}, Send: post.Send, Name: post.Name, Log: s.log, Age: func(a outbox.Alert) time.Duration {
+	return &outbox.Courier{Store: newAlerts(s), Send: post.Send, Name: post.Name, Log: s.log, Age: func(a outbox.Alert) time.Duration {
 		if s.clock.leapt() > 0 {
 			return 0 // as far as is known
 		}
@@ -56,35 +58,57 @@ func (s *Service) newCourier(transport http.RoundTripper) *outbox.Courier {
 	}}
 }
 
-// alerts are the outbox in the database.
-type alerts struct{ s *Service }
+// alerts are the outbox in the database, for one courier.
+type alerts struct {
+	s *Service
+	// first has the number of a target's first alert when it was last looked for.
+	// Those before it are deleted, and a scan would pass over each of them for as
+	// long as the engine has it in memory.
+	first map[string]uint64
+}
 
-func (a alerts) Targets() (targets []string, err error) {
-	err = a.s.read(context.Background(), func(view *store.Reader) (err error) {
-		targets, err = outboxTargets(view)
-		return err
+func newAlerts(s *Service) *alerts { return &alerts{s, map[string]uint64{}} }
+
+func (a *alerts) Targets() (targets []string, err error) {
+	err = a.s.read(context.Background(), func(view *store.Reader) error {
+		targets = nil
+		// firstIn looks for the first alert in a range of keys.
+		firstIn := func(from, to string) (found bool, err error) {
+			for entry, err := range tableOutbox.keys.Scan(view, store.Range{From: from, To: to, Limit: 1}) {
+				if err != nil {
+					return false, err
+				}
+				target, number := splitOutboxKey(entry.Key)
+				a.first[target], found = number, true
+				targets = append(targets, target)
+			}
+			return found, nil
+		}
+		behind := "" // the targets that were looked at
+		until := func(to string) error {
+			for {
+				found, err := firstIn(behind, to)
+				if err != nil || !found {
+					return err
+				}
+				behind = targets[len(targets)-1] + "\x01"
+			}
+		}
+		for _, known := range slices.Sorted(maps.Keys(a.first)) {
+			if err := until(known + "\x00"); err != nil {
+				return err
+			}
+			if _, err := firstIn(outboxKey(known, a.first[known]), known+"\x01"); err != nil {
+				return err
+			}
+			behind = known + "\x01"
+		}
+		return until("")
 	})
 	return targets, err
 }
 
-// outboxTargets lists the targets that have alerts.
-func outboxTargets(view *store.Reader) (targets []string, err error) {
-	span := store.Range{Limit: 1}
-	for more := true; more; {
-		more = false
-		for first, err := range tableOutbox.keys.Scan(view, span) {
-			if err != nil {
-				return nil, err
-			}
-			target, _ := splitOutboxKey(first.Key)
-			targets = append(targets, target)
-			span.From, more = target+"\x01", true // behind all of the target
-		}
-	}
-	return targets, nil
-}
-
-func (a alerts) Next(target string, after uint64, most int) (list []outbox.Alert, err error) {
+func (a *alerts) Next(target string, after uint64, most int) (list []outbox.Alert, err error) {
 	span := store.Prefix(target + "\x00").Resume(outboxKey(target, after))
 	span.Limit = most
 	err = a.s.read(context.Background(), func(view *store.Reader) error {
@@ -108,7 +132,7 @@ func (a alerts) Next(target string, after uint64, most int) (list []outbox.Alert
 	return list, err
 }
 
-func (a alerts) Delete(target string, numbers []uint64) error {
+func (a *alerts) Delete(target string, numbers []uint64) error {
 	return a.s.write(context.Background(), func(tx *store.Tx) error {
 		for _, number := range numbers {
 			if err := tableOutbox.Delete(tx, outboxKey(target, number)); err != nil {
