@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -21,7 +22,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/device-defender/device-defender/internal/defender/awsrest"
 	"github.com/device-defender/device-defender/internal/defender/report"
 	"github.com/device-defender/device-defender/internal/defender/service"
 )
@@ -148,7 +148,7 @@ func openService(clock *fleetClock) (*service.Service, error) {
 // attachTo makes the fleet's profile, over HTTP as others do.
 func attachTo(s *service.Service) (err error) {
 	ctx, cancel := context.WithCancel(context.Background())
-	listener, err := awsrest.Listen(ctx, "127.0.0.1:0")
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		cancel()
 		return err
