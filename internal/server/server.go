@@ -21,12 +21,14 @@ import (
 
 	"github.com/device-defender/device-defender/internal/defender/awsrest"
 	"github.com/device-defender/device-defender/internal/defender/service"
+	"github.com/device-defender/device-defender/internal/ingest"
 	"github.com/device-defender/device-defender/internal/web"
 )
 
 // Server is a service that is open. It is run once, or closed.
 type Server struct {
 	*service.Service
+	intake   *ingest.Intake
 	listener net.Listener // nil: it is reached by its Handler only
 }
 
@@ -40,8 +42,11 @@ func Open(o service.Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Server{Service: s}, nil
+	return &Server{Service: s, intake: ingest.New(s, o.Log)}, nil
 }
+
+// Intake is the way in for sources of reports.
+func (s *Server) Intake() *ingest.Intake { return s.intake }
 
 // Listen takes an address, which must be a loopback one, for the API and the
 // pages. They are served once the server runs.
