@@ -101,6 +101,7 @@
 //	thing groups        CreateThingGroup, DescribeThingGroup, DeleteThingGroup,
 //	                    ListThingGroups, ListThingsInThingGroup,
 //	                    AddThingToThingGroup, RemoveThingFromThingGroup
+//	data plane          Publish, for reports
 //	account             DescribeEndpoint, and of AWS STS GetCallerIdentity
 //	ours                report: POST /things/NAME/defender/metrics/json or cbor
 //
@@ -146,6 +147,11 @@
 //     content is another and it isn't too soon; one above 2^53-1 is not
 //     remembered. A report that comes before nine tenths of the minimum
 //     interval are over is Throttled, and not evaluated.
+//   - A report with a time observed by a trusted source is judged by that time. One
+//     that was observed before the last that was evaluated is accepted, and counts as
+//     nothing.
+//   - Publish answers a report that is rejected as one that is accepted; a message on
+//     another topic is dropped.
 //   - While the clock is behind a thing's last report by up to that interval,
 //     having been set back, the thing's time goes on by it with each report. A
 //     clock that goes back farther was wrong before, and the thing's time is

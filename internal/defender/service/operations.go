@@ -41,6 +41,9 @@ func (s *Service) operations() []awsrest.Operation {
 		{Name: "GetBehaviorModelTrainingSummaries", Method: "GET", Path: "/behavior-model-training/summaries", Access: awsrest.Read, Handle: s.getBehaviorModelTrainingSummaries, TPS: 10, MaxResults: 10, Query: []string{"securityProfileName"}},
 		// Ours, not AWS's: reports for tests and from gateways, over HTTP.
 		{Name: "report", Method: "POST", Path: "/things/{thing}/defender/metrics/{format}", Access: awsrest.Report, Handle: s.postReport, ContentTypes: []string{"application/json", "application/cbor"}},
+		// AWS IoT's data plane: reports of code that uses an AWS SDK.
+		{Name: "Publish", Method: "POST", Path: "/topics/{topic...}", Access: awsrest.Report, Handle: s.publish, ContentTypes: awsrest.AnyType,
+			Query: []string{"qos", "retain", "contentType", "responseTopic", "messageExpiry"}},
 
 		{Name: "CreateMitigationAction", Method: "POST", Path: "/mitigationactions/actions/{actionName}", Access: awsrest.Admin, Handle: s.createMitigationAction, TPS: 10},
 		{Name: "DescribeMitigationAction", Method: "GET", Path: "/mitigationactions/actions/{actionName}", Access: awsrest.Read, Handle: s.describeMitigationAction, TPS: 25},
