@@ -21,6 +21,7 @@ func (s *Service) api() *awsrest.API {
 		Members: map[string]func(member, value string) error{
 			"securityProfileName": checkName, "metricName": checkName, "name": checkName, "thingName": checkName, "thingGroupName": checkName,
 			"actionName": checkID, "taskId": checkID, "violationId": checkViolationID,
+			"certificateId": checkCertificateID,
 		},
 		Throttle: s.options.Throttle,
 		Unknown:  "which has those of AWS IoT Device Defender Detect and the things, thing groups and tags that they need",
@@ -58,6 +59,16 @@ var idPattern = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,128}$`)
 func checkID(member, id string) error {
 	if !idPattern.MatchString(id) {
 		return awsrest.Constraint(member, id, "Member must have 1 to 128 characters and satisfy regular expression pattern: [a-zA-Z0-9_-]+")
+	}
+	return nil
+}
+
+var certificateID = regexp.MustCompile(`^[a-f0-9]{64}$`)
+
+// checkCertificateID checks the SHA-256 of a certificate.
+func checkCertificateID(member, id string) error {
+	if !certificateID.MatchString(id) {
+		return awsrest.Constraint(member, id, "Member must have 64 characters and satisfy regular expression pattern: [a-f0-9]+")
 	}
 	return nil
 }

@@ -103,7 +103,9 @@
 //	                    AddThingToThingGroup, RemoveThingFromThingGroup
 //	data plane          Publish, for reports
 //	account             DescribeEndpoint, and of AWS STS GetCallerIdentity
-//	ours                report: POST /things/NAME/defender/metrics/json or cbor
+//	ours                report: POST /things/NAME/defender/metrics/json or cbor;
+//	                    RegisterThingCertificate, ListThingCertificates,
+//	                    DeleteThingCertificate: /things/NAME/certificates
 //
 // Any other is answered with UnknownOperationException (404, or 405 when the
 // path has other methods), which AWS's clients show with its message. There
@@ -156,7 +158,7 @@
 //     having been set back, the thing's time goes on by it with each report. A
 //     clock that goes back farther was wrong before, and the thing's time is
 //     set to it.
-//   - DeleteThing forgets what the thing reported, its values and its state, and
+//   - DeleteThing forgets the thing's certificates, what it reported, its values and its state, and
 //     invalidates its alarms; the events stay. It does so for things that are
 //     not registered, too.
 //   - Events and values are listed from the latest to the earliest, both ends of

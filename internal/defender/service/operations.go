@@ -66,6 +66,10 @@ func (s *Service) operations() []awsrest.Operation {
 		{Name: "DeleteThing", Method: "DELETE", Path: "/things/{thingName}", Access: awsrest.Write, Handle: s.deleteThing, Query: []string{"expectedVersion"}},
 		{Name: "ListThings", Method: "GET", Path: "/things", Access: awsrest.Read, Handle: s.listThings, MaxResults: 250, Query: []string{"attributeName", "attributeValue", "thingTypeName", "usePrefixAttributeValue"}},
 		{Name: "ListThingGroupsForThing", Method: "GET", Path: "/things/{thingName}/thing-groups", Access: awsrest.Read, Handle: s.listThingGroupsForThing, MaxResults: 250},
+		// Ours: by which certificates a thing is known to MQTT.
+		{Name: "RegisterThingCertificate", Method: "POST", Path: "/things/{thingName}/certificates", Access: awsrest.Write, Handle: s.registerThingCertificate},
+		{Name: "ListThingCertificates", Method: "GET", Path: "/things/{thingName}/certificates", Access: awsrest.Read, Handle: s.listThingCertificates, MaxResults: 250},
+		{Name: "DeleteThingCertificate", Method: "DELETE", Path: "/things/{thingName}/certificates/{certificateId}", Access: awsrest.Write, Handle: s.deleteThingCertificate},
 
 		{Name: "CreateThingGroup", Method: "POST", Path: "/thing-groups/{thingGroupName}", Access: awsrest.Write, Handle: s.createThingGroup},
 		{Name: "DescribeThingGroup", Method: "GET", Path: "/thing-groups/{thingGroupName}", Access: awsrest.Read, Handle: s.describeThingGroup},

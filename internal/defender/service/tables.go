@@ -22,8 +22,11 @@ var (
 	tableMembers     = newIndex("members")                            // group, thing
 	tableMemberships = newIndex("memberships")                        // thing, group
 	tableActions     = newTable[storedAction]("actions")              // name
-	tableTasks       = newTable[storedTask]("tasks")                  // task id
-	tableExecutions  = newTable[storedExecution]("executions")        // task id, violation id, action
+	// tableCertificates has by which certificates things are known.
+	tableCertificates      = newTable[storedCertificate]("certificates") // id
+	tableThingCertificates = newIndex("thing_certificates")              // thing, id
+	tableTasks             = newTable[storedTask]("tasks")               // task id
+	tableExecutions        = newTable[storedExecution]("executions")     // task id, violation id, action
 
 	tableViolations      = newTable[storedViolation]("violations") // violation id
 	tableActive          = newTable[storedActive]("active")        // violation id
