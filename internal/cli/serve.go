@@ -29,6 +29,8 @@ type serveOptions struct {
 	clock    bool
 
 	unregistered unregisteredLimits
+	mqtt         mqttOptions
+	tls          tlsOptions
 }
 
 // unregisteredLimits are those of things that are not registered.
@@ -64,16 +66,21 @@ The AWS CLI and SDKs work with it as they are:
   export AWS_ENDPOINT_URL_IOT=http://` + defaultListen + `
   aws iot list-security-profiles
 
-Reports come in by POST to /things/THING/defender/metrics/json (or /cbor), or
-from 'defenderctl local', which has the service in it.
+Reports come in by POST to /things/THING/defender/metrics/json (or /cbor), by
+Publish of AWS IoT's data plane, from 'defenderctl local', which has the service
+in it, or by MQTT: --mqtt takes agents of AWS IoT as they are. With
+--tls-certificate a client is the thing whose certificate it has, see
+'defenderctl thing register'. Without, it is the thing that its client id names,
+and comes from this machine.
 
 What it knows is shown live at /, in a browser: things, their metrics, profiles
 and violations.
 
-There is no authentication: it listens on loopback only, and refuses web pages
-of other origins.`,
+There is no authentication but that of MQTT: it listens on loopback only, and
+refuses web pages of other origins.`,
 		Example: `  defenderctl serve
   defenderctl serve --listen 127.0.0.1:9000 --data ./defender
+  defenderctl serve --mqtt 127.0.0.1:1883
   defenderctl serve --webhook http://127.0.0.1:9001/alerts`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -90,6 +97,8 @@ of other origins.`,
 	flags.BoolVar(&o.throttle, "throttle", false, "answer no more calls of the API a second than AWS IoT's quotas allow")
 	flags.BoolVar(&o.clock, "accept-clock", false, "take this machine's time for true, though it is days ahead of what the service knew")
 	o.unregistered.flags(flags)
+	o.mqtt.flags(flags)
+	o.tls.flags(flags)
 	return cmd
 }
 
@@ -109,13 +118,21 @@ func (o *serveOptions) run(ctx context.Context, console *console) error {
 	if err := checkFiles(o.data); err != nil {
 		return err
 	}
+	config, err := o.tls.config()
+	if err != nil {
+		return err
+	}
 	s, err := openServer(ctx, o.listen, service.Options{
-		Data: o.data, Webhook: o.webhook, MinReportInterval: o.interval, Throttle: o.throttle, AcceptClock: o.clock,
+		CloudEvents: o.mqtt.address != "",
+		Data:        o.data, Webhook: o.webhook, MinReportInterval: o.interval, Throttle: o.throttle, AcceptClock: o.clock,
 		MaxUnregistered: o.unregistered.things, MaxUnregisteredBytes: o.unregistered.megabytes << 20,
 		Log: console.logger("serve", slog.LevelInfo),
 	})
 	if err != nil {
 		return err
+	}
+	if err := o.mqtt.listen(ctx, s, config, console); err != nil {
+		return errors.Join(err, s.Close())
 	}
 	console.line("serve", "listening on "+s.URL()+", state in "+o.data+"; Ctrl-C ends it")
 	return s.Run(ctx)

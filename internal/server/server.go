@@ -29,6 +29,8 @@ import (
 type Server struct {
 	*service.Service
 	intake   *ingest.Intake
+	log      *slog.Logger
+	sources  []source
 	listener net.Listener // nil: it is reached by its Handler only
 }
 
@@ -42,7 +44,7 @@ func Open(o service.Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Server{Service: s, intake: ingest.New(s, o.Log)}, nil
+	return &Server{Service: s, intake: ingest.New(s, o.Log), log: o.Log}, nil
 }
 
 // Intake is the way in for sources of reports.
@@ -63,6 +65,9 @@ func (s *Server) Close() error {
 	var err error
 	if s.listener != nil {
 		err = s.listener.Close()
+	}
+	for _, source := range s.sources {
+		err = errors.Join(err, source.Close())
 	}
 	return errors.Join(err, s.Service.Close())
 }
@@ -85,6 +90,9 @@ func (s *Server) While(ctx context.Context, do func(context.Context) error) erro
 	parts := []func() error{func() error { return s.Service.Run(serving) }}
 	if s.listener != nil {
 		parts = append(parts, func() error { return s.Serve(serving, s.listener) })
+	}
+	for _, source := range s.sources {
+		parts = append(parts, func() error { return source.Serve(serving) })
 	}
 	errs := make([]error, len(parts))
 	var wait sync.WaitGroup
