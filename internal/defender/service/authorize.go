@@ -1,0 +1,66 @@
+package service
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/device-defender/device-defender/internal/defender/awsrest"
+	"github.com/device-defender/device-defender/internal/defender/sigv4"
+	"github.com/device-defender/device-defender/internal/defender/store"
+)
+
+// signingNames are what clients sign for: AWS IoT, its data plane, and STS.
+var signingNames = []string{"iot", "iotdata", "sts"}
+
+// authorize lets a call through that is signed with an access key whose role has
+// the operation.
+func (s *Service) authorize(r *awsrest.Request) error {
+	signature, err := sigv4.Parse(r.HTTP)
+	if err == nil {
+		err = signature.CheckScope(s.options.Region, signingNames...)
+	}
+	if err == nil {
+		err = signature.CheckTime(s.now())
+	}
+	if err != nil {
+		return unauthenticated(err)
+	}
+	var key *storedAccessKey
+	if err := s.read(r.Context(), func(view *store.Reader) (err error) {
+		key, err = tableAccessKeys.find(view, signature.KeyID)
+		return err
+	}); err != nil {
+		return err
+	}
+	guess := guess{from: sourceOf(r.HTTP)}
+	if key != nil {
+		guess.id = signature.KeyID
+	}
+	now := s.now()
+	if !s.guesses.allowed(guess, now) {
+		return &awsrest.Error{Type: "ThrottlingException", Status: http.StatusBadRequest, Message: "Rate exceeded: too many wrong signatures"}
+	}
+	if key == nil {
+		err = sigv4.UnknownKey()
+	} else {
+		err = signature.Verify(r.HTTP, r.Body, key.Secret)
+	}
+	if err != nil {
+		s.guesses.failed(guess, now)
+		s.log.Warn("call refused", "operation", r.Operation.Name, "from", guess.from, "access key", signature.KeyID, "reason", err)
+		return unauthenticated(err)
+	}
+	r.Caller = key.Name
+	if !roleMay(key.Role, r.Operation.Access) {
+		return s.denied(key.Name, key.Role, r.Operation)
+	}
+	return nil
+}
+
+// unauthenticated is the API's error of a signature that isn't right.
+func unauthenticated(err error) error {
+	if e, ok := errors.AsType[*sigv4.Error](err); ok {
+		return &awsrest.Error{Type: e.Code, Status: http.StatusForbidden, Message: e.Message}
+	}
+	return err
+}
