@@ -95,7 +95,11 @@ func beyondLoopback(addrs []netip.Addr) (other netip.Addr, found bool) {
 func listenOn(ctx context.Context, addrs []netip.Addr, port string) (net.Listener, error) {
 	slices.SortFunc(addrs, func(a, b netip.Addr) int { return a.Unmap().Compare(b.Unmap()) })
 	var config net.ListenConfig
-	return config.Listen(ctx, "tcp", net.JoinHostPort(addrs[0].Unmap().String(), port))
+	network, addr := "tcp", addrs[0].Unmap()
+	if addr.Is4() {
+		network = "tcp4" // 0.0.0.0 is IPv6 as well otherwise
+	}
+	return config.Listen(ctx, network, net.JoinHostPort(addr.String(), port))
 }
 
 // endKey is the key of the context that ends with [API.Serve], among the
