@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/device-defender/device-defender/internal/defender/access"
 	"github.com/device-defender/device-defender/internal/defender/store"
 )
 
@@ -43,11 +44,6 @@ func (s *Service) firstKey(ctx context.Context) error {
 	return nil
 }
 
-// Credentials is the text of a file of AWS's clients with an access key.
-func Credentials(id, secret string) string {
-	return fmt.Sprintf("[default]\naws_access_key_id = %s\naws_secret_access_key = %s\n", id, secret)
-}
-
 // writeCredentials puts a file in place that only its owner can read. What was
 // there is replaced, a link as well.
 func writeCredentials(path, id, secret string) error {
@@ -55,7 +51,7 @@ func writeCredentials(path, id, secret string) error {
 	if err != nil {
 		return err
 	}
-	_, err = f.WriteString(Credentials(id, secret))
+	_, err = f.WriteString(access.Credentials(id, secret))
 	err = errors.Join(err, f.Sync(), f.Close())
 	if err == nil {
 		err = os.Rename(f.Name(), path)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/device-defender/device-defender/internal/defender/access"
 	"github.com/device-defender/device-defender/internal/defender/awsrest"
 	"github.com/device-defender/device-defender/internal/defender/profile"
 	"github.com/device-defender/device-defender/internal/defender/store"
@@ -15,10 +16,6 @@ import (
 
 // maxAccessKeys bounds what is looked through for a name.
 const maxAccessKeys = 1000
-
-// AccessKeyPrefix is what the ids of access keys begin with that a service gives
-// out. Those of AWS begin in another way.
-const AccessKeyPrefix = "DDAK"
 
 // storedAccessKey is an access key. A signature can be checked only with the
 // secret itself, so that it is kept as it is.
@@ -33,7 +30,7 @@ type storedAccessKey struct {
 func newAccessKey() (id, secret string) {
 	var b [40]byte
 	rand.Read(b[:])
-	return AccessKeyPrefix + base32.StdEncoding.EncodeToString(b[:10]), base64.RawURLEncoding.EncodeToString(b[10:])
+	return access.KeyPrefix + base32.StdEncoding.EncodeToString(b[:10]), base64.RawURLEncoding.EncodeToString(b[10:])
 }
 
 // accessKey is an access key in an answer. The secret is there only when it is

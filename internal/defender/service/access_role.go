@@ -53,5 +53,5 @@ func roleMay(name string, level awsrest.Access) bool {
 // denied is the error of a caller whose role doesn't have the operation.
 func (s *Service) denied(name, role string, op *awsrest.Operation) error {
 	return &awsrest.Error{Type: "AccessDeniedException", Status: 403, Message: fmt.Sprintf(
-		"User: %s is not authorized to perform: %s because its access key has the role %s", s.userARN(name), op.Name, role)}
+		"User: %s is not authorized to perform: iot:%s because its access key has the role %s", s.userARN(name), op.Name, role)}
 }
