@@ -9,8 +9,9 @@ import (
 	"github.com/device-defender/device-defender/internal/defender/store"
 )
 
-// signingNames are what clients sign for: AWS IoT, its data plane, and STS.
-var signingNames = []string{"iot", "iotdata", "sts"}
+// signingNames are what clients sign for: AWS IoT, its data plane, and STS. AWS IoT
+// has another name in older clients, such as the AWS CLI 2.9 of Debian 12.
+var signingNames = []string{"iot", "iotdata", "sts", "execute-api"}
 
 // authorize lets a call through that is signed with an access key whose role has
 // the operation.
