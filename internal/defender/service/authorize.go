@@ -33,22 +33,25 @@ func (s *Service) authorize(r *awsrest.Request) error {
 	}); err != nil {
 		return err
 	}
-	guess := guess{from: sourceOf(r.HTTP)}
+	guess, now := guess{from: sourceOf(r.HTTP)}, s.now()
 	if key != nil {
 		guess.id = signature.KeyID
 	}
-	now := s.now()
-	if !s.guesses.allowed(guess, now) {
-		return &awsrest.Error{Type: "ThrottlingException", Status: http.StatusBadRequest, Message: "Rate exceeded: too many wrong signatures"}
-	}
-	if key == nil {
+	allowed := s.guesses.allowed(guess, now)
+	switch {
+	case key == nil: // no guess at its secret can be right
 		err = sigv4.UnknownKey()
-	} else {
+	case !allowed:
+		// 403 as any other wrong signature; clients go by the type, and try again.
+		return &awsrest.Error{Type: "ThrottlingException", Status: http.StatusForbidden, Message: "Rate exceeded: too many wrong signatures"}
+	default:
 		err = signature.Verify(r.HTTP, r.Body, key.Secret)
 	}
 	if err != nil {
-		s.guesses.failed(guess, now)
-		s.log.Warn("call refused", "operation", r.Operation.Name, "from", guess.from, "access key", signature.KeyID, "reason", err)
+		if allowed {
+			s.guesses.failed(guess, now)
+			s.log.Warn("call refused", "operation", r.Operation.Name, "from", guess.from, "access key", signature.KeyID, "reason", err)
+		}
 		return unauthenticated(err)
 	}
 	r.Caller = key.Name

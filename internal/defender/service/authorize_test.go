@@ -156,7 +156,7 @@ func TestRolesAndOperations(t *testing.T) {
 				t.Errorf("%s as %s: %s", op.Name, role, got)
 			}
 		}
-		g.guesses = guesses{}
+		g.guesses.made = nil
 		for name, stranger := range strangers {
 			want := stranger.want
 			if sts {
@@ -311,7 +311,8 @@ func TestPagesAndHealth(t *testing.T) {
 // Who tries secrets is slowed down; others are not, nor the same from elsewhere.
 func TestGuessing(t *testing.T) {
 	clock := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
-	g := openGuarded(t, Options{Now: func() time.Time { return clock }})
+	var log bytes.Buffer
+	g := openGuarded(t, Options{Now: func() time.Time { return clock }, Log: slog.New(slog.NewTextHandler(&log, nil))})
 	ana, ben := g.create(t, "ana", "viewer"), g.create(t, "ben", "viewer")
 	wrong := ana
 	wrong.SecretAccessKey = "guess"
@@ -324,14 +325,23 @@ func TestGuessing(t *testing.T) {
 	for range guessBurst {
 		try(wrong, "403 InvalidSignatureException")
 	}
-	try(wrong, "400 ThrottlingException")
-	try(ana, "400 ThrottlingException") // or guesses could be told apart
+	try(wrong, "403 ThrottlingException")
+	try(ana, "403 ThrottlingException") // or guesses could be told apart
 	try(ben, "200 ")
 	try(aws.Credentials{AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: "x"}, "403 UnrecognizedClientException")
 	clock = clock.Add(guessPause)
 	try(ana, "200 ")
 	try(wrong, "403 InvalidSignatureException")
-	try(wrong, "400 ThrottlingException")
+	try(wrong, "403 ThrottlingException")
+	// There is no secret of a key that there is not: it is not slowed, but logged no
+	// more.
+	unknown := aws.Credentials{AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: "x"}
+	for range 2 * guessBurst {
+		try(unknown, "403 UnrecognizedClientException")
+	}
+	if n := strings.Count(log.String(), unknown.AccessKeyID); n > guessBurst+1 { // and one that time gave back
+		t.Errorf("unknown keys are logged %d times", n)
+	}
 }
 
 func TestGuessesAreBounded(t *testing.T) {

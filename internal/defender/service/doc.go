@@ -80,10 +80,10 @@
 // the machine could make one for later. The pages aren't served with
 // authentication, as they have no login.
 //
-// Of an address (IPv6: a network of 64 bits) and an access key there may be ten
-// wrong signatures at once, and one more every five seconds; beyond that, calls
-// with it are answered with ThrottlingException and not looked at. Other keys and
-// addresses are not slowed.
+// Of an address (IPv6: a network of 64 bits) and an access key there may be 50
+// wrong signatures at once, and one more every two seconds; beyond that, calls
+// with it are answered with ThrottlingException (403) and not looked at. Other keys
+// and addresses are not slowed.
 //
 // # Operations
 //

@@ -10,10 +10,10 @@ import (
 )
 
 const (
-	// guessBurst and guessPause are how many wrong signatures there may be at
-	// once, and how long until there may be one more.
-	guessBurst = 10
-	guessPause = 5 * time.Second
+	// guessBurst and guessPause are how many wrong signatures are looked at and
+	// logged at once, and how long until one more is.
+	guessBurst = 50
+	guessPause = 2 * time.Second
 	// maxGuesses bounds the memory: one that was not made for longest is
 	// forgotten.
 	maxGuesses = 4096
