@@ -30,7 +30,7 @@ type serveOptions struct {
 
 	unregistered unregisteredLimits
 	mqtt         mqttOptions
-	tls          tlsOptions
+	access       accessOptions
 }
 
 // unregisteredLimits are those of things that are not registered.
@@ -76,12 +76,16 @@ and comes from this machine.
 What it knows is shown live at /, in a browser: things, their metrics, profiles
 and violations.
 
-There is no authentication but that of MQTT: it listens on loopback only, and
-refuses web pages of other origins.`,
+On loopback there is no authentication unless --auth says so, and web pages of
+other origins are refused. At any other address it wants TLS, and every call is
+signed with an access key, as the AWS CLI and SDKs do. The first start writes
+the key of an administrator to admin-credentials in the folder of --data, for
+AWS_SHARED_CREDENTIALS_FILE; 'defenderctl access' makes others.`,
 		Example: `  defenderctl serve
   defenderctl serve --listen 127.0.0.1:9000 --data ./defender
+  defenderctl serve --webhook http://127.0.0.1:9001/alerts
   defenderctl serve --mqtt 127.0.0.1:1883
-  defenderctl serve --webhook http://127.0.0.1:9001/alerts`,
+  defenderctl serve --auth on`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := context.WithCancel(cmd.Context())
@@ -90,7 +94,7 @@ refuses web pages of other origins.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&o.listen, "listen", defaultListen, "loopback address and port to listen on; port 0 takes a free one")
+	flags.StringVar(&o.listen, "listen", defaultListen, "address and port to listen on; port 0 takes a free one")
 	flags.StringVar(&o.data, "data", "", "folder of the database (default $XDG_STATE_HOME/defenderctl, else ~/.local/state/defenderctl)")
 	flags.StringVar(&o.webhook, "webhook", "", "URL that every alert is posted to as well, as JSON")
 	flags.DurationVar(&o.interval, "interval", 0, "minimum time between two reports of a thing (default AWS's 5m0s)")
@@ -98,7 +102,7 @@ refuses web pages of other origins.`,
 	flags.BoolVar(&o.clock, "accept-clock", false, "take this machine's time for true, though it is days ahead of what the service knew")
 	o.unregistered.flags(flags)
 	o.mqtt.flags(flags)
-	o.tls.flags(flags)
+	o.access.flags(flags)
 	return cmd
 }
 
@@ -109,8 +113,15 @@ func (o *serveOptions) run(ctx context.Context, console *console) error {
 	if err := o.unregistered.check(); err != nil {
 		return err
 	}
+	listeners := []string{o.listen}
+	if o.mqtt.address != "" {
+		listeners = append(listeners, o.mqtt.address)
+	}
+	authentication, err := o.access.authentication(ctx, listeners...)
+	if err != nil {
+		return err
+	}
 	if o.data == "" {
-		var err error
 		if o.data, err = stateFolder(); err != nil {
 			return err
 		}
@@ -118,7 +129,8 @@ func (o *serveOptions) run(ctx context.Context, console *console) error {
 	if err := checkFiles(o.data); err != nil {
 		return err
 	}
-	config, err := o.tls.config()
+	log := console.logger("serve", slog.LevelInfo)
+	parts, err := o.access.parts(log)
 	if err != nil {
 		return err
 	}
@@ -126,12 +138,12 @@ func (o *serveOptions) run(ctx context.Context, console *console) error {
 		CloudEvents: o.mqtt.address != "",
 		Data:        o.data, Webhook: o.webhook, MinReportInterval: o.interval, Throttle: o.throttle, AcceptClock: o.clock,
 		MaxUnregistered: o.unregistered.things, MaxUnregisteredBytes: o.unregistered.megabytes << 20,
-		Log: console.logger("serve", slog.LevelInfo),
-	})
+		Authentication: authentication, Log: log,
+	}, parts...)
 	if err != nil {
 		return err
 	}
-	if err := o.mqtt.listen(ctx, s, config, console); err != nil {
+	if err := o.mqtt.listen(ctx, s, console); err != nil {
 		return errors.Join(err, s.Close())
 	}
 	console.line("serve", "listening on "+s.URL()+", state in "+o.data+"; Ctrl-C ends it")
@@ -162,8 +174,8 @@ func stateFolder() (string, error) {
 }
 
 // openServer opens a server at the address of --listen.
-func openServer(ctx context.Context, listen string, o service.Options) (*server.Server, error) {
-	s, err := server.Open(o)
+func openServer(ctx context.Context, listen string, o service.Options, with ...server.Option) (*server.Server, error) {
+	s, err := server.Open(o, with...)
 	if err != nil {
 		return nil, err
 	}

@@ -52,7 +52,7 @@ func newPair(t *testing.T, folder, name string) (certificate, key, both string) 
 	return write(".crt", certificatePEM), write(".key", keyPEM), write(".pem", append(keyPEM, certificatePEM...))
 }
 
-// A thing is registered by its certificate, reports by MQTT with it, and is answered.
+// A thing is registered by its certificate with an access key, reports by MQTT with it, and is answered.
 func TestServeMQTT(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	folder := t.TempDir()
@@ -60,11 +60,11 @@ func TestServeMQTT(t *testing.T) {
 	deviceCertificate, deviceKey, both := newPair(t, folder, "device")
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	s := newScreen()
+	s, data := newScreen(), memdir.New(t)
 	code := make(chan int, 1)
 	go func() {
 		code <- Main(ctx, []string{
-			"serve", "--listen", "127.0.0.1:0", "--data", memdir.New(t), "--mqtt", "127.0.0.1:0", "--tls-certificate", serverCertificate, "--tls-key", serverKey,
+			"serve", "--listen", "127.0.0.1:0", "--auth", "on", "--data", data, "--mqtt", "127.0.0.1:0", "--tls-certificate", serverCertificate, "--tls-key", serverKey,
 		}, strings.NewReader(""), s, s)
 	}()
 	s.until(t, "Ctrl-C ends it", 1)
@@ -74,6 +74,8 @@ func TestServeMQTT(t *testing.T) {
 		t.Fatal(s.String())
 	}
 	t.Setenv("AWS_ENDPOINT_URL_IOT", api)
+	t.Setenv("AWS_CA_BUNDLE", serverCertificate)
+	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", filepath.Join(data, "admin-credentials"))
 
 	for _, test := range []struct {
 		args []string
@@ -144,12 +146,13 @@ func TestMQTTBeyondLoopbackWantsTLS(t *testing.T) {
 	certificate, key, _ := newPair(t, folder, "server")
 	for _, args := range [][]string{
 		{"--mqtt", "0.0.0.0:0"}, {"--mqtt", ":0"}, {"--mqtt", "no address"},
+		{"--mqtt", "0.0.0.0:0", "--auth", "off", "--tls-certificate", certificate, "--tls-key", key},
 		{"--mqtt", "127.0.0.1:0", "--tls-certificate", certificate}, {"--mqtt", "127.0.0.1:0", "--tls-key", key},
 		{"--mqtt", "127.0.0.1:0", "--tls-certificate", key, "--tls-key", certificate},
 	} {
 		shown := newScreen()
 		args = append([]string{"serve", "--listen", "127.0.0.1:0", "--data", memdir.New(t)}, args...)
-		if code := Main(t.Context(), args, strings.NewReader(""), shown, shown); code == 0 || !regexp.MustCompile(`--mqtt|--tls-`).MatchString(shown.String()) {
+		if code := Main(t.Context(), args, strings.NewReader(""), shown, shown); code == 0 || !regexp.MustCompile(`--mqtt|--tls-|--auth off|TLS certificate`).MatchString(shown.String()) {
 			t.Errorf("%q: exit code %d, %s", args, code, shown)
 		}
 	}

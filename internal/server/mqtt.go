@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
-	"net"
 
 	"github.com/device-defender/device-defender/internal/ingest/mqtt"
 )
@@ -15,14 +14,19 @@ type source interface {
 	Close() error
 }
 
-// ListenMQTT takes an address for MQTT, which is served once the server runs. config has the
-// server's certificate; nil is without TLS, on loopback only. The service should be opened
-// with CloudEvents.
-func (s *Server) ListenMQTT(ctx context.Context, address string, config *tls.Config) (net.Addr, error) {
+// ListenMQTT takes an address for MQTT, which is served once the server runs, and returns
+// its URL. Without TLS it has to be a loopback one. The service should be opened with
+// CloudEvents.
+func (s *Server) ListenMQTT(ctx context.Context, address string) (string, error) {
+	var config *tls.Config
+	scheme := "mqtt://"
+	if s.certificate != nil {
+		config, scheme = s.certificate.Config(), "mqtts://"
+	}
 	m, err := mqtt.Listen(ctx, address, mqtt.Options{Intake: s.intake, TLS: config, Registry: s.Service, Now: s.Now, Log: s.log})
 	if err != nil {
-		return nil, fmt.Errorf("MQTT: %w", err)
+		return "", fmt.Errorf("MQTT: %w", err)
 	}
 	s.sources = append(s.sources, m)
-	return m.Addr(), nil
+	return scheme + m.Addr().String(), nil
 }

@@ -36,7 +36,8 @@ func (op *Operation) HasBody() bool {
 type Access int
 
 const (
-	// Public tells how to reach the service, and nothing of what it keeps.
+	// Public tells how to reach the service and who calls, and nothing of what it
+	// keeps.
 	Public Access = iota + 1
 	// Read changes nothing.
 	Read

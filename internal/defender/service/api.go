@@ -20,17 +20,28 @@ func (s *Service) api() *awsrest.API {
 		Authorize:  awsrest.Everybody,
 		Members: map[string]func(member, value string) error{
 			"securityProfileName": checkName, "metricName": checkName, "name": checkName, "thingName": checkName, "thingGroupName": checkName,
-			"actionName": checkID, "taskId": checkID, "violationId": checkViolationID,
+			"accessKeyName": checkName,
 			"certificateId": checkCertificateID,
+			"actionName":    checkID, "taskId": checkID, "violationId": checkViolationID,
 		},
+		TLS:      s.options.TLS,
+		Host:     s.options.Host,
+		Open:     s.health(),
 		Throttle: s.options.Throttle,
 		Unknown:  "which has those of AWS IoT Device Defender Detect and the things, thing groups and tags that they need",
 		Header:   func(h http.Header) { h.Set(effect.Header, s.without()) },
 		Now:      s.now,
 		Log:      s.log,
 	}
-	if s.options.Pages != nil {
-		pages := s.options.Pages(s)
+	var pages http.Handler
+	switch {
+	case s.options.Authentication:
+		a.Authorize, a.Authenticates = s.authorize, true
+		pages = http.HandlerFunc(noPages)
+	case s.options.Pages != nil:
+		pages = s.options.Pages(s)
+	}
+	if pages != nil {
 		a.Pages = map[string]http.Handler{"GET /{$}": pages, "GET /live/": pages}
 	}
 	return a

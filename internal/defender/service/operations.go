@@ -79,6 +79,12 @@ func (s *Service) operations() []awsrest.Operation {
 		{Name: "AddThingToThingGroup", Method: "PUT", Path: "/thing-groups/addThingToThingGroup", Access: awsrest.Write, Handle: s.addThingToThingGroup},
 		{Name: "RemoveThingFromThingGroup", Method: "PUT", Path: "/thing-groups/removeThingFromThingGroup", Access: awsrest.Write, Handle: s.removeThingFromThingGroup},
 
+		// Ours, too: the access keys that callers sign with.
+		{Name: "CreateAccessKey", Method: "POST", Path: "/access-keys/{accessKeyName}", Access: awsrest.Admin, Handle: s.createAccessKey},
+		{Name: "RotateAccessKey", Method: "POST", Path: "/access-keys/{accessKeyName}/rotate", Access: awsrest.Admin, Handle: s.rotateAccessKey, NoBody: true},
+		{Name: "DeleteAccessKey", Method: "DELETE", Path: "/access-keys/{accessKeyName}", Access: awsrest.Admin, Handle: s.deleteAccessKey},
+		{Name: "ListAccessKeys", Method: "GET", Path: "/access-keys", Access: awsrest.Admin, Handle: s.listAccessKeys, MaxResults: 250},
+
 		{Name: "DescribeEndpoint", Method: "GET", Path: "/endpoint", Access: awsrest.Public, Handle: s.describeEndpoint, Query: []string{"endpointType"}},
 		// AWS STS, so that clients which ask for the account's number find it here.
 		{Name: "GetCallerIdentity", Method: "POST", Path: "/{$}", Access: awsrest.Public, Handle: s.getCallerIdentity,

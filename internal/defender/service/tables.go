@@ -28,6 +28,8 @@ var (
 	tableTasks             = newTable[storedTask]("tasks")               // task id
 	tableExecutions        = newTable[storedExecution]("executions")     // task id, violation id, action
 
+	tableAccessKeys = newTable[storedAccessKey]("access_keys") // id of the key
+
 	tableViolations      = newTable[storedViolation]("violations") // violation id
 	tableActive          = newTable[storedActive]("active")        // violation id
 	tableActiveByThing   = newIndex("active_by_thing")             // thing, violation id
@@ -63,6 +65,8 @@ const (
 	// metaActions and metaTasks are the same for the bounds on their numbers.
 	metaActions = "actions"
 	metaTasks   = "tasks"
+	// metaAccess is the same for access keys.
+	metaAccess = "access"
 	// metaAlerts is the number of the last alert.
 	metaAlerts = "alerts"
 )
