@@ -48,12 +48,12 @@ func (o *accessOptions) authentication(ctx context.Context, listeners ...string)
 		loopback, err := awsrest.IsLoopback(ctx, listen)
 		switch {
 		case err != nil:
-			return false, fmt.Errorf("--listen: %w", err)
+			return false, err
 		case loopback:
 		case o.auth == "off":
 			return false, usageError{fmt.Errorf("--auth off: other machines reach %q, and whoever does could read and change everything; without authentication, listen on a loopback address, such as %s", listen, defaultListen)}
 		case o.certificate == "":
-			return false, usageError{fmt.Errorf("--listen %s: this is not a loopback address, so it is served over TLS only: give --tls-certificate and --tls-key", listen)}
+			return false, usageError{fmt.Errorf("%q is not a loopback address, so it is served over TLS only: give --tls-certificate and --tls-key", listen)}
 		default:
 			on = true
 		}
