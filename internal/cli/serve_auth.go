@@ -48,7 +48,7 @@ func (o *accessOptions) authentication(ctx context.Context, listeners ...string)
 		loopback, err := awsrest.IsLoopback(ctx, listen)
 		switch {
 		case err != nil:
-			return false, fmt.Errorf("--listen or --mqtt: %w", err)
+			return false, err
 		case loopback:
 		case o.auth == "off":
 			return false, usageError{fmt.Errorf("--auth off: other machines reach %q, and whoever does could read and change everything; without authentication, listen on a loopback address, such as %s", listen, defaultListen)}

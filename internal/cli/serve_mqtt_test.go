@@ -152,7 +152,7 @@ func TestMQTTBeyondLoopbackWantsTLS(t *testing.T) {
 	} {
 		shown := newScreen()
 		args = append([]string{"serve", "--listen", "127.0.0.1:0", "--data", memdir.New(t)}, args...)
-		if code := Main(t.Context(), args, strings.NewReader(""), shown, shown); code == 0 || !regexp.MustCompile(`--mqtt|--tls-|--auth off|TLS certificate`).MatchString(shown.String()) {
+		if code := Main(t.Context(), args, strings.NewReader(""), shown, shown); code == 0 || !regexp.MustCompile(`--mqtt|--tls-|--auth off|TLS certificate|"no address"`).MatchString(shown.String()) {
 			t.Errorf("%q: exit code %d, %s", args, code, shown)
 		}
 	}

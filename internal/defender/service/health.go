@@ -1,7 +1,6 @@
 package service
 
 import (
-	"io"
 	"net/http"
 
 	"github.com/device-defender/device-defender/internal/defender/store"
@@ -11,7 +10,7 @@ import (
 // tells nothing else.
 func (s *Service) health() map[string]http.Handler {
 	return map[string]http.Handler{
-		"GET /healthz": http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok\n") }),
+		"GET /healthz": http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("ok\n")) }),
 		"GET /readyz":  http.HandlerFunc(s.readyz),
 	}
 }
@@ -26,7 +25,7 @@ func (s *Service) readyz(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the database can't be read", http.StatusServiceUnavailable)
 		return
 	}
-	io.WriteString(w, "ok\n")
+	w.Write([]byte("ok\n"))
 }
 
 // noPages answers instead of the pages where callers are authenticated.
