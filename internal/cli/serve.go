@@ -29,6 +29,8 @@ type serveOptions struct {
 	clock    bool
 
 	unregistered unregisteredLimits
+	mqtt         mqttOptions
+	access       accessOptions
 }
 
 // unregisteredLimits are those of things that are not registered.
@@ -64,17 +66,26 @@ The AWS CLI and SDKs work with it as they are:
   export AWS_ENDPOINT_URL_IOT=http://` + defaultListen + `
   aws iot list-security-profiles
 
-Reports come in by POST to /things/THING/defender/metrics/json (or /cbor), or
-from 'defenderctl local', which has the service in it.
+Reports come in by POST to /things/THING/defender/metrics/json (or /cbor), by
+Publish of AWS IoT's data plane, from 'defenderctl local', which has the service
+in it, or by MQTT: --mqtt takes agents of AWS IoT as they are. With
+--tls-certificate a client is the thing whose certificate it has, see
+'defenderctl thing register'. Without, it is the thing that its client id names,
+and comes from this machine.
 
 What it knows is shown live at /, in a browser: things, their metrics, profiles
 and violations.
 
-There is no authentication: it listens on loopback only, and refuses web pages
-of other origins.`,
+On loopback there is no authentication unless --auth says so, and web pages of
+other origins are refused. At any other address it wants TLS, and every call is
+signed with an access key, as the AWS CLI and SDKs do. The first start writes
+the key of an administrator to admin-credentials in the folder of --data, for
+AWS_SHARED_CREDENTIALS_FILE; 'defenderctl access' makes others.`,
 		Example: `  defenderctl serve
   defenderctl serve --listen 127.0.0.1:9000 --data ./defender
-  defenderctl serve --webhook http://127.0.0.1:9001/alerts`,
+  defenderctl serve --webhook http://127.0.0.1:9001/alerts
+  defenderctl serve --mqtt 127.0.0.1:1883
+  defenderctl serve --auth on`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := context.WithCancel(cmd.Context())
@@ -83,13 +94,15 @@ of other origins.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&o.listen, "listen", defaultListen, "loopback address and port to listen on; port 0 takes a free one")
+	flags.StringVar(&o.listen, "listen", defaultListen, "address and port to listen on; port 0 takes a free one")
 	flags.StringVar(&o.data, "data", "", "folder of the database (default $XDG_STATE_HOME/defenderctl, else ~/.local/state/defenderctl)")
 	flags.StringVar(&o.webhook, "webhook", "", "URL that every alert is posted to as well, as JSON")
 	flags.DurationVar(&o.interval, "interval", 0, "minimum time between two reports of a thing (default AWS's 5m0s)")
 	flags.BoolVar(&o.throttle, "throttle", false, "answer no more calls of the API a second than AWS IoT's quotas allow")
 	flags.BoolVar(&o.clock, "accept-clock", false, "take this machine's time for true, though it is days ahead of what the service knew")
 	o.unregistered.flags(flags)
+	o.mqtt.flags(flags)
+	o.access.flags(flags)
 	return cmd
 }
 
@@ -100,8 +113,15 @@ func (o *serveOptions) run(ctx context.Context, console *console) error {
 	if err := o.unregistered.check(); err != nil {
 		return err
 	}
+	listeners := []string{o.listen}
+	if o.mqtt.address != "" {
+		listeners = append(listeners, o.mqtt.address)
+	}
+	authentication, err := o.access.authentication(ctx, listeners...)
+	if err != nil {
+		return err
+	}
 	if o.data == "" {
-		var err error
 		if o.data, err = stateFolder(); err != nil {
 			return err
 		}
@@ -109,13 +129,22 @@ func (o *serveOptions) run(ctx context.Context, console *console) error {
 	if err := checkFiles(o.data); err != nil {
 		return err
 	}
-	s, err := openServer(ctx, o.listen, service.Options{
-		Data: o.data, Webhook: o.webhook, MinReportInterval: o.interval, Throttle: o.throttle, AcceptClock: o.clock,
-		MaxUnregistered: o.unregistered.things, MaxUnregisteredBytes: o.unregistered.megabytes << 20,
-		Log: console.logger("serve", slog.LevelInfo),
-	})
+	log := console.logger("serve", slog.LevelInfo)
+	parts, err := o.access.parts(log)
 	if err != nil {
 		return err
+	}
+	s, err := openServer(ctx, o.listen, service.Options{
+		CloudEvents: o.mqtt.address != "",
+		Data:        o.data, Webhook: o.webhook, MinReportInterval: o.interval, Throttle: o.throttle, AcceptClock: o.clock,
+		MaxUnregistered: o.unregistered.things, MaxUnregisteredBytes: o.unregistered.megabytes << 20,
+		Authentication: authentication, Log: log,
+	}, parts...)
+	if err != nil {
+		return err
+	}
+	if err := o.mqtt.listen(ctx, s, console); err != nil {
+		return errors.Join(err, s.Close())
 	}
 	console.line("serve", "listening on "+s.URL()+", state in "+o.data+"; Ctrl-C ends it")
 	return s.Run(ctx)
@@ -145,8 +174,8 @@ func stateFolder() (string, error) {
 }
 
 // openServer opens a server at the address of --listen.
-func openServer(ctx context.Context, listen string, o service.Options) (*server.Server, error) {
-	s, err := server.Open(o)
+func openServer(ctx context.Context, listen string, o service.Options, with ...server.Option) (*server.Server, error) {
+	s, err := server.Open(o, with...)
 	if err != nil {
 		return nil, err
 	}

@@ -61,15 +61,59 @@ func TestServingExamples(t *testing.T) {
 	}
 }
 
-// The service serves this machine alone.
+// Without TLS and authentication, the service serves this machine only.
 func TestServeRefusesOtherAddresses(t *testing.T) {
-	for _, listen := range []string{"0.0.0.0:0", ":0", "192.0.2.1:0"} {
-		s := newScreen()
-		if code := Main(t.Context(), []string{"serve", "--listen", listen, "--data", t.TempDir()}, strings.NewReader(""), s, s); code == 0 {
-			t.Errorf("%s: exit code 0", listen)
+	folder := t.TempDir()
+	files := []string{"--tls-certificate", folder + "/tls.crt", "--tls-key", folder + "/tls.key"}
+	for _, listen := range []string{"0.0.0.0:0", ":0", "[::]:0", "192.0.2.1:0"} {
+		for _, more := range []struct {
+			flags []string
+			says  string
+		}{
+			{nil, "not a loopback address, so it is served over TLS only: give --tls-certificate and --tls-key"},
+			{[]string{"--auth", "on"}, "served over TLS only"},
+			{[]string{"--auth", "off"}, "--auth off: other machines reach"},
+			{append([]string{"--auth", "off"}, files...), "--auth off: other machines reach"},
+			{files[:2], "--tls-certificate and --tls-key go together"},
+			{append([]string{"--auth", "no"}, files...), "want auto, on or off"},
+		} {
+			s := newScreen()
+			args := append([]string{"serve", "--listen", listen, "--data", folder}, more.flags...)
+			if code := Main(t.Context(), args, strings.NewReader(""), s, s); code != 2 {
+				t.Errorf("%s: exit code %d", args, code)
+			}
+			if !strings.Contains(s.String(), more.says) {
+				t.Errorf("%s: %s", args, s)
+			}
 		}
-		if !strings.Contains(s.String(), "loopback") {
-			t.Errorf("%s: %s", listen, s)
+	}
+	for args, says := range map[string]string{"--tls-certificate /no/such --tls-key /no/such": "/no/such", "--listen nowhere": "missing port"} {
+		s := newScreen()
+		if code := Main(t.Context(), append([]string{"serve", "--data", folder}, strings.Fields(args)...), strings.NewReader(""), s, s); code == 0 || !strings.Contains(s.String(), says) {
+			t.Errorf("%s: exit code %d: %s", args, code, s)
+		}
+	}
+}
+
+// Authentication is on unless every listener is on loopback.
+func TestAuthentication(t *testing.T) {
+	for _, test := range []struct {
+		auth      string
+		listeners []string
+		want      bool
+	}{
+		{"auto", []string{"127.0.0.1:0"}, false},
+		{"auto", []string{"127.0.0.1:0", "[::1]:0"}, false},
+		{"auto", []string{"127.0.0.1:0", "0.0.0.0:0"}, true},
+		{"auto", []string{":0"}, true},
+		{"auto", []string{"192.0.2.1:443"}, true},
+		{"on", []string{"127.0.0.1:0"}, true},
+		{"on", []string{"0.0.0.0:0"}, true},
+		{"off", []string{"127.0.0.1:0"}, false},
+	} {
+		o := accessOptions{auth: test.auth, certificate: "tls.crt", key: "tls.key"}
+		if got, err := o.authentication(t.Context(), test.listeners...); err != nil || got != test.want {
+			t.Errorf("--auth %s at %s: %t, %v", test.auth, test.listeners, got, err)
 		}
 	}
 }

@@ -3,10 +3,14 @@ package cloud
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/netip"
 	"net/url"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -23,6 +27,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"github.com/device-defender/device-defender/internal/buildinfo"
+	"github.com/device-defender/device-defender/internal/defender/access"
 )
 
 // LocalEndpoint is where 'defenderctl serve' listens unless told otherwise.
@@ -47,6 +52,7 @@ type Client struct {
 	// Local says that the endpoint is on this machine's loopback interface.
 	Local bool
 
+	ours     bool // a service of ours answers: it is on loopback, or gave out the access key
 	config   aws.Config
 	endpoint string // "" is AWS's own
 	without  without
@@ -61,14 +67,15 @@ type Client struct {
 // service of AWS other than those that hand out credentials.
 //
 // An endpoint on loopback is 'defenderctl serve' or the like. It neither needs
-// credentials nor should see any: unless a profile is named, requests to it
-// are signed with ones made up, and the region is us-east-1 unless given.
+// credentials of AWS nor should see any: unless a profile is named, requests to it
+// are signed with an access key that such a service gave out, or else with one made
+// up, and the region is us-east-1 unless given.
 func Connect(ctx context.Context, o Options) (*Client, error) {
 	if err := o.Check(); err != nil {
 		return nil, err
 	}
 	if o.Profile == "" && isLoopback(o.EndpointURL) {
-		return connectLocal(o)
+		return connectLocal(ctx, o)
 	}
 	cfg, err := config.LoadDefaultConfig(ctx, o.load)
 	if err != nil {
@@ -77,29 +84,77 @@ func Connect(ctx context.Context, o Options) (*Client, error) {
 	endpoint := cmp.Or(o.EndpointURL, aws.ToString(iot.NewFromConfig(cfg).Options().BaseEndpoint))
 	if isLoopback(endpoint) && o.Profile == "" {
 		o.EndpointURL = endpoint
-		return connectLocal(o)
+		return connectLocal(ctx, o)
 	}
 	if cfg.Region == "" {
 		return nil, errors.New("no AWS region: give --region, or set AWS_REGION or the profile's region; --local is 'defenderctl serve' on this machine")
 	}
-	if _, err := cfg.Credentials.Retrieve(ctx); err != nil {
+	who, err := cfg.Credentials.Retrieve(ctx)
+	if err != nil {
 		return nil, fmt.Errorf("no AWS credentials: %w; --local is 'defenderctl serve' on this machine, which needs none", err)
 	}
-	return newClient(cfg, o, endpoint), nil
+	c := newClient(cfg, o, endpoint)
+	c.ours = c.ours || access.IsKey(who.AccessKeyID)
+	return c, nil
 }
 
-// connectLocal takes endpoints from the environment and nothing else: the
-// shared configuration files may name accounts and ways to credentials that
-// have nothing to do with what listens here, or be wrong.
-func connectLocal(o Options) (*Client, error) {
+// connectLocal takes endpoints and certificates from the environment, and an
+// access key of a service, if there is one. The shared configuration files may
+// name accounts and ways to credentials that have nothing to do with what
+// listens here, or be wrong.
+func connectLocal(ctx context.Context, o Options) (*Client, error) {
 	env, err := config.NewEnvConfig()
 	if err != nil {
 		return nil, fmt.Errorf("reading the AWS configuration: %w", err)
 	}
+	client := httpClient()
+	if env.CustomCABundle != "" {
+		if client, err = withRoots(client, env.CustomCABundle); err != nil {
+			return nil, err
+		}
+	}
 	return newClient(aws.Config{
-		Region: cmp.Or(o.Region, localRegion), Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""),
-		ConfigSources: []any{env}, HTTPClient: httpClient(),
+		Region: cmp.Or(o.Region, localRegion), Credentials: credentials.StaticCredentialsProvider{Value: localCredentials(ctx, env)},
+		ConfigSources: []any{env}, HTTPClient: client,
 	}, o, o.EndpointURL), nil
+}
+
+// localCredentials returns the access key of a service that is in the environment
+// or in the credentials file; if there is none, one made up.
+func localCredentials(ctx context.Context, env config.EnvConfig) aws.Credentials {
+	found := env.Credentials
+	if found.AccessKeyID == "" {
+		file := cmp.Or(env.SharedCredentialsFile, config.DefaultSharedCredentialsFilename())
+		shared, err := config.LoadSharedConfigProfile(ctx, cmp.Or(env.SharedConfigProfile, config.DefaultSharedConfigProfile), func(o *config.LoadSharedConfigOptions) {
+			o.CredentialsFiles, o.ConfigFiles = []string{file}, []string{}
+		})
+		if err == nil { // a file that is wrong is none
+			found = shared.Credentials
+		}
+	}
+	if access.IsKey(found.AccessKeyID) && found.SessionToken == "" {
+		return found
+	}
+	return aws.Credentials{AccessKeyID: "local", SecretAccessKey: "local"}
+}
+
+// withRoots returns the client with the authorities of a PEM file instead of the
+// system's, as the SDK has it.
+func withRoots(client *awshttp.BuildableClient, bundle string) (*awshttp.BuildableClient, error) {
+	text, err := os.ReadFile(bundle)
+	if err != nil {
+		return nil, fmt.Errorf("AWS_CA_BUNDLE: %w", err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("AWS_CA_BUNDLE: %s has no certificate in PEM", bundle)
+	}
+	return client.WithTransportOptions(func(t *http.Transport) {
+		if t.TLSClientConfig == nil {
+			t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+		}
+		t.TLSClientConfig.RootCAs = roots
+	}), nil
 }
 
 // Check returns what is wrong with the options by themselves.
@@ -145,6 +200,7 @@ const (
 
 func newClient(cfg aws.Config, o Options, endpoint string) *Client {
 	c := &Client{Region: cfg.Region, Local: isLoopback(endpoint), config: cfg, endpoint: endpoint}
+	c.ours = c.Local
 	c.account.id = o.Account
 	c.IoT = iot.NewFromConfig(cfg, func(io *iot.Options) {
 		c.without.add(io)
@@ -193,7 +249,7 @@ func (c *Client) AccountID(ctx context.Context) (string, error) {
 	}
 	client := sts.NewFromConfig(c.config, func(o *sts.Options) {
 		// 'defenderctl serve' answers STS as well.
-		if c.Local && !c.hasOwn(o.BaseEndpoint) {
+		if c.ours && c.endpoint != "" && !c.hasOwn(o.BaseEndpoint) {
 			o.BaseEndpoint = aws.String(c.endpoint)
 		}
 		o.Retryer = c.IoT.Options().Retryer
@@ -213,9 +269,9 @@ func (c *Client) hasOwn(endpoint *string) bool {
 }
 
 // HasSNS reports whether there are topics and roles: on AWS always, beside a
-// local endpoint if AWS_ENDPOINT_URL_SNS and AWS_ENDPOINT_URL_IAM say where.
+// service of ours if AWS_ENDPOINT_URL_SNS and AWS_ENDPOINT_URL_IAM say where.
 func (c *Client) HasSNS() bool {
-	return !c.Local || c.hasOwn(c.sns().Options().BaseEndpoint) && c.hasOwn(c.iam().Options().BaseEndpoint)
+	return !c.ours || c.hasOwn(c.sns().Options().BaseEndpoint) && c.hasOwn(c.iam().Options().BaseEndpoint)
 }
 
 func (c *Client) sns() *sns.Client { return sns.NewFromConfig(c.config) }

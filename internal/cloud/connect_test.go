@@ -95,6 +95,77 @@ func TestConnectLocal(t *testing.T) {
 	check(Options{Profile: "p", EndpointURL: url}, "ap-southeast-1", "AKIAP")
 }
 
+// Of credentials, a service on loopback sees those that one of its kind gave out,
+// from the environment or the credentials file.
+func TestConnectLocalWithAccessKey(t *testing.T) {
+	url, last := recorder(t)
+	noAWS(t)
+	file := filepath.Join(t.TempDir(), "admin-credentials")
+	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", file)
+	check := func(want string) {
+		t.Helper()
+		c, err := Connect(t.Context(), Options{EndpointURL: url})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.ProfileNames(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if a := last().Get("Authorization"); !strings.Contains(a, "Credential="+want+"/") || last().Get("X-Amz-Security-Token") != "" {
+			t.Errorf("%s, want %s", a, want)
+		}
+	}
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check("local")
+	write("[default]\naws_access_key_id = AKIAREAL\naws_secret_access_key = secret\n")
+	check("local")
+	write("[default\n")
+	check("local")
+	write("[default]\naws_access_key_id = DDAKFILE\naws_secret_access_key = secret\n")
+	check("DDAKFILE")
+	t.Setenv("AWS_ACCESS_KEY_ID", "DDAKENVIRONMENT")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "secret")
+	check("DDAKENVIRONMENT")
+	t.Setenv("AWS_SESSION_TOKEN", "token")
+	check("local")
+}
+
+// A service that is not on this machine is known by the access key that it gave
+// out: it is no AWS that has topics and roles.
+func TestConnectServiceElsewhere(t *testing.T) {
+	noAWS(t)
+	t.Setenv("AWS_ACCESS_KEY_ID", "DDAKENVIRONMENT")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "secret")
+	c, err := Connect(t.Context(), Options{EndpointURL: "https://192.0.2.1:8443", Region: "us-east-1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !c.ours || c.Local || c.HasSNS() {
+		t.Errorf("%+v", c)
+	}
+}
+
+// Secrets go neither to AWS nor in clear over a network.
+func TestAccessKeysElsewhere(t *testing.T) {
+	noAWS(t)
+	t.Setenv("AWS_ACCESS_KEY_ID", "DDAKENVIRONMENT")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "secret")
+	for endpoint, says := range map[string]string{"": "an operation of 'defenderctl serve'", "http://192.0.2.1:8787": "neither https nor on this machine"} {
+		c, err := Connect(t.Context(), Options{EndpointURL: endpoint, Region: "us-east-1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.CreateAccessKey(t.Context(), "a", "viewer"); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%q: %v", endpoint, err)
+		}
+	}
+}
+
 // isPatient reports whether a client waits for an answer, and not for ever.
 func isPatient(c *Client) bool {
 	h, ok := c.IoT.Options().HTTPClient.(interface{ GetTimeout() time.Duration })

@@ -2,33 +2,36 @@ package server
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 
 	"github.com/device-defender/device-defender/internal/defender/detect"
 	"github.com/device-defender/device-defender/internal/defender/report"
 	"github.com/device-defender/device-defender/internal/greengrass/localcore"
+	"github.com/device-defender/device-defender/internal/ingest"
 )
 
 // Attach registers a thing and puts the service behind the topics of its core:
 // it answers the reports, and hears of every message that the thing sends or
-// receives, and of its connection. The core must be closed before the server is.
+// receives, and of its connection. The device reports as its own thing only. The
+// core must be closed before the server is.
 func (s *Server) Attach(ctx context.Context, core *localcore.Core, thing string) error {
 	if err := s.Register(ctx, thing); err != nil {
 		return err
 	}
+	in, device := s.Intake(), ingest.Device(thing, "stand-in core")
 	core.SetDefender(func(m localcore.Message) []localcore.Message {
-		thing, format, ok := report.ParseTopic(m.Topic)
+		named, format, ok := report.ParseTopic(m.Topic)
 		if !ok {
 			return nil
 		}
-		reply := s.Report(context.Background(), thing, format, m.Payload)
-		payload, err := reply.Encode(format)
+		reply, err := in.Report(context.Background(), ingest.Report{Thing: named, Identity: device, Format: format, Payload: m.Payload})
+		if errors.Is(err, ingest.ErrNotOwn) {
+			return nil // as for one that AWS IoT does not let through
+		}
+		topic, payload, err := ingest.Answer(reply, named, format)
 		if err != nil {
 			return nil
-		}
-		topic := report.AcceptedTopic(thing, format)
-		if reply.Status == report.Rejected {
-			topic = report.RejectedTopic(thing, format)
 		}
 		return []localcore.Message{{Topic: topic, Payload: payload}}
 	})

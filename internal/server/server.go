@@ -1,6 +1,6 @@
 // Package server puts together the Detect-compatible service as people use it:
 // the service of package service with its database, its API and the pages of
-// package web on a loopback address, and the devices whose reports it takes.
+// package web on an address, and the devices whose reports it takes.
 //
 // The parts have different lives. [Open] opens the database, and [Server.Listen]
 // takes the address, so what is wrong with either is known before anything runs.
@@ -21,43 +21,80 @@ import (
 
 	"github.com/device-defender/device-defender/internal/defender/awsrest"
 	"github.com/device-defender/device-defender/internal/defender/service"
+	"github.com/device-defender/device-defender/internal/ingest"
 	"github.com/device-defender/device-defender/internal/web"
 )
 
 // Server is a service that is open. It is run once, or closed.
 type Server struct {
 	*service.Service
-	listener net.Listener // nil: it is reached by its Handler only
+	intake      *ingest.Intake
+	log         *slog.Logger
+	sources     []source
+	listener    net.Listener // nil: it is reached by its Handler only
+	certificate *Certificate // nil: no TLS
+	beyond      bool         // other machines may be served
+}
+
+// Option is a part that not every server has.
+type Option func(*Server, *service.Options)
+
+// WithCertificate has the API served over TLS.
+func WithCertificate(c *Certificate) Option {
+	return func(s *Server, o *service.Options) {
+		s.certificate, s.beyond = c, o.Authentication
+		o.TLS, o.Host = c.Config(), c.Host
+	}
 }
 
 // Open opens a service that has pages.
-func Open(o service.Options) (*Server, error) {
+func Open(o service.Options, with ...Option) (*Server, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	o.Pages = web.Pages(o.Log)
-	s, err := service.Open(o)
-	if err != nil {
+	s := &Server{}
+	for _, option := range with {
+		option(s, &o)
+	}
+	var err error
+	if s.Service, err = service.Open(o); err != nil {
 		return nil, err
 	}
-	return &Server{Service: s}, nil
+	s.intake, s.log = ingest.New(s.Service, o.Log), o.Log
+	return s, nil
 }
 
-// Listen takes an address, which must be a loopback one, for the API and the
-// pages. They are served once the server runs.
+// Intake is the way in for sources of reports.
+func (s *Server) Intake() *ingest.Intake { return s.intake }
+
+// Listen takes an address for the API and the pages, which are served once the
+// server runs. It must be a loopback one, unless there are TLS and authentication.
 func (s *Server) Listen(ctx context.Context, address string) (err error) {
-	s.listener, err = awsrest.Listen(ctx, address)
+	listen := awsrest.Listen
+	if s.beyond {
+		listen = awsrest.ListenBeyond
+	}
+	s.listener, err = listen(ctx, address)
 	return err
 }
 
 // URL is where the API and the pages are.
-func (s *Server) URL() string { return "http://" + s.listener.Addr().String() }
+func (s *Server) URL() string {
+	if s.certificate != nil {
+		return "https://" + s.listener.Addr().String()
+	}
+	return "http://" + s.listener.Addr().String()
+}
 
 // Close closes a server that is not run.
 func (s *Server) Close() error {
 	var err error
 	if s.listener != nil {
 		err = s.listener.Close()
+	}
+	for _, source := range s.sources {
+		err = errors.Join(err, source.Close())
 	}
 	return errors.Join(err, s.Service.Close())
 }
@@ -80,6 +117,15 @@ func (s *Server) While(ctx context.Context, do func(context.Context) error) erro
 	parts := []func() error{func() error { return s.Service.Run(serving) }}
 	if s.listener != nil {
 		parts = append(parts, func() error { return s.Serve(serving, s.listener) })
+	}
+	for _, source := range s.sources {
+		parts = append(parts, func() error { return source.Serve(serving) })
+	}
+	if s.certificate != nil {
+		parts = append(parts, func() error {
+			s.certificate.watch(serving)
+			return nil
+		})
 	}
 	errs := make([]error, len(parts))
 	var wait sync.WaitGroup

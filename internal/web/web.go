@@ -96,7 +96,11 @@ func (p *pages) answer(ctx context.Context, hr *http.Request, read readPage) ans
 	ctx, cancel := context.WithTimeout(ctx, pageTimeout)
 	defer cancel()
 	r := &request{Request: hr.WithContext(ctx), service: p.service, now: p.service.Now().Local()}
-	r.about = render.About{Source: "http://" + hr.Host, Live: true, Made: r.now, Zone: r.now.Location()}
+	scheme := "http://"
+	if hr.TLS != nil {
+		scheme = "https://"
+	}
+	r.about = render.About{Source: scheme + hr.Host, Live: true, Made: r.now, Zone: r.now.Location()}
 	var body bytes.Buffer
 	status := http.StatusOK
 	if err := p.make(ctx, r, &body, read); err != nil {

@@ -1,6 +1,7 @@
 package awsrest
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -20,6 +21,19 @@ type API struct {
 	// Authorize returns why a call is refused; nil is that it is not. It may read
 	// the whole request. It is required: see [Everybody].
 	Authorize func(*Request) error
+	// Authenticates says that Authorize knows who calls. Only then, and with TLS,
+	// other machines are served.
+	Authenticates bool
+	// TLS has the API served over TLS; nil is that it isn't. Its certificate is got
+	// by GetCertificate.
+	TLS *tls.Config
+	// Host reports whether the service is called so, as its certificate says; nil
+	// is that it is not. It is asked for names and addresses that come over TLS,
+	// apart from those of loopback.
+	Host func(host string) bool
+	// Open are patterns of http.ServeMux and what anybody may ask by any name, such
+	// as whether the service is there.
+	Open map[string]http.Handler
 	// Members check what paths have in place of members, by the member's name.
 	Members map[string]func(member, value string) error
 	// Throttle holds callers to the quotas of calls per second.
@@ -38,7 +52,7 @@ type API struct {
 }
 
 // Handler returns the API without its server. It answers to loopback names and
-// addresses only, and not to pages of other origins. As http.ServeMux does, it
+// addresses and to those that Host knows, and not to pages of other origins. As http.ServeMux does, it
 // panics on operations that can't be, such as one without an access level.
 func (a *API) Handler() http.Handler {
 	if a.Authorize == nil {
@@ -54,7 +68,11 @@ func (a *API) Handler() http.Handler {
 	for pattern, page := range a.Pages {
 		mux.Handle(pattern, endsWithServe(page))
 	}
-	return a.guard(mux)
+	open := http.NewServeMux()
+	for pattern, handler := range a.Open {
+		open.Handle(pattern, handler)
+	}
+	return a.guard(mux, open)
 }
 
 // serve returns the handler of one operation.
@@ -97,6 +115,9 @@ func (a *API) call(w http.ResponseWriter, r *Request, limiter *rate.Limiter) (re
 	if err := a.Authorize(r); err != nil {
 		return nil, err
 	}
+	if err := r.checkBody(); err != nil {
+		return nil, err
+	}
 	if !limiter.AllowN(a.Now(), 1) {
 		return nil, &Error{Type: "ThrottlingException", Status: http.StatusBadRequest, Message: "Rate exceeded"}
 	}
@@ -124,9 +145,9 @@ func (a *API) logError(r *Request, err error) {
 }
 
 // guard lets a request through to the operations when it comes neither from a
-// web page of another origin nor by a name that isn't this machine's, and
+// web page of another origin nor by a name that isn't the service's, and
 // answers what is no operation as the API does.
-func (a *API) guard(mux *http.ServeMux) http.Handler {
+func (a *API) guard(mux, open *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began(w, r)
 		header := w.Header()
@@ -137,7 +158,11 @@ func (a *API) guard(mux *http.ServeMux) http.Handler {
 		if a.Header != nil {
 			a.Header(header)
 		}
-		if err := checkCaller(r); err != nil {
+		if handler, pattern := open.Handler(r); pattern != "" {
+			handler.ServeHTTP(w, r)
+			return
+		}
+		if err := a.checkCaller(r); err != nil {
 			header.Set("Connection", "close") // without waiting for the body
 			a.Log.Warn("request refused", "host", Clip(r.Host), "origin", Clip(r.Header.Get("Origin")), "reason", err)
 			writeError(w, &Error{Type: "AccessDeniedException", Status: http.StatusForbidden, Message: err.Error()})

@@ -2,6 +2,7 @@ package awsrest
 
 import (
 	"context"
+	"crypto/tls"
 	"io"
 	"net"
 	"net/http"
@@ -138,15 +139,23 @@ func (c *conn) Close() error {
 
 // stateChanged is the hook of http.Server.
 func stateChanged(nc net.Conn, state http.ConnState) {
-	if c, ok := nc.(*conn); ok && state == http.StateIdle {
+	if c, ok := below(nc).(*conn); ok && state == http.StateIdle {
 		c.set(idle)
 	}
+}
+
+// below is the connection that TLS is spoken over, or the same.
+func below(nc net.Conn) net.Conn {
+	if secure, ok := nc.(*tls.Conn); ok {
+		return secure.NetConn()
+	}
+	return nc
 }
 
 type connKey struct{}
 
 func withConn(ctx context.Context, nc net.Conn) context.Context {
-	return context.WithValue(ctx, connKey{}, nc)
+	return context.WithValue(ctx, connKey{}, below(nc))
 }
 
 // began notes that a request has begun, and has its body paced.

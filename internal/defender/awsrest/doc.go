@@ -16,10 +16,11 @@
 //  2. the table: there is such an operation
 //  3. its body, which has to come at a least rate
 //  4. Authorize, by the caller, the operation's access and the body
-//  5. the quota of calls, if callers are held to it
-//  6. its query parameters, which are those of the row
-//  7. what its path has in place of members
-//  8. the handler
+//  5. there is a body only where there may be one, and of a type that is taken
+//  6. the quota of calls, if callers are held to it
+//  7. its query parameters, which are those of the row
+//  8. what its path has in place of members
+//  9. the handler
 //
 // What a call has and the operation does not is refused, not ignored: unknown
 // members and parameters, any that are given twice, a body where there is none. A
@@ -36,15 +37,17 @@
 //
 // # Callers
 //
-// Only [Everybody] decides today: signatures are not checked, and whoever can
-// connect can do everything. Therefore [Listen] and [API.Serve] take only loopback
-// addresses. What runs on the same machine has the same rights as its user,
-// mostly; a web page in a browser there must have none. So a request has to name
-// the service by a loopback name or address and its port (against DNS rebinding),
-// must not come from a page of another origin (by Origin and Sec-Fetch-Site,
-// against cross-site request forgery), and a body has to be of a type that pages
-// can't send to other origins unasked; headers that would let them (CORS) are never
-// sent. The Authorization header is not logged.
+// Who may do what is decided by Authorize. With [Everybody], whoever can connect
+// can do everything. Therefore [Listen] and [API.Serve] take only loopback
+// addresses then; any other needs an Authorize that knows its callers, and TLS.
+//
+// What runs on the same machine has the same rights as its user, mostly; a web page
+// in a browser there must have none. So a request has to name the service by a
+// loopback name or address and its port, or by a name of the certificate (against
+// DNS rebinding), must not come from a page of another origin (by Origin and
+// Sec-Fetch-Site, against cross-site request forgery), and a body has to be of a
+// type that pages can't send to other origins unasked; headers that would let them
+// (CORS) are never sent. The Authorization header is not logged.
 //
 // # Bounds
 //

@@ -15,11 +15,15 @@ import (
 // It could send requests that change something without being able to read the
 // answer (cross-site request forgery), and reads the answers as well when its
 // own name is made to resolve to a loopback address (DNS rebinding).
-func checkCaller(r *http.Request) error {
-	if err := checkHost(r); err != nil {
+func (a *API) checkCaller(r *http.Request) error {
+	if err := a.checkHost(r); err != nil {
 		return err
 	}
-	if origins := r.Header.Values("Origin"); len(origins) > 1 || len(origins) == 1 && !strings.EqualFold(origins[0], "http://"+r.Host) {
+	scheme := "http://"
+	if r.TLS != nil {
+		scheme = "https://"
+	}
+	if origins := r.Header.Values("Origin"); len(origins) > 1 || len(origins) == 1 && !strings.EqualFold(origins[0], scheme+r.Host) {
 		return fmt.Errorf("requests of pages from %q are refused", Clip(strings.Join(origins, ", ")))
 	}
 	switch site := r.Header.Get("Sec-Fetch-Site"); site {
@@ -31,13 +35,23 @@ func checkCaller(r *http.Request) error {
 }
 
 // checkHost checks that the caller knows the service by a loopback name and,
-// where the connection's is known, by its port.
-func checkHost(r *http.Request) error {
+// where the connection's is known, by its port; or by a name of its certificate,
+// which may be forwarded from another port.
+func (a *API) checkHost(r *http.Request) error {
 	host, port, err := net.SplitHostPort(r.Host)
 	if err != nil { // without a port
 		host, port = strings.Trim(r.Host, "[]"), "80"
+		if r.TLS != nil {
+			port = "443"
+		}
+	}
+	if r.TLS != nil && a.Host != nil && a.Host(host) {
+		return nil
 	}
 	if addr, err := netip.ParseAddr(host); !strings.EqualFold(host, "localhost") && (err != nil || !addr.Unmap().IsLoopback()) {
+		if r.TLS != nil {
+			return fmt.Errorf("host %q is not in the service's certificate: call the service by a name or address that is", Clip(r.Host))
+		}
 		return fmt.Errorf("host %q is not a loopback name or address: call the service as 127.0.0.1 or localhost", Clip(r.Host))
 	}
 	local, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
@@ -53,6 +67,9 @@ func checkHost(r *http.Request) error {
 func checkContentType(r *http.Request, want []string) error {
 	if want == nil {
 		want = []string{"application/json"}
+	}
+	if slices.Equal(want, AnyType) {
+		return nil
 	}
 	text := r.Header.Get("Content-Type")
 	mediaType, _, err := mime.ParseMediaType(text)

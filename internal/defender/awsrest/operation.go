@@ -17,9 +17,14 @@ type Operation struct {
 	TPS            int      // the quota of calls per second, for API.Throttle; 0 is none
 
 	NoBody       bool                 // a POST, PUT or PATCH without one
-	ContentTypes []string             // of bodies; nil is only JSON
+	ContentTypes []string             // of bodies; nil is only JSON, see AnyType
 	Error        func(*Error) *Answer // how an error is answered; nil is as JSON
 }
+
+// AnyType is the content types of an operation whose body is bytes to the API: of any
+// type, or none, as AWS's SDKs send such bodies. Web pages of other origins can send it
+// without asking, and are kept out by their Origin only.
+var AnyType = []string{"*/*"}
 
 // HasBody reports whether requests have a body, which may be empty.
 func (op *Operation) HasBody() bool {
@@ -31,7 +36,8 @@ func (op *Operation) HasBody() bool {
 type Access int
 
 const (
-	// Public tells how to reach the service, and nothing of what it keeps.
+	// Public tells how to reach the service and who calls, and nothing of what it
+	// keeps.
 	Public Access = iota + 1
 	// Read changes nothing.
 	Read

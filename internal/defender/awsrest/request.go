@@ -23,6 +23,7 @@ type Request struct {
 	HTTP      *http.Request // without its body
 	Operation *Operation
 	Body      []byte // at most 1 MB
+	Caller    string // who calls, set by Authorize; "" is nobody in particular
 
 	values url.Values // of the query; each parameter is one that the operation has, and is given once
 }
@@ -147,14 +148,17 @@ func (r *Request) readBody(w http.ResponseWriter) error {
 	case err != nil:
 		return Invalid("reading the body: " + err.Error())
 	}
-	if len(body) > 0 {
-		if !r.Operation.HasBody() {
-			return Invalid(r.Operation.Name + " has no body")
-		}
-		if err := checkContentType(r.HTTP, r.Operation.ContentTypes); err != nil {
-			return err
-		}
-	}
 	r.Body = body
 	return nil
+}
+
+// checkBody refuses a body where there is none, or of another type.
+func (r *Request) checkBody() error {
+	if len(r.Body) == 0 {
+		return nil
+	}
+	if !r.Operation.HasBody() {
+		return Invalid(r.Operation.Name + " has no body")
+	}
+	return checkContentType(r.HTTP, r.Operation.ContentTypes)
 }

@@ -2,6 +2,7 @@ package awsrest
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"net"
@@ -20,32 +21,85 @@ const (
 	shutdownTimeout   = 5 * time.Second
 )
 
-// Listen listens on a host and port. Callers are not authenticated, so that the
-// host has to be a loopback address, or a name of nothing but
-// loopback addresses; any other is an error. Port 0 takes a free one.
+// Listen listens on a host and port of this machine only: the host has to be a
+// loopback address, or a name of nothing but loopback addresses; any other is
+// an error. Port 0 takes a free one.
 func Listen(ctx context.Context, listen string) (net.Listener, error) {
-	host, port, err := net.SplitHostPort(listen)
-	if err != nil {
-		return nil, fmt.Errorf("listening on %q: want a loopback host and a port, such as 127.0.0.1:8787: %w", listen, err)
-	}
 	const why = "callers are not authenticated, want a loopback address, such as 127.0.0.1"
+	host, port, addrs, err := resolve(ctx, listen)
+	if err != nil {
+		return nil, err
+	}
 	if host == "" {
 		return nil, fmt.Errorf("listening on %q: no host means every interface; %s", listen, why)
 	}
-	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-	if err != nil {
-		return nil, fmt.Errorf("listening on %q: %w", listen, err)
+	if other, found := beyondLoopback(addrs); found {
+		return nil, fmt.Errorf("listening on %q: %s is not a loopback address; %s", listen, other, why)
 	}
+	return listenOn(ctx, addrs, port)
+}
+
+// ListenBeyond listens on a host and port, which other machines may reach; no host
+// is every interface. An API serves it only with TLS and authentication.
+func ListenBeyond(ctx context.Context, listen string) (net.Listener, error) {
+	host, port, addrs, err := resolve(ctx, listen)
+	if err != nil {
+		return nil, err
+	}
+	if host == "" {
+		var config net.ListenConfig
+		return config.Listen(ctx, "tcp", listen)
+	}
+	return listenOn(ctx, addrs, port)
+}
+
+// IsLoopback reports whether [Listen] listens on the host and port.
+func IsLoopback(ctx context.Context, listen string) (bool, error) {
+	host, _, addrs, err := resolve(ctx, listen)
+	if err != nil {
+		return false, err
+	}
+	_, found := beyondLoopback(addrs)
+	return host != "" && !found, nil
+}
+
+// resolve splits the address, and finds those of its host, if it has one.
+func resolve(ctx context.Context, listen string) (host, port string, addrs []netip.Addr, err error) {
+	host, port, err = net.SplitHostPort(listen)
+	if err != nil {
+		return "", "", nil, fmt.Errorf("listening on %q: want a host and a port, such as 127.0.0.1:8787: %w", listen, err)
+	}
+	if host == "" {
+		return host, port, nil, nil
+	}
+	addrs, err = net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return "", "", nil, fmt.Errorf("listening on %q: %w", listen, err)
+	}
+	return host, port, addrs, nil
+}
+
+// beyondLoopback returns the first address that is not a loopback one.
+func beyondLoopback(addrs []netip.Addr) (other netip.Addr, found bool) {
 	for _, addr := range addrs {
 		if !addr.Unmap().IsLoopback() {
-			return nil, fmt.Errorf("listening on %q: %s is not a loopback address; %s", listen, addr.Unmap(), why)
+			return addr.Unmap(), true
 		}
 	}
-	// A name may resolve to another address the next time: listen on what was
-	// checked. IPv4 first, as clients that are given a name try it at least.
+	return netip.Addr{}, false
+}
+
+// listenOn listens on the first address. A name may resolve to another the next
+// time: listen on what was checked. IPv4 first, as clients that are given a name
+// try it at least.
+func listenOn(ctx context.Context, addrs []netip.Addr, port string) (net.Listener, error) {
 	slices.SortFunc(addrs, func(a, b netip.Addr) int { return a.Unmap().Compare(b.Unmap()) })
 	var config net.ListenConfig
-	return config.Listen(ctx, "tcp", net.JoinHostPort(addrs[0].Unmap().String(), port))
+	network, addr := "tcp", addrs[0].Unmap()
+	if addr.Is4() {
+		network = "tcp4" // 0.0.0.0 is IPv6 as well otherwise
+	}
+	return config.Listen(ctx, network, net.JoinHostPort(addr.String(), port))
 }
 
 // endKey is the key of the context that ends with [API.Serve], among the
@@ -66,13 +120,13 @@ func endsWithServe(handler http.Handler) http.Handler {
 	})
 }
 
-// Serve serves the API to the listener, which has to be on a loopback address,
-// until ctx ends; requests that are running then are finished. It closes the
-// listener.
+// Serve serves the API to the listener until ctx ends; requests that are running
+// then are finished. It closes the listener. One that is not on a loopback address
+// is an error, unless callers are authenticated and there is TLS.
 func (a *API) Serve(ctx context.Context, l net.Listener) error {
-	if addr, ok := l.Addr().(*net.TCPAddr); !ok || !addr.IP.IsLoopback() {
+	if addr, ok := l.Addr().(*net.TCPAddr); (!ok || !addr.IP.IsLoopback()) && (!a.Authenticates || a.TLS == nil) {
 		l.Close()
-		return fmt.Errorf("serving on %v: not a loopback address, and callers are not authenticated", l.Addr())
+		return fmt.Errorf("serving on %v: not a loopback address, and callers are not authenticated, or not over TLS", l.Addr())
 	}
 	server := &http.Server{
 		Handler:           a.Handler(),
@@ -97,7 +151,11 @@ func (a *API) Serve(ctx context.Context, l net.Listener) error {
 			server.Close()
 		}
 	})
-	err := server.Serve(newConnections(l, maxConnections))
+	served := net.Listener(newConnections(l, maxConnections))
+	if a.TLS != nil {
+		served = tls.NewListener(served, a.TLS)
+	}
+	err := server.Serve(served)
 	if stop() { // ctx has not ended: the listener failed
 		server.Close()
 		return fmt.Errorf("serving on %v: %w", l.Addr(), err)

@@ -20,16 +20,28 @@ func (s *Service) api() *awsrest.API {
 		Authorize:  awsrest.Everybody,
 		Members: map[string]func(member, value string) error{
 			"securityProfileName": checkName, "metricName": checkName, "name": checkName, "thingName": checkName, "thingGroupName": checkName,
-			"actionName": checkID, "taskId": checkID, "violationId": checkViolationID,
+			"accessKeyName": checkName,
+			"certificateId": checkCertificateID,
+			"actionName":    checkID, "taskId": checkID, "violationId": checkViolationID,
 		},
+		TLS:      s.options.TLS,
+		Host:     s.options.Host,
+		Open:     s.health(),
 		Throttle: s.options.Throttle,
 		Unknown:  "which has those of AWS IoT Device Defender Detect and the things, thing groups and tags that they need",
 		Header:   func(h http.Header) { h.Set(effect.Header, s.without()) },
 		Now:      s.now,
 		Log:      s.log,
 	}
-	if s.options.Pages != nil {
-		pages := s.options.Pages(s)
+	var pages http.Handler
+	switch {
+	case s.options.Authentication:
+		a.Authorize, a.Authenticates = s.authorize, true
+		pages = http.HandlerFunc(noPages)
+	case s.options.Pages != nil:
+		pages = s.options.Pages(s)
+	}
+	if pages != nil {
 		a.Pages = map[string]http.Handler{"GET /{$}": pages, "GET /live/": pages}
 	}
 	return a
@@ -58,6 +70,16 @@ var idPattern = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,128}$`)
 func checkID(member, id string) error {
 	if !idPattern.MatchString(id) {
 		return awsrest.Constraint(member, id, "Member must have 1 to 128 characters and satisfy regular expression pattern: [a-zA-Z0-9_-]+")
+	}
+	return nil
+}
+
+var certificateID = regexp.MustCompile(`^[a-f0-9]{64}$`)
+
+// checkCertificateID checks the SHA-256 of a certificate.
+func checkCertificateID(member, id string) error {
+	if !certificateID.MatchString(id) {
+		return awsrest.Constraint(member, id, "Member must have 64 characters and satisfy regular expression pattern: [a-f0-9]+")
 	}
 	return nil
 }

@@ -20,7 +20,7 @@ const storeFolder = "store"
 
 // Files returns the paths that a service with the folder uses.
 func Files(data string) []string {
-	return []string{filepath.Join(data, storeFolder), filepath.Join(data, newFolder), filepath.Join(data, convertedFolder), filepath.Join(data, oldFile), filepath.Join(data, oldFileKept)}
+	return []string{filepath.Join(data, storeFolder), filepath.Join(data, newFolder), filepath.Join(data, convertedFolder), filepath.Join(data, oldFile), filepath.Join(data, oldFileKept), filepath.Join(data, credentialsFile)}
 }
 
 // DamagedError says that the database can't be read, and what to do.

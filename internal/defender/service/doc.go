@@ -63,9 +63,27 @@
 // # Callers
 //
 // The API is served by package awsrest, whose comment says who is let in, and
-// within which bounds. Every operation has an access level, and everybody is
-// authorized for all: signatures are not checked, so that [Service.Serve] takes only
-// loopback addresses.
+// within which bounds. Every operation has an access level. Without authentication
+// everybody is authorized for all, so that [Service.Serve] takes only loopback
+// addresses. With [Options.Authentication], a call is signed with an access key
+// (package sigv4), whose role has levels:
+//
+//	viewer    what is Public or Read
+//	operator  these, and Write
+//	ingest    what is Public, and Report
+//	admin     all of them
+//
+// A signature is checked with the secret, so secrets are in the database as they
+// are, in a folder of mode 0700. A call tells a secret only when it made it. There is
+// always a key of the role admin: the first start makes one, and the last is not
+// deleted. Access keys can't be changed while there is no authentication: anybody on
+// the machine could make one for later. The pages aren't served with
+// authentication, as they have no login.
+//
+// Of an address (IPv6: a network of 64 bits) and an access key there may be 50
+// wrong signatures at once, and one more every two seconds; beyond that, calls
+// with it are answered with ThrottlingException (403) and not looked at. Other keys
+// and addresses are not slowed.
 //
 // # Operations
 //
@@ -101,8 +119,18 @@
 //	thing groups        CreateThingGroup, DescribeThingGroup, DeleteThingGroup,
 //	                    ListThingGroups, ListThingsInThingGroup,
 //	                    AddThingToThingGroup, RemoveThingFromThingGroup
+//	data plane          Publish, for reports
 //	account             DescribeEndpoint, and of AWS STS GetCallerIdentity
-//	ours                report: POST /things/NAME/defender/metrics/json or cbor
+//	ours                report: POST /things/NAME/defender/metrics/json or cbor;
+//	                    RegisterThingCertificate, ListThingCertificates,
+//	                    DeleteThingCertificate: /things/NAME/certificates
+//	access keys, ours   CreateAccessKey: POST /access-keys/NAME {"role": "viewer"},
+//	                    RotateAccessKey: POST /access-keys/NAME/rotate,
+//	                    DeleteAccessKey: DELETE /access-keys/NAME,
+//	                    ListAccessKeys: GET /access-keys
+//
+// GET /healthz and /readyz answer anybody whether the service is there, and
+// whether its database can be read.
 //
 // Any other is answered with UnknownOperationException (404, or 405 when the
 // path has other methods), which AWS's clients show with its message. There
@@ -146,11 +174,16 @@
 //     content is another and it isn't too soon; one above 2^53-1 is not
 //     remembered. A report that comes before nine tenths of the minimum
 //     interval are over is Throttled, and not evaluated.
+//   - A report with a time observed by a trusted source is judged by that time. One
+//     that was observed before the last that was evaluated is accepted, and counts as
+//     nothing.
+//   - Publish answers a report that is rejected as one that is accepted; a message on
+//     another topic is dropped.
 //   - While the clock is behind a thing's last report by up to that interval,
 //     having been set back, the thing's time goes on by it with each report. A
 //     clock that goes back farther was wrong before, and the thing's time is
 //     set to it.
-//   - DeleteThing forgets what the thing reported, its values and its state, and
+//   - DeleteThing forgets the thing's certificates, what it reported, its values and its state, and
 //     invalidates its alarms; the events stay. It does so for things that are
 //     not registered, too.
 //   - Events and values are listed from the latest to the earliest, both ends of

@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/device-defender/device-defender/internal/defender/detect"
 	"github.com/device-defender/device-defender/internal/defender/report"
@@ -13,8 +14,12 @@ import (
 const (
 	codeInvalid     = "InvalidPayload"
 	codeThrottled   = "Throttled"
-	codeUnavailable = "ServiceUnavailable"
+	codeUnavailable = CodeUnavailable
 )
+
+// CodeUnavailable is the code of a rejection of a report that could not be
+// stored: the same report is welcome later. Any other verdict is final.
+const CodeUnavailable = "ServiceUnavailable"
 
 func rejected(code, message string) report.Reply {
 	return report.Reply{Status: report.Rejected, ErrorCode: code, ErrorMessage: message}
@@ -35,8 +40,9 @@ func throttled(id int64, message string) report.Reply {
 type pendingReport struct {
 	thing        string
 	id           int64
-	digest       uint64 // of the payload
-	size         int    // of the payload
+	digest       uint64    // of the payload
+	size         int       // of the payload
+	observed     time.Time // when it came to a source that is trusted with it; zero: when it is judged
 	measurements []detect.Measurement
 	reply        report.Reply // what to answer when the transaction is on disk
 	answer       chan report.Reply
@@ -47,7 +53,19 @@ type pendingReport struct {
 // that follows from it. The last report once more has the answer that it had,
 // and one that comes too soon after the last is rejected.
 func (s *Service) Report(ctx context.Context, thing string, format report.Format, payload []byte) report.Reply {
-	reply := s.submit(ctx, thing, format, payload)
+	return s.ReportObserved(ctx, thing, format, payload, time.Time{})
+}
+
+// ReportObserved is Report for one that came at a time that a trusted source tells,
+// such as a broker or a queue: it is evaluated as it was then, and whether it comes
+// too soon is decided by the times observed. A backlog of hours is not throttled. A zero
+// time, or one after the service's, is now.
+//
+// A thing's time does not go back. A report that was observed before the last one
+// that was evaluated, or before all that is kept, is accepted, logged, and counts as
+// nothing: a queue may give reports twice, or in another order.
+func (s *Service) ReportObserved(ctx context.Context, thing string, format report.Format, payload []byte, observed time.Time) report.Reply {
+	reply := s.submit(ctx, thing, format, payload, observed)
 	reply.ThingName = strings.ToValidUTF8(thing, "\uFFFD")
 	if reply.Timestamp.IsZero() {
 		reply.Timestamp = s.now()
@@ -58,7 +76,7 @@ func (s *Service) Report(ctx context.Context, thing string, format report.Format
 }
 
 // submit reads a report and waits for what its lane says.
-func (s *Service) submit(ctx context.Context, thing string, format report.Format, payload []byte) report.Reply {
+func (s *Service) submit(ctx context.Context, thing string, format report.Format, payload []byte, observed time.Time) report.Reply {
 	if err := report.CheckThingName(thing); err != nil {
 		s.log.Warn("malformed report", "thing", thing, "error", err)
 		return malformed()
@@ -72,7 +90,12 @@ func (s *Service) submit(ctx context.Context, thing string, format report.Format
 		s.log.Warn("malformed report", "thing", thing, "format", encoding.Format, "topic_format", format)
 		return malformed()
 	}
-	p := &pendingReport{thing: thing, id: r.ID, digest: digest(payload), size: len(payload), measurements: detect.FromReport(r), answer: make(chan report.Reply, 1)}
+	p := &pendingReport{
+		thing: thing, id: r.ID, digest: digest(payload), size: len(payload), measurements: detect.FromReport(r), answer: make(chan report.Reply, 1),
+	}
+	if !observed.IsZero() {
+		p.observed = observed.UTC().Truncate(time.Millisecond)
+	}
 	unavailable := rejected(codeUnavailable, "The service is not available")
 	if s.hand(ctx, &task{thing: thing, report: p}) != nil {
 		return unavailable

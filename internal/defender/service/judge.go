@@ -52,13 +52,25 @@ func digest(payload []byte) uint64 {
 // set back, the interval is unknown, and the report not too soon; a thing's time
 // goes on by the minimum then, until the clock has met it, or is set to the
 // clock when it is far ahead.
+//
+// Of a report with a time observed all this is by that time in place of the clock,
+// but one that is out of order is late and not evaluated: see ReportObserved.
 func (b *batch) judge(k *known, p *pendingReport) (report.Reply, error) {
-	at, last := b.now, &k.row.last
+	last := &k.row.last
+	came := b.now
+	if !p.observed.IsZero() && p.observed.Before(came) {
+		came = p.observed
+	}
+	if b.late(k, p, came) {
+		b.s.log.Info("late report is not evaluated", "thing", p.thing, "report_id", p.id, "observed", came, "last", last.received())
+		return report.Reply{Status: report.Accepted, ReportID: p.id, Timestamp: came}, nil
+	}
+	at := came
 	var next lastReport
 	if !last.time.IsZero() {
 		least := b.s.minReportInterval()
 		least -= least / 10
-		since := b.now.Sub(last.received())
+		since := came.Sub(last.received())
 		tooSoon := since >= 0 && since < least
 		switch {
 		case p.id == last.id && (tooSoon || p.digest == last.digest):
@@ -86,8 +98,8 @@ func (b *batch) judge(k *known, p *pendingReport) (report.Reply, error) {
 	if p.id <= report.MaxID {
 		next.id, next.digest = p.id, p.digest
 	}
-	if !at.Equal(b.now) {
-		next.clock = b.now
+	if !at.Equal(came) {
+		next.clock = came
 	}
 	k.row.last = next
 	observation := detect.Observation{Thing: p.thing, Time: at, Measurements: p.measurements}
@@ -98,5 +110,21 @@ func (b *batch) judge(k *known, p *pendingReport) (report.Reply, error) {
 	if err := b.keep(k, observation); err != nil {
 		return report.Reply{}, err
 	}
-	return report.Reply{Status: report.Accepted, ReportID: p.id, Timestamp: b.now}, nil
+	return report.Reply{Status: report.Accepted, ReportID: p.id, Timestamp: came}, nil
+}
+
+// late reports whether a report with a time observed comes after one that was
+// observed later, or when nothing of its time is kept any more. Where the last one's
+// time is far ahead of the clock, that was wrong, not this.
+func (b *batch) late(k *known, p *pendingReport, came time.Time) bool {
+	last := &k.row.last
+	switch {
+	case p.observed.IsZero():
+		return false
+	case b.now.Sub(came) > keepValues:
+		return true
+	case last.time.IsZero() || last.time.Sub(b.now) > b.s.mostAhead():
+		return false
+	}
+	return came.Before(last.received()) && !(p.id == last.id && p.digest == last.digest)
 }

@@ -41,6 +41,9 @@ func (s *Service) operations() []awsrest.Operation {
 		{Name: "GetBehaviorModelTrainingSummaries", Method: "GET", Path: "/behavior-model-training/summaries", Access: awsrest.Read, Handle: s.getBehaviorModelTrainingSummaries, TPS: 10, MaxResults: 10, Query: []string{"securityProfileName"}},
 		// Ours, not AWS's: reports for tests and from gateways, over HTTP.
 		{Name: "report", Method: "POST", Path: "/things/{thing}/defender/metrics/{format}", Access: awsrest.Report, Handle: s.postReport, ContentTypes: []string{"application/json", "application/cbor"}},
+		// AWS IoT's data plane: reports of code that uses an AWS SDK.
+		{Name: "Publish", Method: "POST", Path: "/topics/{topic...}", Access: awsrest.Report, Handle: s.publish, ContentTypes: awsrest.AnyType,
+			Query: []string{"qos", "retain", "contentType", "responseTopic", "messageExpiry"}},
 
 		{Name: "CreateMitigationAction", Method: "POST", Path: "/mitigationactions/actions/{actionName}", Access: awsrest.Admin, Handle: s.createMitigationAction, TPS: 10},
 		{Name: "DescribeMitigationAction", Method: "GET", Path: "/mitigationactions/actions/{actionName}", Access: awsrest.Read, Handle: s.describeMitigationAction, TPS: 25},
@@ -63,6 +66,10 @@ func (s *Service) operations() []awsrest.Operation {
 		{Name: "DeleteThing", Method: "DELETE", Path: "/things/{thingName}", Access: awsrest.Write, Handle: s.deleteThing, Query: []string{"expectedVersion"}},
 		{Name: "ListThings", Method: "GET", Path: "/things", Access: awsrest.Read, Handle: s.listThings, MaxResults: 250, Query: []string{"attributeName", "attributeValue", "thingTypeName", "usePrefixAttributeValue"}},
 		{Name: "ListThingGroupsForThing", Method: "GET", Path: "/things/{thingName}/thing-groups", Access: awsrest.Read, Handle: s.listThingGroupsForThing, MaxResults: 250},
+		// Ours: by which certificates a thing is known to MQTT.
+		{Name: "RegisterThingCertificate", Method: "POST", Path: "/things/{thingName}/certificates", Access: awsrest.Write, Handle: s.registerThingCertificate},
+		{Name: "ListThingCertificates", Method: "GET", Path: "/things/{thingName}/certificates", Access: awsrest.Read, Handle: s.listThingCertificates, MaxResults: 250},
+		{Name: "DeleteThingCertificate", Method: "DELETE", Path: "/things/{thingName}/certificates/{certificateId}", Access: awsrest.Write, Handle: s.deleteThingCertificate},
 
 		{Name: "CreateThingGroup", Method: "POST", Path: "/thing-groups/{thingGroupName}", Access: awsrest.Write, Handle: s.createThingGroup},
 		{Name: "DescribeThingGroup", Method: "GET", Path: "/thing-groups/{thingGroupName}", Access: awsrest.Read, Handle: s.describeThingGroup},
@@ -71,6 +78,12 @@ func (s *Service) operations() []awsrest.Operation {
 		{Name: "ListThingsInThingGroup", Method: "GET", Path: "/thing-groups/{thingGroupName}/things", Access: awsrest.Read, Handle: s.listThingsInThingGroup, MaxResults: 250, Query: []string{"recursive"}},
 		{Name: "AddThingToThingGroup", Method: "PUT", Path: "/thing-groups/addThingToThingGroup", Access: awsrest.Write, Handle: s.addThingToThingGroup},
 		{Name: "RemoveThingFromThingGroup", Method: "PUT", Path: "/thing-groups/removeThingFromThingGroup", Access: awsrest.Write, Handle: s.removeThingFromThingGroup},
+
+		// Ours, too: the access keys that callers sign with.
+		{Name: "CreateAccessKey", Method: "POST", Path: "/access-keys/{accessKeyName}", Access: awsrest.Admin, Handle: s.createAccessKey},
+		{Name: "RotateAccessKey", Method: "POST", Path: "/access-keys/{accessKeyName}/rotate", Access: awsrest.Admin, Handle: s.rotateAccessKey, NoBody: true},
+		{Name: "DeleteAccessKey", Method: "DELETE", Path: "/access-keys/{accessKeyName}", Access: awsrest.Admin, Handle: s.deleteAccessKey},
+		{Name: "ListAccessKeys", Method: "GET", Path: "/access-keys", Access: awsrest.Admin, Handle: s.listAccessKeys, MaxResults: 250},
 
 		{Name: "DescribeEndpoint", Method: "GET", Path: "/endpoint", Access: awsrest.Public, Handle: s.describeEndpoint, Query: []string{"endpointType"}},
 		// AWS STS, so that clients which ask for the account's number find it here.

@@ -213,7 +213,7 @@ func TestEveryOperation(t *testing.T) {
 	}
 	called[wire.pattern] = true
 
-	other := regexp.MustCompile(`Violation|MitigationAction|MetricValues|ModelTraining|^report$`) // tested where they are
+	other := regexp.MustCompile(`Violation|MitigationAction|MetricValues|ModelTraining|AccessKey|ThingCertificate|^report$|^Publish$`) // tested where they are
 	for _, op := range s.operations() {
 		if !called[op.Method+" "+op.Path] && !other.MatchString(op.Name) {
 			t.Errorf("%s was not called", op.Name)
@@ -255,9 +255,11 @@ func TestAccessLevels(t *testing.T) {
 		switch {
 		case public[op.Name]:
 			want = []awsrest.Access{awsrest.Public}
+		case strings.Contains(op.Name, "AccessKey"):
+			want = []awsrest.Access{awsrest.Admin}
 		case op.Method == "GET" || readByPost[op.Name]:
 			want = []awsrest.Access{awsrest.Read}
-		case op.Name == "report":
+		case op.Name == "report" || op.Name == "Publish":
 			want = []awsrest.Access{awsrest.Report}
 		default:
 			want = []awsrest.Access{awsrest.Write, awsrest.Admin}
@@ -265,8 +267,9 @@ func TestAccessLevels(t *testing.T) {
 		if !slices.Contains(want, op.Access) {
 			t.Errorf("%s (%s) has access level %d, want one of %d", op.Name, op.Method, op.Access, want)
 		}
-		if acts := strings.Contains(op.Name, "MitigationAction"); (op.Access == awsrest.Admin) != (acts && op.Method != "GET") {
-			t.Errorf("%s (%s) has access level %d, want Admin for what acts on devices", op.Name, op.Method, op.Access)
+		acts := strings.Contains(op.Name, "MitigationAction") && op.Method != "GET"
+		if keys := strings.Contains(op.Name, "AccessKey"); (op.Access == awsrest.Admin) != (acts || keys) {
+			t.Errorf("%s (%s) has access level %d, want Admin for what acts on devices and for access keys", op.Name, op.Method, op.Access)
 		}
 	}
 }

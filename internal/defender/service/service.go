@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -52,6 +53,13 @@ type Options struct {
 	// lately; 0 is 128 MB.
 	CacheBytes int
 	lanes      int // 0 is by the number of processors
+	// Authentication has every call signed with an access key. The first time, one
+	// of the role admin is written to the file admin-credentials in the folder.
+	Authentication bool
+	// TLS has the API served over TLS, and Host reports whether the certificate is
+	// for a name or address: see [awsrest.API].
+	TLS  *tls.Config
+	Host func(host string) bool
 	// Webhook is a URL that every alert is posted to, as JSON; default none.
 	Webhook string
 }
@@ -72,6 +80,7 @@ type Service struct {
 	jobsReady   chan struct{} // wakes the jobs
 	outboxReady chan struct{} // wakes the delivery of alerts
 	watch       watch
+	guesses     guesses
 }
 
 // Open opens the state in the folder and takes up where it was left.
@@ -124,6 +133,9 @@ func (s *Service) load(ctx context.Context) error {
 		return fmt.Errorf("reading database %s: %w", s.path, err)
 	}
 	s.sayWithoutEffect(rules, "")
+	if s.options.Authentication {
+		return s.firstKey(ctx)
+	}
 	return nil
 }
 

@@ -22,8 +22,13 @@ var (
 	tableMembers     = newIndex("members")                            // group, thing
 	tableMemberships = newIndex("memberships")                        // thing, group
 	tableActions     = newTable[storedAction]("actions")              // name
-	tableTasks       = newTable[storedTask]("tasks")                  // task id
-	tableExecutions  = newTable[storedExecution]("executions")        // task id, violation id, action
+	// tableCertificates has by which certificates things are known.
+	tableCertificates      = newTable[storedCertificate]("certificates") // id
+	tableThingCertificates = newIndex("thing_certificates")              // thing, id
+	tableTasks             = newTable[storedTask]("tasks")               // task id
+	tableExecutions        = newTable[storedExecution]("executions")     // task id, violation id, action
+
+	tableAccessKeys = newTable[storedAccessKey]("access_keys") // id of the key
 
 	tableViolations      = newTable[storedViolation]("violations") // violation id
 	tableActive          = newTable[storedActive]("active")        // violation id
@@ -60,6 +65,8 @@ const (
 	// metaActions and metaTasks are the same for the bounds on their numbers.
 	metaActions = "actions"
 	metaTasks   = "tasks"
+	// metaAccess is the same for access keys.
+	metaAccess = "access"
 	// metaAlerts is the number of the last alert.
 	metaAlerts = "alerts"
 )

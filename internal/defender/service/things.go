@@ -193,8 +193,8 @@ func (s *Service) updateThing(r *awsrest.Request) (any, error) {
 	})
 }
 
-// deleteThing takes a thing out of the registry and of its groups, and forgets
-// all that it said; what happened to it stays. One that isn't there is deleted
+// deleteThing takes a thing out of the registry and of its groups, forgets its
+// certificates and all that it said; what happened to it stays. One that isn't there is deleted
 // already.
 func (s *Service) deleteThing(r *awsrest.Request) (any, error) {
 	name := r.Name("thingName")
@@ -222,6 +222,9 @@ func (s *Service) deleteThing(r *awsrest.Request) (any, error) {
 			}
 		}
 		if err := tableMemberships.deletePrefix(tx, name+"\x00"); err != nil {
+			return err
+		}
+		if err := dropCertificates(tx, name); err != nil {
 			return err
 		}
 		if err := tableThings.Delete(tx, name); err != nil {

@@ -209,6 +209,15 @@ func (s *Service) Thing(ctx context.Context, name string) (state ThingState, ok 
 	return state, ok, err
 }
 
+// Known reports whether a thing is registered or has reported.
+func (s *Service) Known(ctx context.Context, thing string) (known bool, err error) {
+	err = s.read(ctx, func(view *store.Reader) error {
+		known, err = thingKnown(view, thing)
+		return err
+	})
+	return known, err
+}
+
 func (t *ThingState) register(view *store.Reader) (err error) {
 	for _, err := range tableActiveByThing.keysAfter(view, t.Name+"\x00", "") {
 		if err != nil {
