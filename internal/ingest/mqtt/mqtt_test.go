@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/eclipse/paho.golang/packets"
 	"github.com/eclipse/paho.golang/paho"
 	v3 "github.com/eclipse/paho.mqtt.golang"
 	"go.uber.org/goleak"
@@ -267,7 +268,7 @@ func connect5(t *testing.T, c net.Conn, o options) (*device, error) {
 	var once sync.Once
 	lose := func() { once.Do(func() { close(lost) }) }
 	client := paho.NewClient(paho.ClientConfig{
-		Conn: c, ClientID: o.id, PacketTimeout: patience,
+		Conn: packets.NewThreadSafeConn(c), ClientID: o.id, PacketTimeout: patience,
 		OnPublishReceived: []func(paho.PublishReceived) (bool, error){func(p paho.PublishReceived) (bool, error) {
 			d.replies <- p.Packet.Topic + " " + string(p.Packet.Payload)
 			return true, nil
