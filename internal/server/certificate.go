@@ -72,7 +72,7 @@ func (c *Certificate) current() *tls.Certificate {
 		c.log.Info("TLS certificate read again", "file", c.certificate, "valid until", pair.Leaf.NotAfter)
 	case err.Error() != c.problem:
 		c.problem = err.Error()
-		c.log.Error("the new TLS certificate is of no use, the old one is kept", "error", err)
+		c.log.Error("the new TLS certificate cannot be used, the old one is kept", "error", err)
 	}
 	return c.pair
 }
@@ -100,7 +100,7 @@ func (c *Certificate) Host(host string) bool {
 	return c.pair.Leaf.VerifyHostname(host) == nil
 }
 
-// watch looks at the files until ctx ends, so that a certificate which is of no use
+// watch looks at the files until ctx ends, so that a certificate that cannot be used
 // is said without a connection.
 func (c *Certificate) watch(ctx context.Context) {
 	ticker := time.NewTicker(lookAgain)

@@ -80,9 +80,9 @@ func ingestOf(n int, path, dir string, add func(row, format string, value float6
 	}
 	add(title("largest resident memory, MB"), "%.0f", memory)
 
-	var alone latencies
+	var slowly latencies
 	received = s.received()
-	if err := s.paced(*slow, slowRate, &alone); err != nil {
+	if err := s.paced(*slow, slowRate, &slowly); err != nil {
 		return err
 	}
 	before = after
@@ -90,8 +90,8 @@ func ingestOf(n int, path, dir string, add func(row, format string, value float6
 		return err
 	}
 	at := title(fmt.Sprintf("at %d reports/s", slowRate))
-	add("latency p50, ms, "+at, "%.1f", alone.quantile(0.5))
-	addWritten(add, at, before, after, s.received()-received, alone.count())
+	add("latency p50, ms, "+at, "%.1f", slowly.quantile(0.5))
+	addWritten(add, at, before, after, s.received()-received, slowly.count())
 	return nil
 }
 

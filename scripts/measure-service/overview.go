@@ -45,12 +45,12 @@ func overview(path, dir string, add func(row, format string, value float64)) (er
 		return err
 	}
 	defer s.close()
-	var alone, beside latencies
+	var without, beside latencies
 	began := time.Now()
-	if err := s.during(*seconds, &alone); err != nil {
+	if err := s.during(*seconds, &without); err != nil {
 		return err
 	}
-	aloneRate := float64(alone.count()) / time.Since(began).Seconds()
+	withoutRate := float64(without.count()) / time.Since(began).Seconds()
 	if _, err := p.settled(); err != nil {
 		return err
 	}
@@ -79,7 +79,7 @@ func overview(path, dir string, add func(row, format string, value float64)) (er
 	add(title("overview page, s, one after the other beside reports"), "%.3f", middle(pages))
 	add(title("overview page, KB"), "%.0f", float64(size)/1000)
 	add(title("largest resident memory, MB"), "%.0f", peak)
-	add(title(fmt.Sprintf("reports/s without the page, %d clients", others)), "%.0f", aloneRate)
+	add(title(fmt.Sprintf("reports/s without the page, %d clients", others)), "%.0f", withoutRate)
 	add(title(fmt.Sprintf("reports/s beside the page, %d clients", others)), "%.0f", float64(beside.count())/took.Seconds())
 	add(title("latency p99 of reports beside the page, ms"), "%.1f", beside.quantile(0.99))
 	return err

@@ -46,7 +46,7 @@ func TestRawRequests(t *testing.T) {
 		{"not UTF-8", "POST", book, "{\"title\":\"\xff\"}", 400, "not UTF-8"},
 		{"deep", "POST", book, deep, 400, `"a" is unknown`},
 		{"deep where anything may be", "POST", book, `{"note":` + deep + `}`, 400, "nested more than 32 deep"},
-		{"a body where there is none", "PUT", book + "/reader", `{}`, 400, "LendBook has no body"},
+		{"a body that the operation does not have", "PUT", book + "/reader", `{}`, 400, "LendBook has no body"},
 		{"a body of GET", "GET", "/books", `{}`, 400, "ListBooks has no body"},
 		{"unknown parameter", "GET", "/books?maxresults=1", "", 400, `ListBooks has no query parameter "maxresults"`},
 		{"pages where there are none", "GET", book + "?maxResults=1", "", 400, `DescribeBook has no query parameter "maxResults"`},

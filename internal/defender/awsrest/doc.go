@@ -23,7 +23,7 @@
 //  9. the handler
 //
 // What a call has and the operation does not is refused, not ignored: unknown
-// members and parameters, any that are given twice, a body where there is none. A
+// members and parameters, any that are given twice, a body that the operation does not have. A
 // typing error would be without effect, unnoticed.
 //
 // # Pages

@@ -152,7 +152,7 @@ func (r *Request) readBody(w http.ResponseWriter) error {
 	return nil
 }
 
-// checkBody refuses a body where there is none, or of another type.
+// checkBody refuses a body that the operation does not have, or of another type.
 func (r *Request) checkBody() error {
 	if len(r.Body) == 0 {
 		return nil

@@ -46,7 +46,7 @@ func (s *Service) show(ctx context.Context, fn func(view *store.Reader) error) e
 	return err
 }
 
-// Findings returns the first violations of a scope, at most so many. It counts
+// Findings returns the first violations of a scope, up to most. It counts
 // those in alarm by their keys, and reads no others than it returns.
 func (s *Service) Findings(ctx context.Context, scope Scope, most int) (f *Findings, err error) {
 	err = s.show(ctx, func(view *store.Reader) error {

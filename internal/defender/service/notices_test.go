@@ -26,7 +26,7 @@ func (b *bench) noticed(text string) (list []string) {
 	return list
 }
 
-// large is a report of about so many bytes.
+// large is a report of about that number of bytes.
 func large(id int64, size int) []byte {
 	var b strings.Builder
 	for b.Len() < size {
@@ -86,7 +86,7 @@ func TestUnregisteredThingsAreBounded(t *testing.T) {
 		t.Errorf("the next day: %s", refusal)
 	}
 	if len(b.noticed("turned away")) != 0 {
-		t.Error("the notice stays for ever")
+		t.Error("the notice does not go away")
 	}
 }
 

@@ -91,7 +91,7 @@ func (w *watch) took(r TakenReport) {
 }
 
 // Reports returns the latest reports of a thing, or of all when it is empty,
-// newest first, at most so many. Those from before the service was opened are
+// newest first, up to most. Those from before the service was opened are
 // not known.
 func (s *Service) Reports(thing string, most int) []TakenReport {
 	s.watch.Lock()
@@ -130,7 +130,7 @@ func (t *ThingState) reported(s *Service, last *lastReport) {
 }
 
 // Things returns the things that are registered or have reported: first those
-// that did so last, at most so many. total is how many there are.
+// that did so last, up to most. total is how many there are.
 func (s *Service) Things(ctx context.Context, most int) (things []ThingState, total int, err error) {
 	err = s.read(ctx, func(view *store.Reader) error {
 		latest := latestThings{most: most}

@@ -222,7 +222,7 @@ func TestTimes(t *testing.T) {
 		"within seven days": {long, 7 * 24 * time.Hour, ""},
 		"after seven days":  {long, 7*24*time.Hour + time.Second, Invalid},
 		"too long":          {signed(t, "GET", "http://localhost:8787/things?X-Amz-Expires=604801", "", true, nil), 0, Incomplete},
-		"for ever":          {signed(t, "GET", "http://localhost:8787/things?X-Amz-Expires=-1", "", true, nil), 0, Incomplete},
+		"negative lifetime": {signed(t, "GET", "http://localhost:8787/things?X-Amz-Expires=-1", "", true, nil), 0, Incomplete},
 	} {
 		if err := verify(test.r, nil, testTime.Add(test.now), testSecret); code(err) != test.want {
 			t.Errorf("%s: %v, want %q", name, err, test.want)

@@ -81,7 +81,7 @@ func TestCertificates(t *testing.T) {
 			w.registry.set(known, "core-1")
 			w.registry.set(expired, "core-1")
 			unknown := certificate(t, time.Now().Add(time.Hour))
-			// The certificate without its key is of no use: TLS asks for a signature.
+			// The certificate does not help without its key: TLS asks for a signature.
 			stolen := certificate(t, time.Now().Add(time.Hour))
 			stolen.Certificate = known.Certificate
 			if _, err := w.connect(t, options{version: version, id: "core-1"}); err == nil {

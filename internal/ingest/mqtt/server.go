@@ -33,7 +33,7 @@ const (
 	maxPacket = 128<<10 + 4<<10
 	// maxWaiting is how many packets may wait for a client to read them.
 	maxWaiting = 32
-	// acceptPause is after a connection could not be accepted, such as for want of file
+	// acceptPause is after a connection could not be accepted, such as for lack of file
 	// descriptors.
 	acceptPause = 100 * time.Millisecond
 	never       = 1 << 20 // seconds
