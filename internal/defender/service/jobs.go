@@ -39,8 +39,11 @@ func (b *batch) plan(k *known, evaluated bool) error {
 		// at again then.
 		due = b.now.Add(2 * 24 * time.Hour)
 	case !evaluated && !k.registry.Registered && !k.row.last.time.IsZero():
-		// Nothing that it said is kept any longer.
-		due = k.row.last.time.Add(keepValues)
+		// Nothing that it said is kept any longer. If that is over and it was not
+		// forgotten, the clock cannot be right, which takes people a while.
+		if due = k.row.last.time.Add(keepValues); !due.After(b.now) {
+			due = b.now.Add(time.Hour)
+		}
 	case !evaluated:
 		due = time.Time{}
 	}
