@@ -27,6 +27,7 @@ type serveOptions struct {
 	interval time.Duration
 	throttle bool
 	clock    bool
+	verbose  bool
 
 	unregistered unregisteredLimits
 	mqtt         mqttOptions
@@ -100,6 +101,7 @@ AWS_SHARED_CREDENTIALS_FILE; 'defenderctl access' makes others.`,
 	flags.DurationVar(&o.interval, "interval", 0, "minimum time between two reports of a thing (default AWS's 5m0s)")
 	flags.BoolVar(&o.throttle, "throttle", false, "answer no more calls of the API a second than AWS IoT's quotas allow")
 	flags.BoolVar(&o.clock, "accept-clock", false, "take this machine's time for true, though it is days ahead of what the service knew")
+	flags.BoolVar(&o.verbose, "verbose", false, "log every report as well")
 	o.unregistered.flags(flags)
 	o.mqtt.flags(flags)
 	o.access.flags(flags)
@@ -129,7 +131,11 @@ func (o *serveOptions) run(ctx context.Context, console *console) error {
 	if err := checkFiles(o.data); err != nil {
 		return err
 	}
-	log := console.logger("serve", slog.LevelInfo)
+	level := slog.LevelInfo
+	if o.verbose {
+		level = slog.LevelDebug
+	}
+	log := console.logger("serve", level)
 	parts, err := o.access.parts(log)
 	if err != nil {
 		return err
