@@ -116,9 +116,10 @@
 //	tags                ListTagsForResource, TagResource, UntagResource
 //	things              CreateThing, DescribeThing, UpdateThing, DeleteThing,
 //	                    ListThings, ListThingGroupsForThing
-//	thing groups        CreateThingGroup, DescribeThingGroup, DeleteThingGroup,
-//	                    ListThingGroups, ListThingsInThingGroup,
-//	                    AddThingToThingGroup, RemoveThingFromThingGroup
+//	thing groups        CreateThingGroup, DescribeThingGroup, UpdateThingGroup,
+//	                    DeleteThingGroup, ListThingGroups,
+//	                    ListThingsInThingGroup, AddThingToThingGroup,
+//	                    RemoveThingFromThingGroup, UpdateThingGroupsForThing
 //	data plane          Publish, for reports
 //	account             DescribeEndpoint, and of AWS STS GetCallerIdentity
 //	ours                report: POST /things/NAME/defender/metrics/json or cbor;
@@ -152,6 +153,9 @@
 //   - UpdateSecurityProfile keeps additionalMetricsToRetain and its V2 apart,
 //     and deleteAdditionalMetricsToRetain deletes both. Moving from one to
 //     the other takes two updates.
+//   - UpdateThingGroup leaves what is absent as it is. UpdateThingGroupsForThing does
+//     all or nothing, and takes the thing out of groups before it puts it into others; a
+//     group that is in both lists is an InvalidRequestException.
 //   - Every UpdateSecurityProfile makes a new version, also one that changes
 //     nothing; an empty list counts as absent.
 //   - Metrics and dimensions that a profile names have to be registered when it

@@ -73,11 +73,13 @@ func (s *Service) operations() []awsrest.Operation {
 
 		{Name: "CreateThingGroup", Method: "POST", Path: "/thing-groups/{thingGroupName}", Access: awsrest.Write, Handle: s.createThingGroup},
 		{Name: "DescribeThingGroup", Method: "GET", Path: "/thing-groups/{thingGroupName}", Access: awsrest.Read, Handle: s.describeThingGroup},
+		{Name: "UpdateThingGroup", Method: "PATCH", Path: "/thing-groups/{thingGroupName}", Access: awsrest.Write, Handle: s.updateThingGroup},
 		{Name: "DeleteThingGroup", Method: "DELETE", Path: "/thing-groups/{thingGroupName}", Access: awsrest.Write, Handle: s.deleteThingGroup, Query: []string{"expectedVersion"}},
 		{Name: "ListThingGroups", Method: "GET", Path: "/thing-groups", Access: awsrest.Read, Handle: s.listThingGroups, MaxResults: 250, Query: []string{"parentGroup", "namePrefixFilter", "recursive"}},
 		{Name: "ListThingsInThingGroup", Method: "GET", Path: "/thing-groups/{thingGroupName}/things", Access: awsrest.Read, Handle: s.listThingsInThingGroup, MaxResults: 250, Query: []string{"recursive"}},
 		{Name: "AddThingToThingGroup", Method: "PUT", Path: "/thing-groups/addThingToThingGroup", Access: awsrest.Write, Handle: s.addThingToThingGroup},
 		{Name: "RemoveThingFromThingGroup", Method: "PUT", Path: "/thing-groups/removeThingFromThingGroup", Access: awsrest.Write, Handle: s.removeThingFromThingGroup},
+		{Name: "UpdateThingGroupsForThing", Method: "PUT", Path: "/thing-groups/updateThingGroupsForThing", Access: awsrest.Write, Handle: s.updateThingGroupsForThing},
 
 		// Ours, too: the access keys that callers sign with.
 		{Name: "CreateAccessKey", Method: "POST", Path: "/access-keys/{accessKeyName}", Access: awsrest.Admin, Handle: s.createAccessKey},
