@@ -124,7 +124,8 @@
 //	account             DescribeEndpoint, and of AWS STS GetCallerIdentity
 //	ours                report: POST /things/NAME/defender/metrics/json or cbor;
 //	                    RegisterThingCertificate, ListThingCertificates,
-//	                    DeleteThingCertificate: /things/NAME/certificates
+//	                    DeleteThingCertificate: /things/NAME/certificates;
+//	                    DescribeThingState: GET /things/NAME/state
 //	access keys, ours   CreateAccessKey: POST /access-keys/NAME {"role": "viewer"},
 //	                    RotateAccessKey: POST /access-keys/NAME/rotate,
 //	                    DeleteAccessKey: DELETE /access-keys/NAME,

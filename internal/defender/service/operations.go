@@ -66,7 +66,8 @@ func (s *Service) operations() []awsrest.Operation {
 		{Name: "DeleteThing", Method: "DELETE", Path: "/things/{thingName}", Access: awsrest.Write, Handle: s.deleteThing, Query: []string{"expectedVersion"}},
 		{Name: "ListThings", Method: "GET", Path: "/things", Access: awsrest.Read, Handle: s.listThings, MaxResults: 250, Query: []string{"attributeName", "attributeValue", "thingTypeName", "usePrefixAttributeValue"}},
 		{Name: "ListThingGroupsForThing", Method: "GET", Path: "/things/{thingName}/thing-groups", Access: awsrest.Read, Handle: s.listThingGroupsForThing, MaxResults: 250},
-		// Ours: by which certificates a thing is known to MQTT.
+		// Ours: when a thing reported, and by which certificates it is known to MQTT.
+		{Name: "DescribeThingState", Method: "GET", Path: "/things/{thingName}/state", Access: awsrest.Read, Handle: s.describeThingState},
 		{Name: "RegisterThingCertificate", Method: "POST", Path: "/things/{thingName}/certificates", Access: awsrest.Write, Handle: s.registerThingCertificate},
 		{Name: "ListThingCertificates", Method: "GET", Path: "/things/{thingName}/certificates", Access: awsrest.Read, Handle: s.listThingCertificates, MaxResults: 250},
 		{Name: "DeleteThingCertificate", Method: "DELETE", Path: "/things/{thingName}/certificates/{certificateId}", Access: awsrest.Write, Handle: s.deleteThingCertificate},
