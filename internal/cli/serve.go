@@ -113,6 +113,9 @@ func (o *serveOptions) run(ctx context.Context, console *console) error {
 	if err := o.unregistered.check(); err != nil {
 		return err
 	}
+	if err := o.mqtt.check(o.access.certificate != ""); err != nil {
+		return err
+	}
 	listeners := []string{o.listen}
 	if o.mqtt.address != "" {
 		listeners = append(listeners, o.mqtt.address)

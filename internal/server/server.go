@@ -62,6 +62,7 @@ func Open(o service.Options, with ...Option) (*Server, error) {
 		return nil, err
 	}
 	s.intake, s.log = ingest.New(s.Service, o.Log), o.Log
+	s.intake.EnrollBy(s.Enroll)
 	return s, nil
 }
 
