@@ -31,6 +31,7 @@ type serveOptions struct {
 	unregistered unregisteredLimits
 	mqtt         mqttOptions
 	access       accessOptions
+	registry     registryOptions
 }
 
 // unregisteredLimits are those of things that are not registered.
@@ -103,6 +104,7 @@ AWS_SHARED_CREDENTIALS_FILE; 'defenderctl access' makes others.`,
 	o.unregistered.flags(flags)
 	o.mqtt.flags(flags)
 	o.access.flags(flags)
+	o.registry.flags(flags)
 	return cmd
 }
 
@@ -137,6 +139,11 @@ func (o *serveOptions) run(ctx context.Context, console *console) error {
 	if err != nil {
 		return err
 	}
+	elsewhere, err := o.registry.parts(ctx, o.listen, log)
+	if err != nil {
+		return err
+	}
+	parts = append(parts, elsewhere...)
 	s, err := openServer(ctx, o.listen, service.Options{
 		CloudEvents: o.mqtt.address != "",
 		Data:        o.data, Webhook: o.webhook, MinReportInterval: o.interval, Throttle: o.throttle, AcceptClock: o.clock,

@@ -147,7 +147,7 @@ type memberInput struct {
 	GroupARN  *string `json:"thingGroupArn"`
 	ThingName *string `json:"thingName"`
 	ThingARN  *string `json:"thingArn"`
-	// Override is of no effect, because there are no dynamic groups.
+	// Override is of no effect here, because there are no dynamic groups.
 	Override *bool `json:"overrideDynamicGroups"`
 }
 
@@ -191,6 +191,9 @@ func (s *Service) addThingToThingGroup(r *awsrest.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.options.Registry != nil {
+		return struct{}{}, s.moveElsewhere(r.Context(), thing, []string{group}, nil, in.Override != nil && *in.Override)
+	}
 	return struct{}{}, s.write(r.Context(), func(tx *store.Tx) error {
 		return s.addMember(tx, group, thing)
 	})
@@ -204,6 +207,9 @@ func (s *Service) removeThingFromThingGroup(r *awsrest.Request) (any, error) {
 	}
 	if in.Override != nil {
 		return nil, awsrest.Invalid(`member "overrideDynamicGroups" is unknown`)
+	}
+	if s.options.Registry != nil {
+		return struct{}{}, s.moveElsewhere(r.Context(), thing, nil, []string{group}, false)
 	}
 	return struct{}{}, s.write(r.Context(), func(tx *store.Tx) error {
 		if _, err := getThing(&tx.Reader, thing); err != nil {
@@ -253,6 +259,9 @@ func (s *Service) updateThingGroupsForThing(r *awsrest.Request) (any, error) {
 		if slices.Contains(in.Remove, group) {
 			return nil, awsrest.Invalid(fmt.Sprintf("Thing group %s is in thingGroupsToAdd and thingGroupsToRemove", group))
 		}
+	}
+	if s.options.Registry != nil {
+		return struct{}{}, s.moveElsewhere(r.Context(), thing, in.Add, in.Remove, in.Override != nil && *in.Override)
 	}
 	return struct{}{}, s.write(r.Context(), func(tx *store.Tx) error {
 		if _, err := getThing(&tx.Reader, thing); err != nil {
