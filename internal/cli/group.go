@@ -66,6 +66,7 @@ type groupRow struct {
 	Below       []string          `json:"childGroups"`
 	Profiles    []string          `json:"profiles"`
 	Things      []string          `json:"things"`
+	NotKnown    string            `json:"notKnown,omitempty"` // why profiles are not
 }
 
 func newGroupShow() *cobra.Command {
@@ -107,10 +108,7 @@ func readGroup(cmd *cobra.Command, client *cloud.Client, name string, recursive 
 	if err != nil {
 		return nil, err
 	}
-	profiles, err := client.ProfilesOfGroup(ctx, g)
-	if err != nil {
-		return nil, err
-	}
+	profiles, noDetect := client.ProfilesOfGroup(ctx, g)
 	things, err := client.ThingsInGroup(ctx, name, recursive)
 	if err != nil {
 		return nil, err
@@ -118,6 +116,9 @@ func readGroup(cmd *cobra.Command, client *cloud.Client, name string, recursive 
 	row := &groupRow{
 		Name: g.Name, ARN: g.ARN, Description: g.Description, Attributes: g.Attributes, Query: g.Query, Version: g.Version, Created: g.Created.UTC(),
 		Above: append([]string{}, g.Above...), Below: append([]string{}, below...), Profiles: append([]string{}, profiles...), Things: append([]string{}, things...),
+	}
+	if noDetect != nil { // an account may have groups and no Detect
+		row.NotKnown = noDetect.Error()
 	}
 	if row.Attributes == nil {
 		row.Attributes = map[string]string{}
@@ -237,6 +238,9 @@ func writeGroup(cmd *cobra.Command, g *groupRow) {
 	line("below", strings.Join(g.Above, " > "))
 	line("above", strings.Join(g.Below, ", "))
 	line("profiles", strings.Join(g.Profiles, ", "))
+	if g.NotKnown != "" {
+		line("profiles", "not known: "+g.NotKnown)
+	}
 	line("version", fmt.Sprintf("%d, created %s", g.Version, shownTime(g.Created, time.Local)))
 	shown := strings.Join(g.Things[:min(len(g.Things), mostThingsShown)], ", ")
 	if more := len(g.Things) - mostThingsShown; more > 0 {

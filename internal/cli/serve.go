@@ -139,7 +139,7 @@ func (o *serveOptions) run(ctx context.Context, console *console) error {
 	if err != nil {
 		return err
 	}
-	elsewhere, err := o.registry.parts(ctx, o.listen, log)
+	elsewhere, err := o.registry.parts(ctx, o.listen, authentication, log)
 	if err != nil {
 		return err
 	}

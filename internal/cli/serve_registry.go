@@ -33,7 +33,7 @@ func (o *registryOptions) flags(flags *pflag.FlagSet) {
 }
 
 // parts are what a server that listens at an address has by the flags.
-func (o *registryOptions) parts(ctx context.Context, listen string, log *slog.Logger) ([]server.Option, error) {
+func (o *registryOptions) parts(ctx context.Context, listen string, authentication bool, log *slog.Logger) ([]server.Option, error) {
 	switch {
 	case o.kind == "local" && o.endpoint+o.region+o.profile == "":
 		return nil, nil
@@ -59,6 +59,9 @@ func (o *registryOptions) parts(ctx context.Context, listen string, log *slog.Lo
 	client, err := cloud.Connect(ctx, options)
 	if err != nil {
 		return nil, fmt.Errorf("--registry aws: %w", err)
+	}
+	if !authentication {
+		log.Warn("without --auth on, every user of this machine can have things moved to groups of the registry", "registry", client.Source())
 	}
 	return []server.Option{server.WithRegistry(registry.New(client, log))}, nil
 }

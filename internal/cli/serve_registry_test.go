@@ -23,6 +23,7 @@ func TestServeRegistry(t *testing.T) {
 	go func() {
 		code <- Main(ctx, []string{"serve", "--listen", "127.0.0.1:0", "--data", memdir.New(t), "--registry", "aws", "--registry-endpoint", aws.URL}, strings.NewReader(""), s, s)
 	}()
+	s.until(t, "without --auth on, every user of this machine can have things moved", 1)
 	s.until(t, "registry read", 1)
 	s.until(t, "Ctrl-C ends it", 1)
 	t.Setenv("AWS_ENDPOINT_URL_IOT", regexp.MustCompile(`listening on (http://[0-9.:]+)`).FindStringSubmatch(s.String())[1])

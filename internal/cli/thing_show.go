@@ -24,6 +24,7 @@ type thingDetailRow struct {
 	Silent       *bool               `json:"silent,omitempty"` // not told by AWS
 	Profiles     []appliedProfileRow `json:"profiles"`
 	Violations   []violationRow      `json:"violations"`
+	NotKnown     string              `json:"notKnown,omitempty"` // why profiles and violations are not
 }
 
 type appliedProfileRow struct {
@@ -37,6 +38,9 @@ func thingDetailRowOf(d *cloud.ThingDetail) thingDetailRow {
 		Certificates: append([]string{}, d.Certificates...), Principals: d.Principals,
 		Profiles:   mapped(d.Profiles, func(p cloud.AppliedProfile) appliedProfileRow { return appliedProfileRow(p) }),
 		Violations: mapped(d.Violations, activeRowOf),
+	}
+	if d.NoDetect != nil {
+		row.NotKnown = d.NoDetect.Error()
 	}
 	if d.Reports {
 		row.Silent = &d.Silent
@@ -100,6 +104,10 @@ func writeThing(out io.Writer, d *cloud.ThingDetail, now time.Time) {
 	line("certificates", strings.Join(append(d.Certificates, d.Principals...), ", "))
 	if d.Reports {
 		line("last report", lastReportText(d, now))
+	}
+	if d.NoDetect != nil {
+		line("in alarm", "not known: "+d.NoDetect.Error())
+		return
 	}
 	if len(d.Profiles) == 0 {
 		line("profiles", "none applies: nothing is evaluated")

@@ -1,6 +1,7 @@
 package cloud
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -105,10 +106,7 @@ func (c *Client) CreateGroup(ctx context.Context, name, parent, description stri
 
 // PlanDeleteGroups finds out what deleting groups does. All of them have to exist.
 func (c *Client) PlanDeleteGroups(ctx context.Context, names []string) (*Setup, error) {
-	moving, err := c.MitigationActions(ctx)
-	if err != nil {
-		return nil, err
-	}
+	moving, unknown := c.MitigationActions(ctx)
 	var groups []*ThingGroup
 	for _, name := range names {
 		g, err := c.Group(ctx, name)
@@ -131,10 +129,13 @@ func (c *Client) PlanDeleteGroups(ctx context.Context, names []string) (*Setup, 
 	plan := &Setup{}
 	for _, g := range groups {
 		name := g.Name
-		note, err := c.groupDeletionNote(ctx, g, moving)
+		things, err := c.ThingsInGroup(ctx, name, false)
 		if err != nil {
 			return nil, err
 		}
+		profiles, err := c.ProfilesOfGroup(ctx, g)
+		unknown = cmp.Or(unknown, err)
+		note := g.deletionNote(things, profiles, moving)
 		plan.Steps = append(plan.Steps, SetupStep{What: "delete thing group " + name, Note: note, Deletes: true, run: func(ctx context.Context) error {
 			var err error
 			if g.Query == "" {
@@ -145,19 +146,14 @@ func (c *Client) PlanDeleteGroups(ctx context.Context, names []string) (*Setup, 
 			return c.failed("delete thing group "+name, err)
 		}})
 	}
+	if unknown != nil {
+		plan.Hints = append(plan.Hints, notKnown(unknown))
+	}
 	return plan, nil
 }
 
-// groupDeletionNote says what goes with a group.
-func (c *Client) groupDeletionNote(ctx context.Context, g *ThingGroup, moving []MitigationAction) (string, error) {
-	things, err := c.ThingsInGroup(ctx, g.Name, false)
-	if err != nil {
-		return "", err
-	}
-	profiles, err := c.ProfilesOfGroup(ctx, g)
-	if err != nil {
-		return "", err
-	}
+// deletionNote says what goes with a group.
+func (g *ThingGroup) deletionNote(things, profiles []string, moving []MitigationAction) string {
 	var actions []string
 	for _, a := range moving {
 		if p := a.Params.AddThingsToThingGroup; p != nil && slices.Contains(p.ThingGroupNames, g.Name) {
@@ -174,7 +170,7 @@ func (c *Client) groupDeletionNote(ctx context.Context, g *ThingGroup, moving []
 	if len(actions) > 0 {
 		parts = append(parts, "mitigation actions that fail without it: "+strings.Join(actions, ", "))
 	}
-	return strings.Join(parts, "; "), nil
+	return strings.Join(parts, "; ")
 }
 
 // AddToGroup puts a thing into a group.

@@ -1,6 +1,7 @@
 package cloud
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -55,8 +56,11 @@ type ThingDetail struct {
 	Above        []string // groups above these
 	Certificates []string // ids of those by which it is known, or of AWS that are attached to it
 	Principals   []string // that are attached to it at AWS and are no certificates
-	Profiles     []AppliedProfile
-	Violations   []finding.Violation // in alarm
+	// Profiles and Violations, which are those in alarm, are Detect's. An account may have
+	// things and no Detect: NoDetect is why they are not known then.
+	Profiles   []AppliedProfile
+	Violations []finding.Violation
+	NoDetect   error
 	// Reports says that the next two are known, which AWS does not tell.
 	Reports    bool
 	LastReport time.Time // zero: it has not reported
@@ -93,11 +97,10 @@ func (c *Client) ThingDetail(ctx context.Context, name string) (*ThingDetail, er
 			return nil, err
 		}
 	}
-	if d.Profiles, err = c.appliedProfiles(ctx, d); err != nil {
-		return nil, err
+	if d.Profiles, d.NoDetect = c.appliedProfiles(ctx, d); d.NoDetect == nil {
+		d.Violations, d.NoDetect = c.ActiveViolations(ctx, ViolationFilter{Thing: name})
 	}
-	d.Violations, err = c.ActiveViolations(ctx, ViolationFilter{Thing: name})
-	return d, err
+	return d, ctx.Err()
 }
 
 // thingState reads when a thing reported. What does not know the operation is no service
@@ -193,6 +196,7 @@ func (c *Client) appliedProfiles(ctx context.Context, d *ThingDetail) ([]Applied
 func (c *Client) PlanDeleteThings(ctx context.Context, names []string) (*Setup, error) {
 	plan := &Setup{}
 	ours := false
+	var unknown error
 	for _, name := range names {
 		d, err := c.ThingDetail(ctx, name)
 		if err != nil {
@@ -201,16 +205,24 @@ func (c *Client) PlanDeleteThings(ctx context.Context, names []string) (*Setup, 
 		if n := len(d.Certificates) + len(d.Principals); n > 0 && !d.ours {
 			return nil, fmt.Errorf("thing %s has %d certificates or other principals, and AWS deletes no thing that has any: detach them first", name, n)
 		}
-		ours = d.ours
+		ours, unknown = d.ours, cmp.Or(unknown, d.NoDetect)
 		plan.Steps = append(plan.Steps, SetupStep{What: "delete thing " + name, Note: d.deletionNote(), Deletes: true, run: func(ctx context.Context) error {
 			_, err := c.IoT.DeleteThing(ctx, &iot.DeleteThingInput{ThingName: aws.String(name)})
 			return c.failed("delete thing "+name, err)
 		}})
 	}
+	if unknown != nil {
+		plan.Hints = append(plan.Hints, notKnown(unknown))
+	}
 	if ours {
 		plan.Hints = append(plan.Hints, "events and violations that were found stay in the history; a thing that goes on reporting is a new one")
 	}
 	return plan, nil
+}
+
+// notKnown says that a plan lacks what Detect would tell.
+func notKnown(err error) string {
+	return "what of Device Defender refers to it is not known: " + err.Error()
 }
 
 // deletionNote says what goes with a thing.

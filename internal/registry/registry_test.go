@@ -271,6 +271,9 @@ func TestQuarantineIsInTheRegistry(t *testing.T) {
 			t.Errorf("%s %s", *e.ErrorCode, *e.Message)
 		}
 	}
+	if notices := strings.Join(must[[]string](t)(f.own.Service.Notices(ctx)), "\n"); !strings.Contains(notices, "4 mitigation actions failed in the registry, the last for core-") {
+		t.Errorf("the pages say %s", notices)
+	}
 	release := func() error {
 		_, err := c.RemoveThingFromThingGroup(ctx, &iot.RemoveThingFromThingGroupInput{ThingName: aws.String("core-1"), ThingGroupName: aws.String("quarantine")}, func(o *iot.Options) { o.RetryMaxAttempts = 1 })
 		return err

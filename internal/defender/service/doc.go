@@ -60,6 +60,15 @@
 // deletes nothing, unless the machine's uptime explains it: the highest time
 // that was known is in the database.
 //
+// # Where things are
+//
+// Things and groups are registered here, by operations, by certificates, and by first reports of
+// those who may ([Service.Enroll]); or, with [Options.Registry], elsewhere: the database is then a
+// mirror of it. Operations that change things and groups are refused then, but for those that
+// move things to groups and out of them, which are of the level Admin and are done there first.
+// Mitigation does the same, beside the jobs, so that nothing waits for what answers slowly; what
+// fails there is a failure of the execution.
+//
 // # Callers
 //
 // The API is served by package awsrest, whose comment says who is let in, and

@@ -3,9 +3,11 @@ package service
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/device-defender/device-defender/internal/defender/store"
 )
@@ -19,9 +21,35 @@ const stepElsewhere = 20
 
 // tasksElsewhere are the tasks that are being carried on with.
 type tasksElsewhere struct {
-	mu      sync.Mutex // guards running
+	done sync.WaitGroup
+
+	mu      sync.Mutex // guards the rest
 	running map[string]bool
-	done    sync.WaitGroup
+	failed  int64 // executions, since the service was opened
+	last    failedMove
+}
+
+// failedMove is an execution that failed.
+type failedMove struct {
+	at          time.Time
+	thing, text string
+}
+
+// notice says what failed lately.
+func (t *tasksElsewhere) notice(now time.Time) (text string, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.failed == 0 || now.Sub(t.last.at) >= shownFor {
+		return "", false
+	}
+	return fmt.Sprintf("%d mitigation actions failed in the registry, the last for %s at %s: %s",
+		t.failed, t.last.thing, t.last.at.UTC().Format(time.DateTime+" MST"), t.last.text), true
+}
+
+func (t *tasksElsewhere) fail(thing, text string, now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.failed, t.last = t.failed+1, failedMove{now, thing, text}
 }
 
 // mitigateElsewhere carries on with a task until it is over or ctx ends. The job that calls
@@ -155,11 +183,15 @@ func (s *Service) executeElsewhere(ctx context.Context, action *actionDefinition
 	execution.Status = statusSuccessful
 	for _, group := range params.ThingGroupNames {
 		err := s.options.Registry.Add(ctx, execution.Thing, group, params.OverrideDynamicGroups != nil && *params.OverrideDynamicGroups)
+		if ctx.Err() != nil {
+			return joined // it is done again
+		}
 		if err != nil {
 			execution.Status, execution.ErrorCode, execution.Message = statusFailed, "ServiceUnavailableException", err.Error()
 			if answer, ok := errors.AsType[*RegistryError](err); ok {
 				execution.ErrorCode, execution.Message = answer.Code, answer.Message
 			}
+			s.elsewhere.fail(execution.Thing, err.Error(), s.now())
 			s.log.Warn("mitigation failed in the registry", "thing", execution.Thing, "group", group, "error", err)
 			return joined
 		}

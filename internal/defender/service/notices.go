@@ -81,6 +81,9 @@ func (s *Service) Notices(ctx context.Context) (notices []string, err error) {
 	if s.options.Registry != nil {
 		status := s.options.Registry.Status()
 		notices = append(notices, status.notice())
+		if text, ok := s.elsewhere.notice(s.now()); ok {
+			notices = append(notices, text)
+		}
 	}
 	s.turnedAway.mu.Lock()
 	for why, w := range s.turnedAway.why {
