@@ -32,6 +32,7 @@ type serveOptions struct {
 	unregistered unregisteredLimits
 	mqtt         mqttOptions
 	access       accessOptions
+	registry     registryOptions
 }
 
 // unregisteredLimits are those of things that are not registered.
@@ -105,6 +106,7 @@ AWS_SHARED_CREDENTIALS_FILE; 'defenderctl access' makes others.`,
 	o.unregistered.flags(flags)
 	o.mqtt.flags(flags)
 	o.access.flags(flags)
+	o.registry.flags(flags)
 	return cmd
 }
 
@@ -113,6 +115,9 @@ func (o *serveOptions) run(ctx context.Context, console *console) error {
 		return usageError{fmt.Errorf("--interval %v, want a positive duration", o.interval)}
 	}
 	if err := o.unregistered.check(); err != nil {
+		return err
+	}
+	if err := o.mqtt.check(o.access.certificate != ""); err != nil {
 		return err
 	}
 	listeners := []string{o.listen}
@@ -140,6 +145,11 @@ func (o *serveOptions) run(ctx context.Context, console *console) error {
 	if err != nil {
 		return err
 	}
+	elsewhere, err := o.registry.parts(ctx, o.listen, authentication, log)
+	if err != nil {
+		return err
+	}
+	parts = append(parts, elsewhere...)
 	s, err := openServer(ctx, o.listen, service.Options{
 		CloudEvents: o.mqtt.address != "",
 		Data:        o.data, Webhook: o.webhook, MinReportInterval: o.interval, Throttle: o.throttle, AcceptClock: o.clock,
