@@ -21,6 +21,9 @@ type API struct {
 	// Authorize returns why a call is refused; nil is that it is not. It may read
 	// the whole request. It is required: see [Everybody].
 	Authorize func(*Request) error
+	// Answered is told of each call before it is answered; the error is nil when it
+	// succeeded. May be nil.
+	Answered func(*Request, *Error)
 	// Authenticates says that Authorize knows who calls. Only then, and with TLS,
 	// other machines are served.
 	Authenticates bool
@@ -85,6 +88,9 @@ func (a *API) serve(op *Operation) http.HandlerFunc {
 	return func(w http.ResponseWriter, httpRequest *http.Request) {
 		r := &Request{HTTP: httpRequest, Operation: op}
 		result, err := a.call(w, r, limiter)
+		if a.Answered != nil {
+			a.Answered(r, answered(err))
+		}
 		if err != nil {
 			a.logError(r, err)
 			if op.Error == nil {
@@ -99,6 +105,14 @@ func (a *API) serve(op *Operation) http.HandlerFunc {
 		}
 		writeJSON(w, http.StatusOK, result)
 	}
+}
+
+// answered is the error that the caller sees, nil if there is none.
+func answered(err error) *Error {
+	if err == nil {
+		return nil
+	}
+	return toError(err)
 }
 
 // call runs the operation. One that panics is logged and answered as any other

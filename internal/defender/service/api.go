@@ -17,7 +17,8 @@ import (
 func (s *Service) api() *awsrest.API {
 	a := &awsrest.API{
 		Operations: s.operations(),
-		Authorize:  awsrest.Everybody,
+		Authorize:  s.recorded(awsrest.Everybody),
+		Answered:   s.recordAnswer,
 		Members: map[string]func(member, value string) error{
 			"securityProfileName": checkName, "metricName": checkName, "name": checkName, "thingName": checkName, "thingGroupName": checkName,
 			"accessKeyName": checkName,
@@ -36,7 +37,7 @@ func (s *Service) api() *awsrest.API {
 	var pages http.Handler
 	switch {
 	case s.options.Authentication:
-		a.Authorize, a.Authenticates = s.authorize, true
+		a.Authorize, a.Authenticates = s.recorded(s.authorize), true
 		pages = http.HandlerFunc(noPages)
 	case s.options.Pages != nil:
 		pages = s.options.Pages(s)

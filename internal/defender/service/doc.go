@@ -85,11 +85,24 @@
 // with it are answered with ThrottlingException (403) and not looked at. Other keys
 // and addresses are not slowed.
 //
+// # Audit log
+//
+// Each call of an operation that changes something is a row: who (the access key;
+// "loopback" without authentication), from which address, what with which parameters,
+// when, and what was answered. The row of a change is written by the transaction of
+// the change, so neither is there without the other. Calls that are refused are rows,
+// too, those of reads only when the caller is not authorized: 60 at once and one more
+// every two seconds, by callers who are known and by others each; a row says how many
+// before it were not kept. Parameters are cut to 1 KB, and values of members that are
+// named like secrets are left out. Rows are kept for 90 days, and are dropped by the
+// day. Reports of devices and what the service does by itself are no rows.
+//
 // # Operations
 //
 // Those of AWS IoT, with its paths, members, patterns, ranges, quotas, errors
 // and pages. Access levels are those of AWS's Service Authorization Reference, but
-// for reports, and for mitigation, which acts on devices:
+// for reports, and for mitigation, which acts on devices. Those of access keys and of
+// the audit log are for administrators:
 //
 //	security profiles   CreateSecurityProfile, DescribeSecurityProfile,
 //	                    UpdateSecurityProfile, DeleteSecurityProfile,
@@ -128,6 +141,7 @@
 //	                    RotateAccessKey: POST /access-keys/NAME/rotate,
 //	                    DeleteAccessKey: DELETE /access-keys/NAME,
 //	                    ListAccessKeys: GET /access-keys
+//	audit log, ours     ListAuditEvents: GET /audit?userName=&operationName=
 //
 // GET /healthz and /readyz answer anybody whether the service is there, and
 // whether its database can be read.

@@ -81,6 +81,7 @@ type Service struct {
 	outboxReady chan struct{} // wakes the delivery of alerts
 	watch       watch
 	guesses     guesses
+	refusals    refusals
 }
 
 // Open opens the state in the folder and takes up where it was left.

@@ -42,6 +42,7 @@ var (
 	eventKeys   = store.NewDayTable("events", store.Empty())             // the same, without the values
 	tableValues = store.NewDayTable("values", store.Bytes())             // thing, time and number of a chunk
 	valueKeys   = store.NewDayTable("values", store.Empty())             // the same, without the values
+	tableAudit  = store.NewDayTable("audit", store.JSON[storedAudit]())  // time, a count and 4 random bytes
 	tableModels = store.NewDayTable("models", store.JSON[uint64]())      // profile, behavior, lane -> datapoints for a model
 	// tableHistograms has the baselines of statistical behaviors: behavior,
 	// window, lane -> detect.Histogram.
