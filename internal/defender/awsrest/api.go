@@ -68,14 +68,16 @@ func (a *API) Handler() http.Handler {
 		}
 		mux.HandleFunc(op.Method+" "+op.Path, a.serve(&op))
 	}
+	pages := http.NewServeMux()
 	for pattern, page := range a.Pages {
 		mux.Handle(pattern, endsWithServe(page))
+		pages.Handle(pattern, page)
 	}
 	open := http.NewServeMux()
 	for pattern, handler := range a.Open {
 		open.Handle(pattern, handler)
 	}
-	return a.guard(mux, open)
+	return a.guard(mux, pages, open)
 }
 
 // serve returns the handler of one operation.
@@ -161,7 +163,7 @@ func (a *API) logError(r *Request, err error) {
 // guard lets a request through to the operations when it comes neither from a
 // web page of another origin nor by a name that isn't the service's, and
 // answers what is no operation as the API does.
-func (a *API) guard(mux, open *http.ServeMux) http.Handler {
+func (a *API) guard(mux, pages, open *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began(w, r)
 		header := w.Header()
@@ -176,7 +178,7 @@ func (a *API) guard(mux, open *http.ServeMux) http.Handler {
 			handler.ServeHTTP(w, r)
 			return
 		}
-		if err := a.checkCaller(r); err != nil {
+		if err := a.checkCaller(r, pages); err != nil {
 			header.Set("Connection", "close") // without waiting for the body
 			a.Log.Warn("request refused", "host", Clip(r.Host), "origin", Clip(r.Header.Get("Origin")), "reason", err)
 			writeError(w, &Error{Type: "AccessDeniedException", Status: http.StatusForbidden, Message: err.Error()})

@@ -48,6 +48,7 @@ func (s *Service) prune(ctx context.Context) error {
 		s.dropDays(ctx, tableAudit, now.Add(-keepAudit), nil),
 		s.write(ctx, func(tx *store.Tx) error { return dropTasks(tx, now.Add(-keepTasks)) }),
 		s.sweepOutbox(ctx),
+		s.dropSessions(ctx),
 	)
 }
 

@@ -56,6 +56,9 @@ type Options struct {
 	// Authentication has every call signed with an access key. The first time, one
 	// of the role admin is written to the file admin-credentials in the folder.
 	Authentication bool
+	// OpenID names the configuration by which an OpenID provider vouches for people;
+	// "" is that none does. Sessions by another configuration are over.
+	OpenID string
 	// TLS has the API served over TLS, and Host reports whether the certificate is
 	// for a name or address: see [awsrest.API].
 	TLS  *tls.Config
