@@ -84,11 +84,22 @@ func (g *guarded) call(method, path, body string) []byte {
 // create makes an access key.
 func (g *guarded) create(name, role string) aws.Credentials {
 	g.t.Helper()
+	return g.key("/access-keys/"+name, `{"role":"`+role+`"}`)
+}
+
+// rotate gives an access key another secret.
+func (g *guarded) rotate(name string) aws.Credentials {
+	g.t.Helper()
+	return g.key("/access-keys/"+name+"/rotate", "")
+}
+
+func (g *guarded) key(path, body string) aws.Credentials {
+	g.t.Helper()
 	var key struct {
 		ID     string `json:"accessKeyId"`
 		Secret string `json:"secretAccessKey"`
 	}
-	if err := json.Unmarshal(g.call("POST", "/access-keys/"+name, `{"role":"`+role+`"}`), &key); err != nil {
+	if err := json.Unmarshal(g.call("POST", path, body), &key); err != nil {
 		g.t.Fatal(err)
 	}
 	return aws.Credentials{AccessKeyID: key.ID, SecretAccessKey: key.Secret}
