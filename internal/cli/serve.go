@@ -89,8 +89,7 @@ login then: by an access key, or at an OpenID Connect provider with --oidc-issue
   defenderctl serve --webhook http://127.0.0.1:9001/alerts
   defenderctl serve --mqtt 127.0.0.1:1883
   defenderctl serve --auth on
-  defenderctl serve --auth on --oidc-issuer https://id.example.com \
-    --oidc-client-id defender --oidc-role admin=ops --oidc-role viewer=staff`,
+  defenderctl serve --auth on --oidc-issuer https://id.example.com --oidc-client-id defender --oidc-role admin=ops`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := context.WithCancel(cmd.Context())

@@ -113,7 +113,7 @@ func TestServeLogin(t *testing.T) {
 		t.Errorf("after a restart at %s: %s", at, page)
 	}
 	ben := newClient()
-	if at, page := read(ben.Get(address + "/login/oidc?to=%2Flive%2Faudit")); at != "/live/audit" || !strings.Contains(page, "<bdi>248289761001</bdi>, admin") {
+	if at, page := read(ben.Get(address + "/login/oidc?to=%2Flive%2Faudit")); at != "/live/audit" || !strings.Contains(page, "<bdi>openid:248289761001</bdi>, admin") {
 		t.Errorf("at the provider at %s: %s", at, page)
 	}
 	cancel()

@@ -13,7 +13,7 @@ import (
 const mostAudit = 200
 
 // errNotAllowed says that a page is not for the visitor's role.
-var errNotAllowed = errors.New("Only administrators may see this page.")
+var errNotAllowed = errors.New("only administrators may see this page")
 
 // mayAudit reports whether a reader may see the audit log: an administrator, or
 // anybody where there is no authentication.

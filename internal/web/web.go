@@ -148,20 +148,20 @@ func (p *pages) make(ctx context.Context, r *request, body *bytes.Buffer, read r
 
 // failed writes a page that says why there is no other, and returns its status.
 func (p *pages) failed(r *request, body *bytes.Buffer, err error) int {
-	status, title := http.StatusInternalServerError, "This page could not be made"
+	status, title, text := http.StatusInternalServerError, "This page could not be made", err.Error()
 	var ambiguous *finding.AmbiguousError
 	switch {
 	case errors.Is(err, finding.ErrNotFound), errors.As(err, &ambiguous):
 		status, title = http.StatusNotFound, "Not found"
 	case errors.Is(err, errNotAllowed):
-		status, title = http.StatusForbidden, "Not for your role"
+		status, title, text = http.StatusForbidden, "Not for your role", "Only administrators may see this page."
 	case errors.Is(err, context.Canceled): // nobody waits for it
 	case errors.Is(err, context.DeadlineExceeded):
 		status, title = http.StatusServiceUnavailable, "The service is too busy for this page"
 	default:
 		p.log.Error("a page could not be made", "path", r.URL.Path, "error", err)
 	}
-	if err := render.WriteNoticeHTML(body, r.about, title, err.Error()); err != nil {
+	if err := render.WriteNoticeHTML(body, r.about, title, text); err != nil {
 		p.log.Error("a notice could not be made", "error", err)
 	}
 	return status

@@ -77,8 +77,15 @@
 // are, in a folder of mode 0700. A call tells a secret only when it made it. There is
 // always a key of the role admin: the first start makes one, and the last is not
 // deleted. Access keys can't be changed while there is no authentication: anybody on
-// the machine could make one for later. The pages aren't served with
-// authentication, as they have no login.
+// the machine could make one for later.
+//
+// With authentication the pages are for visitors who are logged in: by an access key
+// whose role has Read, or as a person for whom an OpenID provider vouches. The browser has a
+// random token of 256 bits, the database its SHA-256. A session is over after an hour in
+// which it was not used, after twelve hours, when the visitor logs out, and when the access
+// key is no longer there, or the provider is configured in another way. Whether it is over is read
+// from the database for each page, so other processes on the same database see it at
+// once.
 //
 // Of an address (IPv6: a network of 64 bits) and an access key there may be 50
 // wrong signatures at once, and one more every two seconds; beyond that, calls

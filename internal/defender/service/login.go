@@ -93,6 +93,9 @@ func (s *Service) LogInPerson(w http.ResponseWriter, r *http.Request, p Person) 
 		return err
 	}
 	name := clip(p.Name, maxAuditText)
+	if checkName("", name) == nil { // nobody is taken for the holder of an access key
+		name = "openid:" + name
+	}
 	e := s.loginEntry(r, storedAudit{User: name, Parameters: string(parameters)})
 	token := ""
 	if roleMay(p.Role, awsrest.Read) && s.options.OpenID != "" {

@@ -34,7 +34,9 @@ type Options struct {
 	Throttle bool
 	// Pages makes the handler of the pages for people, at / and below /live/,
 	// behind the same guard as the API's operations. A page that streams sets
-	// its own write deadline (http.ResponseController). Nil: no pages.
+	// its own write deadline (http.ResponseController). With Authentication they
+	// are for visitors, see [VisitorOf], but for /login, what is below it, and
+	// /logout, which are for anybody. Nil: no pages.
 	Pages func(*Service) http.Handler
 
 	// MinReportInterval is the minimum time between two reports of one thing;

@@ -1,6 +1,7 @@
 package service
 
 import (
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -30,7 +31,7 @@ func visitorPages(s *Service) http.Handler {
 	mux.HandleFunc("POST /login", func(w http.ResponseWriter, r *http.Request) {
 		err := s.LogIn(w, r, r.PostFormValue("key"), r.PostFormValue("secret"))
 		if r.PostFormValue("subject") != "" {
-			err = s.LogInPerson(w, r, Person{r.PostFormValue("subject"), "ana@example.com", r.PostFormValue("role")})
+			err = s.LogInPerson(w, r, Person{r.PostFormValue("subject"), cmp.Or(r.PostFormValue("name"), "ana@example.com"), r.PostFormValue("role")})
 		}
 		if err != nil {
 			refused, _ := errors.AsType[*LoginError](err)
@@ -255,6 +256,8 @@ func TestPeople(t *testing.T) {
 	w := g.visit(t, "POST", "/login", nil, url.Values{"subject": {"248289761001"}, "role": {"operator"}})
 	cookie := w.Result().Cookies()[0]
 	g.shows(t, cookie, "ana@example.com operator false")
+	w = g.visit(t, "POST", "/login", nil, url.Values{"subject": {"248289761002"}, "name": {"admin"}, "role": {"viewer"}})
+	g.shows(t, w.Result().Cookies()[0], "openid:admin viewer false") // not the access key of that name
 	list, _, err := g.AuditEvents(t.Context(), AuditFilter{User: "ana@example.com"}, 1)
 	if err != nil || len(list) != 1 || list[0].Parameters != `{"openIdSubject":"248289761001","role":"operator"}` {
 		t.Errorf("%+v, %v", list, err)
