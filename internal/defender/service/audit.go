@@ -156,10 +156,11 @@ func (s *Service) record(ctx context.Context, e *auditEntry) {
 	e.kept = true
 }
 
-// refusalBurst refused calls are kept at once, and one more after each refusalPause.
+// refusalBurst refused calls are kept at once, and one more after each refusalPause: at
+// most 800,000 in the time for which they are kept.
 const (
 	refusalBurst = 60
-	refusalPause = 2 * time.Second
+	refusalPause = 10 * time.Second
 )
 
 // refusals bounds what refused calls write to the disk. Those who are known have a

@@ -99,7 +99,7 @@
 // when, and what was answered. The row of a change is written by the transaction of
 // the change, so neither is there without the other. Calls that are refused are rows,
 // too, those of reads only when the caller is not authorized: 60 at once and one more
-// every two seconds, by callers who are known and by others each; a row says how many
+// every ten seconds, by callers who are known and by others each; a row says how many
 // before it were not kept. Parameters are cut to 1 KB, and values of members that are
 // named like secrets are left out. Rows are kept for 90 days, and are dropped by the
 // day. Reports of devices and what the service does by itself are no rows.
