@@ -118,7 +118,7 @@ refused InvalidSignatureException aws --region eu-central-1 iot list-things
 curl() { command curl -s --cacert "$folder/tls.crt" "$@"; }
 same "an unsigned call" "$(curl -o /dev/null -w '%{http_code} %header{x-amzn-errortype}' "$endpoint/things")" "403 MissingAuthenticationTokenException"
 same "an unsigned report" "$(curl -o /dev/null -w '%{http_code}' -d '{}' "$endpoint/things/a/defender/metrics/json")" 403
-same "a page" "$(curl -o /dev/null -w '%{http_code}' "$endpoint/")" 401
+same "a page without a login" "$(curl -o /dev/null -w '%{http_code} %{redirect_url}' "$endpoint/")" "303 $endpoint/login"
 same "health" "$(curl "$endpoint/healthz") $(curl "$endpoint/readyz")" "ok ok"
 
 step "a report, signed by curl"

@@ -4,10 +4,12 @@ package browsertest
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -86,8 +88,9 @@ type Tab struct {
 	ctx context.Context
 }
 
-// NewTab opens an empty page, which is closed when the test ends.
-func NewTab(t *testing.T, browser context.Context) Tab {
+// NewTab opens an empty page, which is closed when the test ends. The console may
+// say only what has one of the expected texts in it.
+func NewTab(t *testing.T, browser context.Context, expected ...string) Tab {
 	t.Helper()
 	ctx, stop := chromedp.NewContext(browser)
 	messages := chromedp.Console(ctx)
@@ -95,7 +98,7 @@ func NewTab(t *testing.T, browser context.Context) Tab {
 	go func() {
 		defer close(reading)
 		for m, err := range messages {
-			if err == nil {
+			if err == nil && !slices.ContainsFunc(expected, func(text string) bool { return strings.Contains(fmt.Sprint(m), text) }) {
 				t.Errorf("the console says: %v", m)
 			}
 		}

@@ -110,6 +110,19 @@ func TestAccess(t *testing.T) {
 	run(0, "ana deleted", "access", "delete", "ana")
 	run(1, "Access key ana not found", "access", "delete", "ana")
 	run(1, "the only access key of the role admin", "access", "delete", "admin")
+	changes := run(0, "RotateAccessKey", "audit", "--since", "1h", "--user", "admin", "--output", "json")
+	for _, want := range []string{`"operation": "CreateAccessKey"`, `"path": "/access-keys/ana"`, `"sourceAddress": "127.0.0.1"`, `"error": "ResourceNotFoundException"`} {
+		if !strings.Contains(changes, want) {
+			t.Errorf("audit has no %s: %s", want, changes)
+		}
+	}
+	if strings.Contains(changes, secret[1]) {
+		t.Error("a secret is in the audit log")
+	}
+	run(0, "AccessDeniedException", "audit", "--user", "ana")
+	run(0, "earlier entries", "audit", "--most", "1")
+	run(0, "no entry", "audit", "--user", "nobody")
+	run(2, "--most", "audit", "--most", "0")
 
 	cancel()
 	if c := <-code; c != 0 {

@@ -33,6 +33,7 @@ type serveOptions struct {
 	mqtt         mqttOptions
 	access       accessOptions
 	registry     registryOptions
+	oidc         oidcOptions
 }
 
 // unregisteredLimits are those of things that are not registered.
@@ -82,12 +83,15 @@ On loopback there is no authentication unless --auth says so, and web pages of
 other origins are refused. At any other address it wants TLS, and every call is
 signed with an access key, as the AWS CLI and SDKs do. The first start writes
 the key of an administrator to admin-credentials in the folder of --data, for
-AWS_SHARED_CREDENTIALS_FILE; 'defenderctl access' makes others.`,
+AWS_SHARED_CREDENTIALS_FILE; 'defenderctl access' makes others. The pages have a
+login then: by an access key, or at an OpenID Connect provider with --oidc-issuer.
+'defenderctl audit' shows who changed what.`,
 		Example: `  defenderctl serve
   defenderctl serve --listen 127.0.0.1:9000 --data ./defender
   defenderctl serve --webhook http://127.0.0.1:9001/alerts
   defenderctl serve --mqtt 127.0.0.1:1883
-  defenderctl serve --auth on`,
+  defenderctl serve --auth on
+  defenderctl serve --auth on --oidc-issuer https://id.example.com --oidc-client-id defender --oidc-role admin=ops`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := context.WithCancel(cmd.Context())
@@ -107,6 +111,7 @@ AWS_SHARED_CREDENTIALS_FILE; 'defenderctl access' makes others.`,
 	o.mqtt.flags(flags)
 	o.access.flags(flags)
 	o.registry.flags(flags)
+	o.oidc.flags(flags)
 	return cmd
 }
 
@@ -150,6 +155,11 @@ func (o *serveOptions) run(ctx context.Context, console *console) error {
 		return err
 	}
 	parts = append(parts, elsewhere...)
+	oidc, err := o.oidc.part(authentication)
+	if err != nil {
+		return err
+	}
+	parts = append(parts, oidc...)
 	s, err := openServer(ctx, o.listen, service.Options{
 		CloudEvents: o.mqtt.address != "",
 		Data:        o.data, Webhook: o.webhook, MinReportInterval: o.interval, Throttle: o.throttle, AcceptClock: o.clock,

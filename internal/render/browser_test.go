@@ -235,7 +235,7 @@ func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Content-Security-Policy", Policy())
+	w.Header().Set("Content-Security-Policy", Policy(false))
 	var err error
 	switch r.URL.RequestURI() {
 	case OverviewPath:

@@ -162,3 +162,19 @@ func exampleProfile() ProfilePage {
 		Document:   "{\n  \"securityProfileName\": \"DataExfiltrationCheck\",\n  \"behaviors\": [\n    {\"name\": \"PacketExfiltration\"}\n  ]\n}",
 	}
 }
+
+// exampleLogin is a login that failed, of somebody who wanted to see a thing.
+func exampleLogin() Login {
+	about := exampleAbout()
+	about.Forms = true
+	return Login{About: about, To: ThingLink("sensor-07"), Problem: "The access key or its secret is wrong.", OpenID: "id.example.com"}
+}
+
+func exampleAudit() AuditPage {
+	about := exampleAbout()
+	about.Live, about.Forms, about.Visitor = true, true, &Visitor{"ana@example.com", "admin"}
+	return AuditPage{About: about, User: "ben", More: true, Events: []AuditEvent{
+		{exampleTo, "ben", "DDAKABCDEFGHIJKLMNOP", "192.0.2.7", "CreateThing", "/things/sensor-08", `{"attributePayload":{"attributes":{"site":"berlin"}}}`, 200, "", 0},
+		{exampleTo.Add(-time.Minute), "", "<b>DDAK", "2001:db8::1", "Login", "/login", "", 403, "InvalidCredentials", 120},
+	}}
+}

@@ -14,7 +14,43 @@ type About struct {
 	Made   time.Time      // when the data was read
 	Zone   *time.Location // in which times are shown; nil is UTC
 	Live   bool           // served by a running service: names are links, the page follows events
-	Notes  []string       // what a reader must know, as "values older than 14 days are gone"
+	// Forms says that the page may have forms: there is a login.
+	Forms   bool
+	Visitor *Visitor // who is logged in; nil where nobody is
+	Notes   []string // what a reader must know, as "values older than 14 days are gone"
+}
+
+// Visitor is who is logged in.
+type Visitor struct{ Name, Role string }
+
+// Login is the page of the login.
+type Login struct {
+	About   About
+	To      string // the page that was asked for
+	Problem string // why the last attempt failed
+	OpenID  string // the host of the OpenID provider; "" is that there is none
+}
+
+// AuditPage is the audit log, or a part of it.
+type AuditPage struct {
+	About           About
+	User, Operation string // only entries of these; "" is all
+	Events          []AuditEvent
+	More            bool // there are earlier ones
+}
+
+// AuditEvent is an entry of the audit log.
+type AuditEvent struct {
+	Time       time.Time
+	User       string // "" is somebody who is not known
+	KeyID      string // of the access key that was given
+	From       string
+	Operation  string
+	Path       string
+	Parameters string
+	Status     int
+	Error      string
+	Omitted    int // refused calls before it that were not kept
 }
 
 // Point is one datapoint.
@@ -229,6 +265,7 @@ type Overview struct {
 	Violations ViolationList
 	Profiles   []ProfileRow
 	Reports    []ReportRow // the latest, newest first
+	Audit      bool        // the reader may see the audit log
 }
 
 // ViolationList is the first part of a list of violations.

@@ -172,6 +172,23 @@ func WriteNoticeHTML(w io.Writer, about About, title, text string) error {
 	return write(w, "notice", note(title), about, struct{ Title, Text string }{title, text})
 }
 
+// WriteLoginHTML writes the page of the login.
+func WriteLoginHTML(w io.Writer, p Login) error {
+	view := struct {
+		Login          Login
+		Action, OpenID string
+	}{Login: p, Action: LoginPath}
+	if p.OpenID != "" {
+		view.OpenID = OpenIDLink(p.To)
+	}
+	return write(w, "login", "Log in - Device Defender", p.About, view)
+}
+
+// WriteAuditHTML writes the page of the audit log.
+func WriteAuditHTML(w io.Writer, p AuditPage) error {
+	return write(w, "audit", "Audit log", p.About, p)
+}
+
 // WriteProfileHTML writes the page of one security profile.
 func WriteProfileHTML(w io.Writer, p ProfilePage) error {
 	return write(w, "profile", name(p.Profile.Name), p.About, p)

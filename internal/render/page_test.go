@@ -28,6 +28,8 @@ func htmlPages(t *testing.T) map[string]string {
 		"overview": func(w io.Writer) error { return WriteOverviewHTML(w, exampleOverview()) },
 		"thing":    func(w io.Writer) error { return WriteThingHTML(w, exampleThing()) },
 		"profile":  func(w io.Writer) error { return WriteProfileHTML(w, exampleProfile()) },
+		"audit":    func(w io.Writer) error { return WriteAuditHTML(w, exampleAudit()) },
+		"login":    func(w io.Writer) error { return WriteLoginHTML(w, exampleLogin()) },
 	} {
 		var b bytes.Buffer
 		if err := write(&b); err != nil {
@@ -53,11 +55,15 @@ func TestPolicyFitsPage(t *testing.T) {
 			t.Errorf("%s: policy %s", name, policy)
 		}
 		live := strings.Contains(policy, "connect-src 'self'")
-		if live != (name == "overview" || name == "thing" || name == "profile") {
+		if live != (name == "overview" || name == "thing" || name == "profile" || name == "audit") {
 			t.Errorf("%s: policy %s", name, policy)
 		}
-		if live && Policy() != policy+"; frame-ancestors 'none'" {
-			t.Errorf("the header says %s, the page %s", Policy(), policy)
+		forms := name == "audit" || name == "login" // those of the examples that somebody logs in to
+		if want := map[bool]string{true: "form-action 'self'", false: "form-action 'none'"}[forms]; !strings.HasSuffix(policy, want) {
+			t.Errorf("%s: policy %s, want %s", name, policy, want)
+		}
+		if live && Policy(forms) != policy+"; frame-ancestors 'none'" {
+			t.Errorf("the header says %s, the page %s", Policy(forms), policy)
 		}
 		for _, part := range inline.FindAllStringSubmatch(page, -1) {
 			sum := sha256.Sum256([]byte(part[2]))
@@ -70,7 +76,7 @@ func TestPolicyFitsPage(t *testing.T) {
 		if name == "hostile" {
 			continue // its names look like what is searched for, and are escaped
 		}
-		if found := regexp.MustCompile(`(?i)\s(style|on[a-z]+|src)=|https?:|<(script|iframe|img|base|form)`).FindString(rest); found != "" {
+		if found := regexp.MustCompile(`(?i)\s(style|on[a-z]+|src)=|https?:|<(script|iframe|img|base` + map[bool]string{false: "|form"}[forms] + `)`).FindString(rest); found != "" {
 			t.Errorf("%s contains %q", name, found)
 		}
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/device-defender/device-defender/internal/defender/awsrest"
 	"github.com/device-defender/device-defender/internal/defender/service"
 	"github.com/device-defender/device-defender/internal/ingest"
+	"github.com/device-defender/device-defender/internal/openid"
 	"github.com/device-defender/device-defender/internal/registry"
 	"github.com/device-defender/device-defender/internal/web"
 )
@@ -36,6 +37,7 @@ type Server struct {
 	certificate *Certificate  // nil: no TLS
 	beyond      bool          // other machines may be served
 	registry    *registry.AWS // nil: the service's own
+	openid      *openid.Provider
 }
 
 // Option is a part that not every server has.
@@ -54,16 +56,21 @@ func WithRegistry(a *registry.AWS) Option {
 	return func(s *Server, o *service.Options) { s.registry, o.Registry = a, a }
 }
 
+// WithOpenID has people log in to the pages at an OpenID provider, too.
+func WithOpenID(p *openid.Provider) Option {
+	return func(s *Server, o *service.Options) { s.openid, o.OpenID = p, p.Fingerprint() }
+}
+
 // Open opens a service that has pages.
 func Open(o service.Options, with ...Option) (*Server, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	o.Pages = web.Pages(o.Log)
 	s := &Server{}
 	for _, option := range with {
 		option(s, &o)
 	}
+	o.Pages = web.Pages(o.Log, s.openid)
 	var err error
 	if s.Service, err = service.Open(o); err != nil {
 		return nil, err

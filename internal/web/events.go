@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"io"
 	"net/http"
 	"time"
@@ -29,6 +30,10 @@ func (p *pages) events(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	control := http.NewResponseController(w)
 	say := func(text string) error {
+		// A session that has ended gets no more.
+		if visits, err := p.service.Visits(r.Context()); err != nil || !visits {
+			return cmp.Or(err, errNotAllowed)
+		}
 		// The server's own deadline is for answers that have an end.
 		if err := control.SetWriteDeadline(time.Now().Add(eventTimeout)); err != nil {
 			return err

@@ -79,7 +79,7 @@ func stream(t *testing.T, s *service.Service) (lines <-chan string, end func()) 
 // TestEventStream listens for an hour: the server's deadlines are over by then.
 func TestEventStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, err := service.Open(service.Options{Data: t.TempDir(), Pages: Pages(nil)})
+		s, err := service.Open(service.Options{Data: t.TempDir(), Pages: Pages(nil, nil)})
 		if err != nil {
 			t.Fatal(err)
 		}

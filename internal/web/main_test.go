@@ -20,7 +20,7 @@ func TestMain(m *testing.M) {
 func newWorld(t testing.TB) *servicetest.World {
 	t.Helper()
 	return servicetest.NewWorld(t, time.Date(2026, 11, 22, 6, 0, 0, 0, time.UTC), func(o *service.Options) {
-		o.Pages = Pages(slog.New(slog.NewTextHandler(t.Output(), nil)))
+		o.Pages = Pages(slog.New(slog.NewTextHandler(t.Output(), nil)), nil)
 	})
 }
 

@@ -33,7 +33,7 @@ func overview(ctx context.Context, r *request) (writePage, error) {
 		return nil, err
 	}
 	page := render.Overview{
-		About: r.about, Violations: violationList(found), Reports: reportRows(r.service.Reports("", overviewReports)), Silent: map[string]bool{},
+		Audit: mayAudit(ctx), About: r.about, Violations: violationList(found), Reports: reportRows(r.service.Reports("", overviewReports)), Silent: map[string]bool{},
 	}
 	if page.Things, page.MoreThings, err = thingRows(ctx, r.service, found.List, page.Silent); err != nil {
 		return nil, err

@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 	"sync"
+
+	"github.com/device-defender/device-defender/internal/defender/service"
 )
 
 // shared makes a page once for all who wait for it: each reader of the first
@@ -15,7 +17,7 @@ type shared struct {
 	slot chan struct{} // has the token of the one that is being made
 
 	mu   sync.Mutex
-	next map[string]*turn // by host, which the page names
+	next map[string]*turn // by host and visitor, which the page names
 }
 
 // answer is a page and its status.
@@ -36,19 +38,23 @@ func newShared(makePage func(context.Context, *http.Request) answer) *shared {
 
 // page waits for the page. Who asks first makes it, even if gone meanwhile.
 func (s *shared) page(ctx context.Context, r *http.Request) answer {
+	key := r.Host
+	if v := service.VisitorOf(ctx); v != nil {
+		key += "\x00" + v.Role + "\x00" + v.Name
+	}
 	s.mu.Lock()
-	t := s.next[r.Host]
+	t := s.next[key]
 	first := t == nil
 	if first {
 		t = &turn{done: make(chan struct{}), answer: answer{status: http.StatusInternalServerError}}
-		s.next[r.Host] = t
+		s.next[key] = t
 	}
 	s.mu.Unlock()
 	if first {
 		s.slot <- struct{}{}
 		defer func() { <-s.slot }()
 		s.mu.Lock()
-		delete(s.next, r.Host)
+		delete(s.next, key)
 		s.mu.Unlock()
 		defer close(t.done)
 		t.answer = s.make(context.WithoutCancel(ctx), r)

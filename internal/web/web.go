@@ -8,8 +8,11 @@ import (
 	"net/http"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/device-defender/device-defender/internal/defender/finding"
 	"github.com/device-defender/device-defender/internal/defender/service"
+	"github.com/device-defender/device-defender/internal/openid"
 	"github.com/device-defender/device-defender/internal/render"
 )
 
@@ -20,32 +23,41 @@ const (
 	maxPages = 4
 )
 
-// Pages returns what makes the pages of a service, for [service.Options].
-func Pages(log *slog.Logger) func(*service.Service) http.Handler {
+// Pages returns what makes the pages of a service, for [service.Options]. An OpenID
+// provider, if there is one, is a second way to log in.
+func Pages(log *slog.Logger, provider *openid.Provider) func(*service.Service) http.Handler {
 	return func(s *service.Service) http.Handler {
-		p := &pages{service: s, log: log, slots: make(chan struct{}, maxPages)}
+		p := &pages{service: s, log: log, openid: provider, refused: rate.Sometimes{Interval: time.Second}, slots: make(chan struct{}, maxPages)}
 		mux := http.NewServeMux()
 		mux.Handle(render.OverviewPath+"{$}", handler(newShared(func(ctx context.Context, r *http.Request) answer { return p.answer(ctx, r, overview) }).page))
 		mux.Handle(render.ThingPath, p.page(thing))
 		mux.Handle(render.MetricPath, p.page(metric))
 		mux.Handle(render.ProfilePath, p.page(securityProfile))
 		mux.Handle(render.ViolationPath, p.page(violation))
+		mux.Handle(render.AuditPath, p.page(audit))
 		mux.HandleFunc(render.EventsPath, p.events)
+		mux.HandleFunc("GET "+render.LoginPath, p.loginForm)
+		mux.HandleFunc("POST "+render.LoginPath, p.login)
+		mux.HandleFunc("POST "+render.LogoutPath, p.logout)
+		if provider != nil {
+			mux.HandleFunc("GET "+render.OpenIDPath, p.openIDBegin)
+			mux.HandleFunc("GET "+render.CallbackPath, p.openIDEnd)
+		}
 		mux.Handle("/", p.page(func(context.Context, *request) (writePage, error) {
 			return nil, finding.NotFound("There is no page of this address.")
 		}))
-		return secure(mux)
+		return secure(mux, s.Authenticates())
 	}
 }
 
 // secure sets the headers that all answers have.
-func secure(next http.Handler) http.Handler {
-	policy := render.Policy()
+func secure(next http.Handler, forms bool) http.Handler {
+	policy, referrer := render.Policy(forms), render.Referrer(forms)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		header := w.Header()
 		header.Set("Content-Security-Policy", policy)
 		header.Set("X-Content-Type-Options", "nosniff")
-		header.Set("Referrer-Policy", "no-referrer")
+		header.Set("Referrer-Policy", referrer)
 		header.Set("Cross-Origin-Opener-Policy", "same-origin")
 		header.Set("Cross-Origin-Resource-Policy", "same-origin")
 		header.Set("Cache-Control", "no-store")
@@ -57,7 +69,9 @@ func secure(next http.Handler) http.Handler {
 type pages struct {
 	service *service.Service
 	log     *slog.Logger
-	slots   chan struct{} // holds one token for each page that is being made
+	openid  *openid.Provider // nil: there is none
+	refused rate.Sometimes   // what is logged of logins that fail there
+	slots   chan struct{}    // holds one token for each page that is being made
 }
 
 // request is a page that somebody wants.
@@ -96,11 +110,10 @@ func (p *pages) answer(ctx context.Context, hr *http.Request, read readPage) ans
 	ctx, cancel := context.WithTimeout(ctx, pageTimeout)
 	defer cancel()
 	r := &request{Request: hr.WithContext(ctx), service: p.service, now: p.service.Now().Local()}
-	scheme := "http://"
-	if hr.TLS != nil {
-		scheme = "https://"
+	r.about = render.About{Source: origin(hr), Live: true, Made: r.now, Zone: r.now.Location(), Forms: p.service.Authenticates()}
+	if v := service.VisitorOf(ctx); v != nil {
+		r.about.Visitor = &render.Visitor{Name: v.Name, Role: v.Role}
 	}
-	r.about = render.About{Source: scheme + hr.Host, Live: true, Made: r.now, Zone: r.now.Location()}
 	var body bytes.Buffer
 	status := http.StatusOK
 	if err := p.make(ctx, r, &body, read); err != nil {
@@ -108,6 +121,14 @@ func (p *pages) answer(ctx context.Context, hr *http.Request, read readPage) ans
 		status = p.failed(r, &body, err)
 	}
 	return answer{status, body.Bytes()}
+}
+
+// origin is the address of the service as the reader knows it.
+func origin(r *http.Request) string {
+	if r.TLS != nil {
+		return "https://" + r.Host
+	}
+	return "http://" + r.Host
 }
 
 // make reads and writes a page.
@@ -127,18 +148,20 @@ func (p *pages) make(ctx context.Context, r *request, body *bytes.Buffer, read r
 
 // failed writes a page that says why there is no other, and returns its status.
 func (p *pages) failed(r *request, body *bytes.Buffer, err error) int {
-	status, title := http.StatusInternalServerError, "This page could not be made"
+	status, title, text := http.StatusInternalServerError, "This page could not be made", err.Error()
 	var ambiguous *finding.AmbiguousError
 	switch {
 	case errors.Is(err, finding.ErrNotFound), errors.As(err, &ambiguous):
 		status, title = http.StatusNotFound, "Not found"
+	case errors.Is(err, errNotAllowed):
+		status, title, text = http.StatusForbidden, "Not for your role", "Only administrators may see this page."
 	case errors.Is(err, context.Canceled): // nobody waits for it
 	case errors.Is(err, context.DeadlineExceeded):
 		status, title = http.StatusServiceUnavailable, "The service is too busy for this page"
 	default:
 		p.log.Error("a page could not be made", "path", r.URL.Path, "error", err)
 	}
-	if err := render.WriteNoticeHTML(body, r.about, title, err.Error()); err != nil {
+	if err := render.WriteNoticeHTML(body, r.about, title, text); err != nil {
 		p.log.Error("a notice could not be made", "error", err)
 	}
 	return status

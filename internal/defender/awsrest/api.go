@@ -21,6 +21,9 @@ type API struct {
 	// Authorize returns why a call is refused; nil is that it is not. It may read
 	// the whole request. It is required: see [Everybody].
 	Authorize func(*Request) error
+	// Answered is told of each call before it is answered; the error is nil when it
+	// succeeded. May be nil.
+	Answered func(*Request, *Error)
 	// Authenticates says that Authorize knows who calls. Only then, and with TLS,
 	// other machines are served.
 	Authenticates bool
@@ -65,14 +68,16 @@ func (a *API) Handler() http.Handler {
 		}
 		mux.HandleFunc(op.Method+" "+op.Path, a.serve(&op))
 	}
+	pages := http.NewServeMux()
 	for pattern, page := range a.Pages {
 		mux.Handle(pattern, endsWithServe(page))
+		pages.Handle(pattern, page)
 	}
 	open := http.NewServeMux()
 	for pattern, handler := range a.Open {
 		open.Handle(pattern, handler)
 	}
-	return a.guard(mux, open)
+	return a.guard(mux, pages, open)
 }
 
 // serve returns the handler of one operation.
@@ -85,6 +90,9 @@ func (a *API) serve(op *Operation) http.HandlerFunc {
 	return func(w http.ResponseWriter, httpRequest *http.Request) {
 		r := &Request{HTTP: httpRequest, Operation: op}
 		result, err := a.call(w, r, limiter)
+		if a.Answered != nil {
+			a.Answered(r, answered(err))
+		}
 		if err != nil {
 			a.logError(r, err)
 			if op.Error == nil {
@@ -99,6 +107,14 @@ func (a *API) serve(op *Operation) http.HandlerFunc {
 		}
 		writeJSON(w, http.StatusOK, result)
 	}
+}
+
+// answered is the error that the caller sees, nil if there is none.
+func answered(err error) *Error {
+	if err == nil {
+		return nil
+	}
+	return toError(err)
 }
 
 // call runs the operation. One that panics is logged and answered as any other
@@ -147,7 +163,7 @@ func (a *API) logError(r *Request, err error) {
 // guard lets a request through to the operations when it comes neither from a
 // web page of another origin nor by a name that isn't the service's, and
 // answers what is no operation as the API does.
-func (a *API) guard(mux, open *http.ServeMux) http.Handler {
+func (a *API) guard(mux, pages, open *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began(w, r)
 		header := w.Header()
@@ -162,7 +178,7 @@ func (a *API) guard(mux, open *http.ServeMux) http.Handler {
 			handler.ServeHTTP(w, r)
 			return
 		}
-		if err := a.checkCaller(r); err != nil {
+		if err := a.checkCaller(r, pages); err != nil {
 			header.Set("Connection", "close") // without waiting for the body
 			a.Log.Warn("request refused", "host", Clip(r.Host), "origin", Clip(r.Header.Get("Origin")), "reason", err)
 			writeError(w, &Error{Type: "AccessDeniedException", Status: http.StatusForbidden, Message: err.Error()})

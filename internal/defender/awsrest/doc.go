@@ -45,7 +45,8 @@
 // in a browser there must have none. So a request has to name the service by a
 // loopback name or address and its port, or by a name of the certificate (against
 // DNS rebinding), must not come from a page of another origin (by Origin and
-// Sec-Fetch-Site, against cross-site request forgery), and a body has to be of a
+// Sec-Fetch-Site, against cross-site request forgery) unless it follows a link to a
+// page where callers are authenticated, and a body has to be of a
 // type that pages can't send to other origins unasked; headers that would let them
 // (CORS) are never sent. The Authorization header is not logged.
 //

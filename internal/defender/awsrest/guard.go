@@ -15,7 +15,7 @@ import (
 // It could send requests that change something without being able to read the
 // answer (cross-site request forgery), and reads the answers as well when its
 // own name is made to resolve to a loopback address (DNS rebinding).
-func (a *API) checkCaller(r *http.Request) error {
+func (a *API) checkCaller(r *http.Request, pages *http.ServeMux) error {
 	if err := a.checkHost(r); err != nil {
 		return err
 	}
@@ -30,8 +30,22 @@ func (a *API) checkCaller(r *http.Request) error {
 	case "", "none", "same-origin":
 		return nil
 	default:
+		if a.followsLink(r, pages) {
+			return nil
+		}
 		return fmt.Errorf("%s requests of pages are refused", Clip(site))
 	}
+}
+
+// followsLink reports whether a reader comes to a page by a link of another site.
+// That page can't see what there is to see. Where nobody logs in there are no such
+// links: whoever reads the pages is on this machine.
+func (a *API) followsLink(r *http.Request, pages *http.ServeMux) bool {
+	if !a.Authenticates || r.Method != http.MethodGet || r.Header.Get("Sec-Fetch-Mode") != "navigate" || r.Header.Get("Sec-Fetch-Dest") != "document" {
+		return false
+	}
+	_, pattern := pages.Handler(r)
+	return pattern != ""
 }
 
 // checkHost checks that the caller knows the service by a loopback name and,

@@ -28,6 +28,7 @@ type Request struct {
 	Operation *Operation
 	Body      []byte // at most 1 MB
 	Caller    string // who calls, set by Authorize; "" is nobody in particular
+	CallerID  string // of the credentials that the caller gave, which may be wrong
 
 	values url.Values // of the query; each parameter is one that the operation has, and is given once
 }

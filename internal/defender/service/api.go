@@ -17,7 +17,8 @@ import (
 func (s *Service) api() *awsrest.API {
 	a := &awsrest.API{
 		Operations: s.operations(),
-		Authorize:  awsrest.Everybody,
+		Authorize:  s.recorded(awsrest.Everybody),
+		Answered:   s.recordAnswer,
 		Members: map[string]func(member, value string) error{
 			"securityProfileName": checkName, "metricName": checkName, "name": checkName, "thingName": checkName, "thingGroupName": checkName,
 			"accessKeyName": checkName,
@@ -33,16 +34,18 @@ func (s *Service) api() *awsrest.API {
 		Now:      s.now,
 		Log:      s.log,
 	}
-	var pages http.Handler
-	switch {
-	case s.options.Authentication:
-		a.Authorize, a.Authenticates = s.authorize, true
-		pages = http.HandlerFunc(noPages)
-	case s.options.Pages != nil:
-		pages = s.options.Pages(s)
+	if s.options.Authentication {
+		a.Authorize, a.Authenticates = s.recorded(s.authorize), true
 	}
-	if pages != nil {
-		a.Pages = map[string]http.Handler{"GET /{$}": pages, "GET /live/": pages}
+	if s.options.Pages != nil {
+		pages := s.options.Pages(s)
+		if s.options.Authentication {
+			pages = s.guardPages(pages)
+		}
+		a.Pages = map[string]http.Handler{}
+		for _, pattern := range pagePatterns(s.options.Authentication) {
+			a.Pages[pattern] = pages
+		}
 	}
 	return a
 }

@@ -18,6 +18,7 @@ var signingNames = []string{"iot", "iotdata", "sts", "execute-api"}
 func (s *Service) authorize(r *awsrest.Request) error {
 	signature, err := sigv4.Parse(r.HTTP)
 	if err == nil {
+		r.CallerID = signature.KeyID
 		err = signature.CheckScope(s.options.Region, signingNames...)
 	}
 	if err == nil {

@@ -94,14 +94,24 @@ func (s *Service) read(ctx context.Context, fn func(view *store.Reader) error) e
 // write runs fn in a transaction. fn may be called again after a conflict, and
 // has no effects outside of tx but those of [store.Tx.OnCommit].
 //
+// What a request changes is in the audit log by the same transaction.
+//
 // When ctx ends while a transaction is being committed, it is not known whether
 // it was. So it does not end then.
 func (s *Service) write(ctx context.Context, fn func(tx *store.Tx) error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), transactionTimeout)
 	defer cancel()
-	if err := s.store.Update(ctx, fn); err != nil {
+	entry := entryOf(ctx)
+	err := s.store.Update(ctx, func(tx *store.Tx) error {
+		if err := fn(tx); err != nil {
+			return err
+		}
+		return entry.put(tx)
+	})
+	if err != nil {
 		return damaged(s.path, err)
 	}
+	entry.wasKept()
 	s.watch.changed()
 	return nil
 }

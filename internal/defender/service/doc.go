@@ -86,19 +86,39 @@
 // are, in a folder of mode 0700. A call tells a secret only when it made it. There is
 // always a key of the role admin: the first start makes one, and the last is not
 // deleted. Access keys can't be changed while there is no authentication: anybody on
-// the machine could make one for later. The pages aren't served with
-// authentication, as they have no login.
+// the machine could make one for later.
+//
+// With authentication the pages are for visitors who are logged in: by an access key
+// whose role has Read, or as a person for whom an OpenID provider vouches. The browser has a
+// random token of 256 bits, the database its SHA-256. A session is over after an hour in
+// which it was not used, after twelve hours, when the visitor logs out, and when the access
+// key is no longer there, or the provider is configured in another way. Whether it is over is read
+// from the database for each page, so other processes on the same database see it at
+// once.
 //
 // Of an address (IPv6: a network of 64 bits) and an access key there may be 50
 // wrong signatures at once, and one more every two seconds; beyond that, calls
 // with it are answered with ThrottlingException (403) and not looked at. Other keys
 // and addresses are not slowed.
 //
+// # Audit log
+//
+// Each call of an operation that changes something is a row: who (the access key;
+// "loopback" without authentication), from which address, what with which parameters,
+// when, and what was answered. The row of a change is written by the transaction of
+// the change, so neither is there without the other. Calls that are refused are rows,
+// too, those of reads only when the caller is not authorized: 60 at once and one more
+// every ten seconds, by callers who are known and by others each; a row says how many
+// before it were not kept. Parameters are cut to 1 KB, and values of members that are
+// named like secrets are left out. Rows are kept for 90 days, and are dropped by the
+// day. Reports of devices and what the service does by itself are no rows.
+//
 // # Operations
 //
 // Those of AWS IoT, with its paths, members, patterns, ranges, quotas, errors
 // and pages. Access levels are those of AWS's Service Authorization Reference, but
-// for reports, and for mitigation, which acts on devices:
+// for reports, and for mitigation, which acts on devices. Those of access keys and of
+// the audit log are for administrators:
 //
 //	security profiles   CreateSecurityProfile, DescribeSecurityProfile,
 //	                    UpdateSecurityProfile, DeleteSecurityProfile,
@@ -139,6 +159,7 @@
 //	                    RotateAccessKey: POST /access-keys/NAME/rotate,
 //	                    DeleteAccessKey: DELETE /access-keys/NAME,
 //	                    ListAccessKeys: GET /access-keys
+//	audit log, ours     ListAuditEvents: GET /audit?userName=&operationName=
 //
 // GET /healthz and /readyz answer anybody whether the service is there, and
 // whether its database can be read.

@@ -27,9 +27,3 @@ func (s *Service) readyz(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Write([]byte("ok\n"))
 }
-
-// noPages answers instead of the pages where callers are authenticated.
-func noPages(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("WWW-Authenticate", "AWS4-HMAC-SHA256")
-	http.Error(w, "There are no pages while the service authenticates its callers, as the pages have no login: use defenderctl or the AWS CLI with an access key.", http.StatusUnauthorized)
-}

@@ -88,6 +88,9 @@ func (s *Service) operations() []awsrest.Operation {
 		{Name: "DeleteAccessKey", Method: "DELETE", Path: "/access-keys/{accessKeyName}", Access: awsrest.Admin, Handle: s.deleteAccessKey},
 		{Name: "ListAccessKeys", Method: "GET", Path: "/access-keys", Access: awsrest.Admin, Handle: s.listAccessKeys, MaxResults: 250},
 
+		// Ours: who changed what.
+		{Name: "ListAuditEvents", Method: "GET", Path: "/audit", Access: awsrest.Admin, Handle: s.listAuditEvents, MaxResults: 250, Query: []string{"startTime", "endTime", "userName", "operationName"}},
+
 		{Name: "DescribeEndpoint", Method: "GET", Path: "/endpoint", Access: awsrest.Public, Handle: s.describeEndpoint, Query: []string{"endpointType"}},
 		// AWS STS, so that clients which ask for the account's number find it here.
 		{Name: "GetCallerIdentity", Method: "POST", Path: "/{$}", Access: awsrest.Public, Handle: s.getCallerIdentity,

@@ -14,6 +14,7 @@ const (
 	keepValues     = 14 * 24 * time.Hour
 	keepViolations = 30 * 24 * time.Hour
 	keepTasks      = 90 * 24 * time.Hour
+	keepAudit      = 90 * 24 * time.Hour
 	// baselineReach is how far back a window may be that is compared with.
 	baselineReach  = 2 * 24 * time.Hour
 	keepHistograms = baselineReach + 24*time.Hour
@@ -44,8 +45,10 @@ func (s *Service) prune(ctx context.Context) error {
 		s.dropDays(ctx, tableModels, now.Add(-keepValues), nil),
 		s.dropDays(ctx, tableHistograms, now.Add(-keepHistograms), nil),
 		s.dropDays(ctx, tableEvents, now.Add(-keepViolations), s.dropViolations),
+		s.dropDays(ctx, tableAudit, now.Add(-keepAudit), nil),
 		s.write(ctx, func(tx *store.Tx) error { return dropTasks(tx, now.Add(-keepTasks)) }),
 		s.sweepOutbox(ctx),
+		s.dropSessions(ctx),
 	)
 }
 

@@ -34,7 +34,9 @@ type Options struct {
 	Throttle bool
 	// Pages makes the handler of the pages for people, at / and below /live/,
 	// behind the same guard as the API's operations. A page that streams sets
-	// its own write deadline (http.ResponseController). Nil: no pages.
+	// its own write deadline (http.ResponseController). With Authentication they
+	// are for visitors, see [VisitorOf], but for /login, what is below it, and
+	// /logout, which are for anybody. Nil: no pages.
 	Pages func(*Service) http.Handler
 
 	// MinReportInterval is the minimum time between two reports of one thing;
@@ -56,6 +58,9 @@ type Options struct {
 	// Authentication has every call signed with an access key. The first time, one
 	// of the role admin is written to the file admin-credentials in the folder.
 	Authentication bool
+	// OpenID names the configuration by which an OpenID provider vouches for people;
+	// "" is that none does. Sessions by another configuration are over.
+	OpenID string
 	// TLS has the API served over TLS, and Host reports whether the certificate is
 	// for a name or address: see [awsrest.API].
 	TLS  *tls.Config
@@ -85,6 +90,7 @@ type Service struct {
 	watch       watch
 	guesses     guesses
 	elsewhere   tasksElsewhere
+	refusals    refusals
 }
 
 // Open opens the state in the folder and takes up where it was left.

@@ -29,6 +29,7 @@ var (
 	tableExecutions        = newTable[storedExecution]("executions")     // task id, violation id, action
 
 	tableAccessKeys = newTable[storedAccessKey]("access_keys") // id of the key
+	tableSessions   = newTable[storedSession]("sessions")      // SHA-256 of the token
 
 	tableViolations      = newTable[storedViolation]("violations") // violation id
 	tableActive          = newTable[storedActive]("active")        // violation id
@@ -42,6 +43,7 @@ var (
 	eventKeys   = store.NewDayTable("events", store.Empty())             // the same, without the values
 	tableValues = store.NewDayTable("values", store.Bytes())             // thing, time and number of a chunk
 	valueKeys   = store.NewDayTable("values", store.Empty())             // the same, without the values
+	tableAudit  = store.NewDayTable("audit", store.JSON[storedAudit]())  // time, a count and 4 random bytes
 	tableModels = store.NewDayTable("models", store.JSON[uint64]())      // profile, behavior, lane -> datapoints for a model
 	// tableHistograms has the baselines of statistical behaviors: behavior,
 	// window, lane -> detect.Histogram.
@@ -65,8 +67,9 @@ const (
 	// metaActions and metaTasks are the same for the bounds on their numbers.
 	metaActions = "actions"
 	metaTasks   = "tasks"
-	// metaAccess is the same for access keys.
-	metaAccess = "access"
+	// metaAccess and metaSessions are the same for access keys and sessions.
+	metaAccess   = "access"
+	metaSessions = "sessions"
 	// metaAlerts is the number of the last alert.
 	metaAlerts = "alerts"
 )

@@ -46,6 +46,10 @@
         const began = performance.now();
         try {
           const answer = await fetch(location.href, { cache: 'no-store' });
+          if (answer.status === 401 || answer.redirected) { // the session is over: to the login
+            location.reload();
+            return;
+          }
           const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
           document.title = page.title;
           exchange(document.adoptNode(page.querySelector('main')), document.adoptNode(page.querySelector('.bottom')));
