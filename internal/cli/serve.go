@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -95,7 +93,7 @@ AWS_SHARED_CREDENTIALS_FILE; 'defenderctl access' makes others.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&o.listen, "listen", defaultListen, "address and port to listen on; port 0 takes a free one")
-	flags.StringVar(&o.data, "data", "", "folder of the database (default $XDG_STATE_HOME/defenderctl, else ~/.local/state/defenderctl)")
+	flags.StringVar(&o.data, "data", "", "folder of the database (default "+stateFolderWords()+")")
 	flags.StringVar(&o.webhook, "webhook", "", "URL that every alert is posted to as well, as JSON")
 	flags.DurationVar(&o.interval, "interval", 0, "minimum time between two reports of a thing (default AWS's 5m0s)")
 	flags.BoolVar(&o.throttle, "throttle", false, "answer no more calls of the API a second than AWS IoT's quotas allow")
@@ -159,18 +157,6 @@ func checkFiles(data string) error {
 		}
 	}
 	return nil
-}
-
-// stateFolder is where the XDG Base Directory Specification puts state.
-func stateFolder() (string, error) {
-	if base := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(base) {
-		return filepath.Join(base, "defenderctl"), nil
-	}
-	home, err := os.UserHomeDir()
-	if err != nil {
-		return "", fmt.Errorf("no folder for the database, give one by --data: %w", err)
-	}
-	return filepath.Join(home, ".local", "state", "defenderctl"), nil
 }
 
 // openServer opens a server at the address of --listen.
