@@ -84,6 +84,8 @@ func (s *Service) operations() []awsrest.Operation {
 		{Name: "RotateAccessKey", Method: "POST", Path: "/access-keys/{accessKeyName}/rotate", Access: awsrest.Admin, Handle: s.rotateAccessKey, NoBody: true},
 		{Name: "DeleteAccessKey", Method: "DELETE", Path: "/access-keys/{accessKeyName}", Access: awsrest.Admin, Handle: s.deleteAccessKey},
 		{Name: "ListAccessKeys", Method: "GET", Path: "/access-keys", Access: awsrest.Admin, Handle: s.listAccessKeys, MaxResults: 250},
+		// Ours: a copy of everything, for 'defenderctl restore'.
+		{Name: "Backup", Method: "GET", Path: "/backup", Access: awsrest.Admin, Handle: s.backup},
 
 		{Name: "DescribeEndpoint", Method: "GET", Path: "/endpoint", Access: awsrest.Public, Handle: s.describeEndpoint, Query: []string{"endpointType"}},
 		// AWS STS, so that clients which ask for the account's number find it here.

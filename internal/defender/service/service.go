@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/device-defender/device-defender/internal/defender/outbox"
@@ -81,6 +82,7 @@ type Service struct {
 	outboxReady chan struct{} // wakes the delivery of alerts
 	watch       watch
 	guesses     guesses
+	backingUp   sync.Mutex // held while a backup is written
 }
 
 // Open opens the state in the folder and takes up where it was left.
@@ -125,6 +127,9 @@ func Open(o Options) (*Service, error) {
 
 // load takes up what the database has.
 func (s *Service) load(ctx context.Context) error {
+	if err := s.checkData(ctx); err != nil {
+		return err
+	}
 	if err := s.startClock(ctx); err != nil {
 		return err
 	}
