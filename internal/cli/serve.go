@@ -29,6 +29,7 @@ type serveOptions struct {
 	unregistered unregisteredLimits
 	mqtt         mqttOptions
 	access       accessOptions
+	metrics      metricsOptions
 }
 
 // unregisteredLimits are those of things that are not registered.
@@ -101,6 +102,7 @@ AWS_SHARED_CREDENTIALS_FILE; 'defenderctl access' makes others.`,
 	o.unregistered.flags(flags)
 	o.mqtt.flags(flags)
 	o.access.flags(flags)
+	o.metrics.flags(flags)
 	return cmd
 }
 
@@ -132,12 +134,16 @@ func (o *serveOptions) run(ctx context.Context, console *console) error {
 	if err != nil {
 		return err
 	}
+	scraped, err := o.metrics.parts()
+	if err != nil {
+		return err
+	}
 	s, err := openServer(ctx, o.listen, service.Options{
 		CloudEvents: o.mqtt.address != "",
 		Data:        o.data, Webhook: o.webhook, MinReportInterval: o.interval, Throttle: o.throttle, AcceptClock: o.clock,
 		MaxUnregistered: o.unregistered.things, MaxUnregisteredBytes: o.unregistered.megabytes << 20,
 		Authentication: authentication, Log: log,
-	}, parts...)
+	}, append(parts, scraped...)...)
 	if err != nil {
 		return err
 	}

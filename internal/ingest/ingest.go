@@ -73,10 +73,14 @@ type Service interface {
 type Intake struct {
 	service Service
 	log     *slog.Logger
+	tally   *service.Tally // nil: it is not counted
 }
 
+// By returns the same way in for one kind of source, whose reports are counted.
+func (in *Intake) By(t *service.Tally) *Intake { return &Intake{in.service, in.log, t} }
+
 // New returns the way into a service.
-func New(s Service, log *slog.Logger) *Intake { return &Intake{s, log} }
+func New(s Service, log *slog.Logger) *Intake { return &Intake{service: s, log: log} }
 
 // Report takes a report and returns what to reply to the thing. Without an error the
 // report is done with, and is acknowledged to whoever sent it: it is on disk with all
@@ -86,7 +90,11 @@ func (in *Intake) Report(ctx context.Context, r Report) (report.Reply, error) {
 		in.log.Warn("report of another thing is refused", "thing", r.Thing, "identity", r.Identity)
 		return report.Reply{}, fmt.Errorf("%w: %s, thing %.128q", ErrNotOwn, r.Identity, r.Thing)
 	}
+	began := time.Now()
 	reply := in.service.ReportObserved(ctx, r.Thing, r.Format, r.Payload, r.Observed)
+	if in.tally != nil {
+		in.tally.Took(reply, began, time.Since(began))
+	}
 	if reply.Status == report.Rejected && reply.ErrorCode == service.CodeUnavailable {
 		return reply, fmt.Errorf("%w: thing %q", ErrUnavailable, r.Thing)
 	}

@@ -54,6 +54,7 @@ func Open(o service.Options, with ...Option) (*Server, error) {
 	}
 	o.Pages = web.Pages(o.Log)
 	s := &Server{}
+	o.Metrics = s.metrics
 	for _, option := range with {
 		option(s, &o)
 	}

@@ -70,6 +70,7 @@ func (s *Service) writeBackup(ctx context.Context, w io.Writer, caller string, w
 		s.log.Warn("backup failed", "caller", caller, "rows", rows, "error", err)
 		return fmt.Errorf("writing a backup: %w", err)
 	}
+	s.tallies.lastBackup.Store(header.Time.UnixMilli())
 	s.log.Info("backup written", "caller", caller, "rows", rows, "bytes", buffer.sent, "took", time.Since(began).Round(time.Millisecond))
 	return nil
 }

@@ -132,6 +132,7 @@
 //	                    RotateAccessKey: POST /access-keys/NAME/rotate,
 //	                    DeleteAccessKey: DELETE /access-keys/NAME,
 //	                    ListAccessKeys: GET /access-keys
+//	metrics, ours       Metrics: GET /metrics, for Prometheus
 //	backup, ours        Backup: GET /backup, without access keys unless callers
 //	                    are authenticated
 //

@@ -84,7 +84,8 @@ func (s *Service) operations() []awsrest.Operation {
 		{Name: "RotateAccessKey", Method: "POST", Path: "/access-keys/{accessKeyName}/rotate", Access: awsrest.Admin, Handle: s.rotateAccessKey, NoBody: true},
 		{Name: "DeleteAccessKey", Method: "DELETE", Path: "/access-keys/{accessKeyName}", Access: awsrest.Admin, Handle: s.deleteAccessKey},
 		{Name: "ListAccessKeys", Method: "GET", Path: "/access-keys", Access: awsrest.Admin, Handle: s.listAccessKeys, MaxResults: 250},
-		// Ours: a copy of everything, for 'defenderctl restore'.
+		// Ours: figures for Prometheus, and a copy of everything, for 'defenderctl restore'.
+		{Name: metricsOperation, Method: "GET", Path: "/metrics", Access: awsrest.Read, Handle: s.metrics},
 		{Name: "Backup", Method: "GET", Path: "/backup", Access: awsrest.Admin, Handle: s.backup},
 
 		{Name: "DescribeEndpoint", Method: "GET", Path: "/endpoint", Access: awsrest.Public, Handle: s.describeEndpoint, Query: []string{"endpointType"}},

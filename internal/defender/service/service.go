@@ -61,6 +61,10 @@ type Options struct {
 	// for a name or address: see [awsrest.API].
 	TLS  *tls.Config
 	Host func(host string) bool
+	// Metrics makes what is answered at /metrics; nil: nothing. MetricsToken is a file
+	// with a bearer token that authenticates callers for it.
+	Metrics      func(*Service) Scrape
+	MetricsToken string
 	// Webhook is a URL that every alert is posted to, as JSON; default none.
 	Webhook string
 }
@@ -83,6 +87,10 @@ type Service struct {
 	watch       watch
 	guesses     guesses
 	backingUp   sync.Mutex // held while a backup is written
+	tallies     tallies
+	census      census
+	http        *Tally // of reports by HTTP
+	scrape      Scrape
 }
 
 // Open opens the state in the folder and takes up where it was left.
@@ -113,7 +121,11 @@ func Open(o Options) (*Service, error) {
 	}
 	s := &Service{
 		options: o, log: o.Log, store: store.New(backend), path: filepath.Join(o.Data, storeFolder),
-		jobsReady: make(chan struct{}, 1), outboxReady: make(chan struct{}, 1),
+		jobsReady: make(chan struct{}, 1), outboxReady: make(chan struct{}, 1), census: census{wanted: make(chan struct{}, 1)},
+	}
+	s.http = s.Tally("http")
+	if o.Metrics != nil {
+		s.scrape = o.Metrics(s)
 	}
 	if err := s.load(context.Background()); err != nil {
 		if err := s.store.Close(); err != nil {

@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -58,6 +59,7 @@ type Engine struct {
 	fs      vfs.FS
 	lock    io.Closer
 	space   space
+	stalls  atomic.Uint64 // times that writes waited for compactions
 
 	mu      sync.Mutex
 	current *instance // nil after a failed attempt to open it again
