@@ -5,14 +5,14 @@ import (
 	"time"
 
 	"golang.org/x/sys/windows"
-	"golang.org/x/sys/windows/registry"
+	winregistry "golang.org/x/sys/windows/registry"
 )
 
 // bootID tells one boot of the machine from another; "" when that is not known.
 // Windows counts its boots.
 func bootID() string {
 	const path = `SYSTEM\CurrentControlSet\Control\Session Manager\Memory Management\PrefetchParameters`
-	key, err := registry.OpenKey(registry.LOCAL_MACHINE, path, registry.QUERY_VALUE)
+	key, err := winregistry.OpenKey(winregistry.LOCAL_MACHINE, path, winregistry.QUERY_VALUE)
 	if err != nil {
 		return ""
 	}
