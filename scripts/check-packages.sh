@@ -7,6 +7,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 out=dist/defenderctl
 work=$(mktemp -d)
+# Nothing of the environment here reaches what is installed.
+clean=(env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root)
 running=
 cleanup() {
   [ -z "$running" ] || kill "$running" 2>/dev/null || true
@@ -59,8 +61,8 @@ echo "== the deb in a clean Debian"
 root=$work/debian
 debootstrap --variant=minbase bookworm "$root" >"$work/debootstrap" || { tail "$work/debootstrap"; fail "debootstrap"; }
 cp $out/defenderctl-linux-amd64.deb "$root/tmp/"
-chroot "$root" dpkg -i /tmp/defenderctl-linux-amd64.deb
-chroot "$root" defenderctl --version
+"${clean[@]}" chroot "$root" dpkg -i /tmp/defenderctl-linux-amd64.deb
+"${clean[@]}" chroot "$root" defenderctl --version
 [ "$(stat -c %a "$root/etc/defenderctl/serve.env")" = 600 ] || fail "mode of serve.env"
 for file in usr/share/man/man1/defenderctl-serve.1.gz usr/share/bash-completion/completions/defenderctl usr/lib/systemd/system/defenderctl.service; do
   [ -s "$root/$file" ] || fail "no /$file"
@@ -70,15 +72,15 @@ user=$(sed -n 's/^User=//p' $unit)
 # shellcheck disable=SC2016 # systemd's variable, not the shell's
 mapfile -t command < <(sed -n 's/^ExecStart=//p' $unit | sed 's#%S#/var/lib#; s# \$SERVE_FLAGS##' | tr ' ' '\n')
 chroot "$root" install -d -m 700 -o "$user" -g "$user" /var/lib/defenderctl
-serves "$work/log" chroot --userspec="$user:$user" "$root" "${command[@]}"
-chroot "$root" defenderctl health
-chroot "$root" defenderctl backup --local /root/defender.backup
+serves "$work/log" "${clean[@]}" chroot --userspec="$user:$user" "$root" "${command[@]}"
+"${clean[@]}" chroot "$root" defenderctl health
+"${clean[@]}" chroot "$root" defenderctl backup --local /root/defender.backup
 curl -fsS http://127.0.0.1:8787/metrics | grep device_defender_build_info >"$work/info"
 ends
 grep -q "$(jq -r .version $out/metadata.json)" "$work/info" || fail "version: $(cat "$work/info")"
-chroot "$root" defenderctl restore /root/defender.backup --data /root/restored
-! chroot "$root" defenderctl health 2>/dev/null || fail "healthy without a service"
-chroot "$root" dpkg -r defenderctl
+"${clean[@]}" chroot "$root" defenderctl restore /root/defender.backup --data /root/restored
+! "${clean[@]}" chroot "$root" defenderctl health 2>/dev/null || fail "healthy without a service"
+"${clean[@]}" chroot "$root" dpkg -r defenderctl
 [ ! -e "$root/usr/bin/defenderctl" ] || fail "the program is still there"
 [ -d "$root/var/lib/defenderctl/store" ] || fail "what the service kept is gone"
 
@@ -99,7 +101,7 @@ config=$(blob "$(jq -r .config.digest "$manifest")")
 tar -xf "$(blob "$(jq -r '.layers[0].digest' "$manifest")")" -C "$work/scratch"
 mapfile -t command < <(jq -r '.config | .Entrypoint[], .Cmd[]' "$config")
 mapfile -t health < <(jq -r '.config.Healthcheck.Test[1:][]' "$config")
-serves "$work/log" chroot --userspec="$(jq -r .config.User "$config")" "$work/scratch" "${command[@]}"
-chroot "$work/scratch" "${health[@]}"
+serves "$work/log" "${clean[@]}" chroot --userspec="$(jq -r .config.User "$config")" "$work/scratch" "${command[@]}"
+"${clean[@]}" chroot "$work/scratch" "${health[@]}"
 ends
 echo "packages: ok"

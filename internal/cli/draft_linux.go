@@ -10,8 +10,11 @@ import (
 )
 
 // openUnnamed opens a file without a name in the folder; nil if its file system has
-// none.
+// none, or if it could not be given a name by /proc.
 func openUnnamed(folder string) *os.File {
+	if _, err := os.Stat("/proc/self/fd"); err != nil {
+		return nil
+	}
 	fd, err := unix.Open(folder, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
 	if err != nil {
 		return nil

@@ -42,7 +42,7 @@ func (s *Service) backup(r *awsrest.Request) (any, error) {
 
 func (s *Service) writeBackup(ctx context.Context, w io.Writer, caller string, without []string) error {
 	began, header := time.Now(), archive.Header{Data: dataFormat, Program: buildinfo.Version(), Time: s.now(), Without: without}
-	buffer := &bufferedWriter{w: w}
+	buffer, pace := &bufferedWriter{w: w}, pace{began: began}
 	rows := 0
 	err := s.read(ctx, func(view *store.Reader) error {
 		copied, err := archive.NewWriter(buffer, header)
@@ -60,6 +60,9 @@ func (s *Service) writeBackup(ctx context.Context, w io.Writer, caller string, w
 				return err
 			}
 			rows++
+			if err := pace.after(ctx, len(row.Key)+len(row.Value)); err != nil {
+				return err
+			}
 		}
 		return copied.Close()
 	})
@@ -72,6 +75,34 @@ func (s *Service) writeBackup(ctx context.Context, w io.Writer, caller string, w
 	}
 	s.tallies.lastBackup.Store(header.Time.UnixMilli())
 	s.log.Info("backup written", "caller", caller, "rows", rows, "bytes", buffer.sent, "took", time.Since(began).Round(time.Millisecond))
+	return nil
+}
+
+// pace has a backup rest for as long as it has worked: reports come first. It works
+// in small pieces, as others wait for a processor meanwhile.
+type pace struct {
+	began time.Time // the piece
+	bytes int
+}
+
+const (
+	pacePiece = 256 << 10
+	paceRest  = 100 * time.Millisecond // at most; the caller may have been slow
+)
+
+// after is called with the size of each row. It returns the error of ctx.
+func (p *pace) after(ctx context.Context, size int) error {
+	if p.bytes += size; p.bytes < pacePiece {
+		return nil
+	}
+	rest := time.NewTimer(min(time.Since(p.began), paceRest))
+	defer rest.Stop()
+	select {
+	case <-rest.C:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	p.began, p.bytes = time.Now(), 0
 	return nil
 }
 

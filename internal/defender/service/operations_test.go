@@ -255,7 +255,7 @@ func TestAccessLevels(t *testing.T) {
 		switch {
 		case public[op.Name]:
 			want = []awsrest.Access{awsrest.Public}
-		case strings.Contains(op.Name, "AccessKey"):
+		case strings.Contains(op.Name, "AccessKey") || op.Name == "Backup":
 			want = []awsrest.Access{awsrest.Admin}
 		case op.Method == "GET" || readByPost[op.Name]:
 			want = []awsrest.Access{awsrest.Read}
@@ -268,8 +268,8 @@ func TestAccessLevels(t *testing.T) {
 			t.Errorf("%s (%s) has access level %d, want one of %d", op.Name, op.Method, op.Access, want)
 		}
 		acts := strings.Contains(op.Name, "MitigationAction") && op.Method != "GET"
-		if keys := strings.Contains(op.Name, "AccessKey"); (op.Access == awsrest.Admin) != (acts || keys) {
-			t.Errorf("%s (%s) has access level %d, want Admin for what acts on devices and for access keys", op.Name, op.Method, op.Access)
+		if keys := strings.Contains(op.Name, "AccessKey") || op.Name == "Backup"; (op.Access == awsrest.Admin) != (acts || keys) {
+			t.Errorf("%s (%s) has access level %d, want Admin for what acts on devices or tells access keys", op.Name, op.Method, op.Access)
 		}
 	}
 }
