@@ -8,6 +8,9 @@ import (
 	"os/signal"
 	"syscall"
 
+	// Authorities for where the system has none, such as an image from scratch.
+	_ "golang.org/x/crypto/x509roots/fallback"
+
 	"github.com/device-defender/device-defender/internal/cli"
 )
 

@@ -39,6 +39,9 @@ func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 	return 1
 }
 
+// Command returns the tree of commands, for manuals.
+func Command() *cobra.Command { return newRoot() }
+
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "defenderctl",
@@ -50,7 +53,7 @@ func newRoot() *cobra.Command {
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetVersionTemplate("defenderctl {{.Version}}\n")
-	root.AddCommand(newDemo(), newProfile(), newViolation(), newMetric(), newAlert(), newMitigation(), newRecord(), newBacktest(), newServe(), newAccess(), newAudit(), newThing(), newGroup(), newLocal(), newReport())
+	root.AddCommand(newDemo(), newProfile(), newViolation(), newMetric(), newAlert(), newMitigation(), newRecord(), newBacktest(), newServe(), newAccess(), newAudit(), newThing(), newGroup(), newBackup(), newRestore(), newHealth(), newLocal(), newReport())
 	wrapUsage(root)
 	return root
 }

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -34,6 +32,7 @@ type serveOptions struct {
 	access       accessOptions
 	registry     registryOptions
 	oidc         oidcOptions
+	metrics      metricsOptions
 }
 
 // unregisteredLimits are those of things that are not registered.
@@ -101,7 +100,7 @@ login then: by an access key, or at an OpenID Connect provider with --oidc-issue
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&o.listen, "listen", defaultListen, "address and port to listen on; port 0 takes a free one")
-	flags.StringVar(&o.data, "data", "", "folder of the database (default $XDG_STATE_HOME/defenderctl, else ~/.local/state/defenderctl)")
+	flags.StringVar(&o.data, "data", "", "folder of the database (default "+stateFolderWords()+")")
 	flags.StringVar(&o.webhook, "webhook", "", "URL that every alert is posted to as well, as JSON")
 	flags.DurationVar(&o.interval, "interval", 0, "minimum time between two reports of a thing (default AWS's 5m0s)")
 	flags.BoolVar(&o.throttle, "throttle", false, "answer no more calls of the API a second than AWS IoT's quotas allow")
@@ -112,6 +111,7 @@ login then: by an access key, or at an OpenID Connect provider with --oidc-issue
 	o.access.flags(flags)
 	o.registry.flags(flags)
 	o.oidc.flags(flags)
+	o.metrics.flags(flags)
 	return cmd
 }
 
@@ -160,12 +160,16 @@ func (o *serveOptions) run(ctx context.Context, console *console) error {
 		return err
 	}
 	parts = append(parts, oidc...)
+	scraped, err := o.metrics.parts()
+	if err != nil {
+		return err
+	}
 	s, err := openServer(ctx, o.listen, service.Options{
 		CloudEvents: o.mqtt.address != "",
 		Data:        o.data, Webhook: o.webhook, MinReportInterval: o.interval, Throttle: o.throttle, AcceptClock: o.clock,
 		MaxUnregistered: o.unregistered.things, MaxUnregisteredBytes: o.unregistered.megabytes << 20,
 		Authentication: authentication, Log: log,
-	}, parts...)
+	}, append(parts, scraped...)...)
 	if err != nil {
 		return err
 	}
@@ -185,18 +189,6 @@ func checkFiles(data string) error {
 		}
 	}
 	return nil
-}
-
-// stateFolder is where the XDG Base Directory Specification puts state.
-func stateFolder() (string, error) {
-	if base := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(base) {
-		return filepath.Join(base, "defenderctl"), nil
-	}
-	home, err := os.UserHomeDir()
-	if err != nil {
-		return "", fmt.Errorf("no folder for the database, give one by --data: %w", err)
-	}
-	return filepath.Join(home, ".local", "state", "defenderctl"), nil
 }
 
 // openServer opens a server at the address of --listen.

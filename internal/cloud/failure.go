@@ -7,7 +7,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"syscall"
 
 	"github.com/aws/aws-sdk-go-v2/service/iot/types"
 	"github.com/aws/smithy-go"
@@ -20,7 +19,7 @@ func (c *Client) failed(what string, err error) error {
 	if err == nil {
 		return nil
 	}
-	if c.Local && errors.Is(err, syscall.ECONNREFUSED) {
+	if c.Local && errors.Is(err, errRefused) {
 		return fmt.Errorf("%s: nothing answers at %s: is 'defenderctl serve' running?", what, c.endpoint)
 	}
 	if operation, ok := errors.AsType[*smithy.OperationError](err); ok {

@@ -82,6 +82,14 @@ type Intake struct {
 	service Service
 	log     *slog.Logger
 	enroll  func(ctx context.Context, thing string) error // nil: things are registered elsewhere
+	tally   *service.Tally                                // nil: it is not counted
+}
+
+// By returns the same way in for one kind of source, whose reports are counted.
+func (in *Intake) By(t *service.Tally) *Intake {
+	counted := *in
+	counted.tally = t
+	return &counted
 }
 
 // New returns the way into a service.
@@ -104,7 +112,11 @@ func (in *Intake) Report(ctx context.Context, r Report) (report.Reply, error) {
 			return report.Reply{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
 	}
+	began := time.Now()
 	reply := in.service.ReportObserved(ctx, r.Thing, r.Format, r.Payload, r.Observed)
+	if in.tally != nil {
+		in.tally.Took(reply, began, time.Since(began))
+	}
 	if reply.Status == report.Rejected && reply.ErrorCode == service.CodeUnavailable {
 		return reply, fmt.Errorf("%w: thing %q", ErrUnavailable, r.Thing)
 	}

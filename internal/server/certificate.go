@@ -100,6 +100,13 @@ func (c *Certificate) Host(host string) bool {
 	return c.pair.Leaf.VerifyHostname(host) == nil
 }
 
+// notAfter is when the certificate ends.
+func (c *Certificate) notAfter() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.pair.Leaf.NotAfter
+}
+
 // watch looks at the files until ctx ends, so that a certificate that cannot be used
 // is said without a connection.
 func (c *Certificate) watch(ctx context.Context) {

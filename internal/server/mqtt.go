@@ -23,7 +23,7 @@ func (s *Server) ListenMQTT(ctx context.Context, address string, authority *mqtt
 	if s.certificate != nil {
 		config, scheme = s.certificate.Config(), "mqtts://"
 	}
-	m, err := mqtt.Listen(ctx, address, mqtt.Options{Intake: s.intake, TLS: config, Registry: s.Service, Authority: authority, Now: s.Now, Log: s.log})
+	m, err := mqtt.Listen(ctx, address, mqtt.Options{Intake: s.intake.By(s.Tally("mqtt")), TLS: config, Registry: s.Service, Authority: authority, Now: s.Now, Log: s.log})
 	if err != nil {
 		return "", fmt.Errorf("MQTT: %w", err)
 	}

@@ -67,6 +67,7 @@ func Open(o service.Options, with ...Option) (*Server, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Server{}
+	o.Metrics = s.metrics
 	for _, option := range with {
 		option(s, &o)
 	}

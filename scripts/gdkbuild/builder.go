@@ -15,11 +15,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/device-defender/device-defender/scripts/licences"
 	"github.com/device-defender/device-defender/scripts/ociimage"
 )
-
-// module is the path of this module, whose buildinfo package takes the version.
-const module = "github.com/device-defender/device-defender"
 
 // epoch is the time of every file in an archive: zip knows none before 1980.
 var epoch = time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -124,11 +122,11 @@ func (b *builder) documents(file string) (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	notices, err := b.notices(info)
+	notices, err := licences.Notices(b.top, "device-defender", info)
 	if err != nil {
 		return nil, err
 	}
-	sbom, err := b.sbom(info)
+	sbom, err := licences.SBOM("device-defender", b.project.Version, info)
 	if err != nil {
 		return nil, err
 	}
@@ -138,7 +136,7 @@ func (b *builder) documents(file string) (map[string][]byte, error) {
 // compile builds the binary of an architecture.
 func (b *builder) compile(arch string, t target) (string, error) {
 	file := filepath.Join(b.work, "device-defender-"+arch)
-	info := module + "/internal/buildinfo"
+	info := licences.Module + "/internal/buildinfo"
 	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", file,
 		"-ldflags", fmt.Sprintf("-s -w -X %s.version=%s -X %s.commit=%s", info, b.project.Version, info, b.commit),
 		"./component/device-defender")
@@ -191,7 +189,8 @@ func (b *builder) image(arch string, t target, binary []byte, documents map[stri
 		return nil, err
 	}
 	err = ociimage.Write(w, ociimage.Image{
-		Binary: binary, Documents: documents, Architecture: arch, Variant: t.variant,
+		Program: ociimage.DeviceDefender,
+		Binary:  binary, Documents: documents, Architecture: arch, Variant: t.variant,
 		Name: "device-defender", Tag: b.project.Version, Version: b.project.Version, Revision: b.commit,
 	})
 	if err != nil {

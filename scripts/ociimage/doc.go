@@ -1,7 +1,7 @@
 // Package ociimage writes a container image of one static binary without a
 // container engine.
 //
-// The image is one layer, as from
+// The image of device-defender is one layer, as from
 //
 //	FROM scratch
 //	COPY device-defender LICENSE THIRD_PARTY_NOTICES sbom.cdx.json /
@@ -13,6 +13,8 @@
 //	/THIRD_PARTY_NOTICES
 //	/sbom.cdx.json
 //	/state                 0700, [User]'s, empty: the working directory
+//
+// That of another [Program] has its binary in that place.
 //
 // A volume that is mounted on /state takes over the folder's owner, and so can
 // be written without root and with the image itself read-only.

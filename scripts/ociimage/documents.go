@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"strconv"
+	"time"
 )
 
 // created is the time that is written wherever one has to be.
@@ -76,8 +77,26 @@ type containerConfig struct {
 	User       string
 	Env        []string
 	Entrypoint []string
+	Cmd        []string `json:",omitempty"`
 	WorkingDir string
 	Labels     map[string]string
+	// Healthcheck is Docker's own: the OCI specification has none, and takes it.
+	Healthcheck *healthcheck `json:",omitempty"`
+}
+
+// healthcheck is as in Docker's image specification; times are in nanoseconds.
+type healthcheck struct {
+	Test                           []string
+	Interval, Timeout, StartPeriod time.Duration
+	Retries                        int
+}
+
+func (p Program) healthcheck() *healthcheck {
+	if p.Health == nil {
+		return nil
+	}
+	test := append([]string{"CMD", "/" + p.Name}, p.Health...)
+	return &healthcheck{Test: test, Interval: 30 * time.Second, Timeout: 15 * time.Second, StartPeriod: time.Minute, Retries: 3}
 }
 
 type rootFS struct {
@@ -107,13 +126,15 @@ func (img Image) config(layerDigest string) imageConfig {
 		platform: img.platform(),
 		Created:  created,
 		Config: containerConfig{
-			User:       user + ":" + user,
-			Env:        []string{"PROCFS_PATH=" + HostProc},
-			Entrypoint: []string{"/" + binaryName},
-			WorkingDir: WorkDir,
+			User:        user + ":" + user,
+			Env:         img.Program.Env,
+			Entrypoint:  []string{"/" + img.Program.Name},
+			Cmd:         img.Program.Command,
+			Healthcheck: img.Program.healthcheck(),
+			WorkingDir:  WorkDir,
 			Labels: map[string]string{
-				"org.opencontainers.image.title":       "device-defender",
-				"org.opencontainers.image.description": "Reports device metrics to AWS IoT Device Defender Detect",
+				"org.opencontainers.image.title":       img.Program.Name,
+				"org.opencontainers.image.description": img.Program.Description,
 				"org.opencontainers.image.licenses":    "Apache-2.0",
 				"org.opencontainers.image.source":      "https://github.com/device-defender/device-defender",
 				"org.opencontainers.image.version":     img.Version,

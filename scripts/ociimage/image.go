@@ -21,8 +21,30 @@ const WorkDir = "/state"
 // HostProc is where the binary expects the host's /proc to be mounted.
 const HostProc = "/host-proc"
 
-// Image describes an image of device-defender.
+// Program is what an image runs.
+type Program struct {
+	Name        string   // of the binary
+	Description string   // in the image's labels
+	Env         []string // NAME=VALUE
+	Command     []string // arguments, unless others are given
+	Health      []string // arguments that say by the exit code whether it is well; nil: not asked for
+}
+
+// Programs that there are images of.
+var (
+	DeviceDefender = Program{
+		Name: "device-defender", Description: "Reports device metrics to AWS IoT Device Defender Detect",
+		Env: []string{"PROCFS_PATH=" + HostProc},
+	}
+	Service = Program{
+		Name: "defenderctl", Description: "Detect-compatible service for AWS IoT Device Defender on Greengrass",
+		Command: []string{"serve", "--data", WorkDir}, Health: []string{"health"},
+	}
+)
+
+// Image describes an image.
 type Image struct {
+	Program               Program
 	Binary                []byte
 	Architecture, Variant string            // as in GOARCH: "amd64", "arm64", "arm"; "v6" with GOARM=6
 	Name, Tag             string            // what the image is called where it is loaded, as in "device-defender", "1.0.0"
@@ -38,13 +60,15 @@ var (
 
 func (img Image) check() error {
 	switch {
+	case img.Program.Name == "":
+		return errors.New("no program")
 	case len(img.Binary) == 0:
 		return errors.New("no binary")
 	case img.Architecture == "":
 		return errors.New("no architecture")
 	case !namePattern.MatchString(img.Name):
 		return fmt.Errorf("name %q, want lower-case letters and digits, joined by . _ or -", img.Name)
-	case img.Documents[binaryName] != nil || img.Documents[WorkDir[1:]] != nil:
+	case img.Documents[img.Program.Name] != nil || img.Documents[WorkDir[1:]] != nil:
 		return errors.New("a document in place of the binary or its folder")
 	case !tagPattern.MatchString(img.Tag):
 		return fmt.Errorf("tag %q, want up to 128 letters, digits and _ . -, the first no . or -", img.Tag)

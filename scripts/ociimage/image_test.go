@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,7 +20,8 @@ import (
 )
 
 var example = ociimage.Image{
-	Binary: []byte("\x7fELF, a binary"),
+	Program: ociimage.DeviceDefender,
+	Binary:  []byte("\x7fELF, a binary"),
 	Documents: map[string][]byte{
 		"sbom.cdx.json": []byte("{}"), "LICENSE": []byte("a licence\n"), "THIRD_PARTY_NOTICES": []byte("notices\n"),
 	},
@@ -227,6 +229,27 @@ func TestSameBytes(t *testing.T) {
 	other.Revision = "4567def"
 	if bytes.Equal(write(t, example), write(t, other)) {
 		t.Error("images of two revisions are the same")
+	}
+}
+
+// The image of the service runs it, and says how to ask whether it is well.
+func TestServiceImage(t *testing.T) {
+	img := example
+	img.Program, img.Name = ociimage.Service, "defenderctl"
+	files, _ := read(t, string(write(t, img)))
+	manifest := decode(t, blob(t, files, at(t, decode(t, files["index.json"].Content), "manifests", 0)))
+	config := at(t, decode(t, blob(t, files, at(t, manifest, "config"))), "config").(map[string]any)
+	delete(config, "Labels")
+	want := map[string]any{
+		"User": "60931:60931", "Env": nil, "WorkingDir": "/state", "Entrypoint": []any{"/defenderctl"}, "Cmd": []any{"serve", "--data", "/state"},
+		"Healthcheck": map[string]any{"Test": []any{"CMD", "/defenderctl", "health"}, "Interval": 30e9, "Timeout": 15e9, "StartPeriod": 60e9, "Retries": 3.0},
+	}
+	if diff := cmp.Diff(want, config); diff != "" {
+		t.Errorf("configuration (-want +got):\n%s", diff)
+	}
+	layers, names := read(t, blob(t, files, at(t, manifest, "layers", 0)))
+	if layers["defenderctl"].Mode != 0o755 || !slices.Contains(names, "state/") || slices.Contains(names, "device-defender") {
+		t.Errorf("files %q", names)
 	}
 }
 

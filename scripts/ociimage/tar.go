@@ -10,8 +10,6 @@ import (
 	"time"
 )
 
-const binaryName = "device-defender"
-
 // layer returns the layer's tar.
 func layer(img Image) ([]byte, error) {
 	var entries []entry
@@ -19,7 +17,7 @@ func layer(img Image) ([]byte, error) {
 		entries = append(entries, file(name, 0o644, img.Documents[name]))
 	}
 	entries = append(entries,
-		file(binaryName, 0o755, img.Binary),
+		file(img.Program.Name, 0o755, img.Binary),
 		folder(strings.TrimPrefix(WorkDir, "/"), 0o700, User),
 	)
 	var b bytes.Buffer

@@ -102,6 +102,10 @@ func (a *API) serve(op *Operation) http.HandlerFunc {
 			result = op.Error(toError(err))
 		}
 		if answer, ok := result.(*Answer); ok {
+			if answer.Stream != nil {
+				a.stream(w, r, answer)
+				return
+			}
 			answer.write(w)
 			return
 		}

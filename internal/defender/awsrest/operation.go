@@ -1,6 +1,11 @@
 package awsrest
 
-import "net/http"
+import (
+	"context"
+	"io"
+	"net/http"
+	"time"
+)
 
 // Operation is one operation of an API.
 type Operation struct {
@@ -57,10 +62,37 @@ type Answer struct {
 	Status      int
 	ContentType string
 	Body        []byte
+	// Stream writes a body of any length. Its context ends with that of the request
+	// or with Serve. After an error the caller sees an answer that is cut off.
+	Stream func(ctx context.Context, w io.Writer) error
 }
 
 func (a *Answer) write(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", a.ContentType)
 	w.WriteHeader(a.Status)
 	w.Write(a.Body)
+}
+
+// stream writes the body of a stream. Each part of it has as long as other answers
+// have as a whole.
+func (a *API) stream(w http.ResponseWriter, r *Request, answer *Answer) {
+	w.Header().Set("Content-Type", answer.ContentType)
+	w.WriteHeader(answer.Status)
+	ctx, cancel := untilServeEnds(r.HTTP)
+	defer cancel()
+	if err := answer.Stream(ctx, &pacedWriter{w, http.NewResponseController(w)}); err != nil {
+		a.logError(r, err)
+		panic(http.ErrAbortHandler)
+	}
+}
+
+type pacedWriter struct {
+	http.ResponseWriter
+	control *http.ResponseController
+}
+
+func (w *pacedWriter) Write(p []byte) (int, error) {
+	// Without a connection, as in tests of handlers, there is no deadline.
+	_ = w.control.SetWriteDeadline(time.Now().Add(writeTimeout))
+	return w.ResponseWriter.Write(p)
 }

@@ -110,14 +110,21 @@ type endKey struct{}
 // finished: a stream of events has no end of its own.
 func endsWithServe(handler http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if end, served := r.Context().Value(endKey{}).(context.Context); served {
-			ctx, cancel := context.WithCancel(r.Context())
-			defer cancel()
-			defer context.AfterFunc(end, cancel)()
-			r = r.WithContext(ctx)
-		}
-		handler.ServeHTTP(w, r)
+		ctx, cancel := untilServeEnds(r)
+		defer cancel()
+		handler.ServeHTTP(w, r.WithContext(ctx))
 	})
+}
+
+// untilServeEnds returns the context of a request, which ends with Serve as well.
+func untilServeEnds(r *http.Request) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(r.Context())
+	end, served := r.Context().Value(endKey{}).(context.Context)
+	if !served {
+		return ctx, cancel
+	}
+	stop := context.AfterFunc(end, cancel)
+	return ctx, func() { stop(); cancel() }
 }
 
 // Serve serves the API to the listener until ctx ends; requests that are running

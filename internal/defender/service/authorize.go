@@ -16,6 +16,9 @@ var signingNames = []string{"iot", "iotdata", "sts", "execute-api"}
 // authorize lets a call through that is signed with an access key whose role has
 // the operation.
 func (s *Service) authorize(r *awsrest.Request) error {
+	if bears, err := s.bearsToken(r); bears || err != nil {
+		return err
+	}
 	signature, err := sigv4.Parse(r.HTTP)
 	if err == nil {
 		r.CallerID = signature.KeyID

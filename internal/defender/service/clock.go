@@ -3,9 +3,6 @@ package service
 import (
 	"context"
 	"fmt"
-	"os"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -134,26 +131,9 @@ func (s *Service) watchClock(ctx context.Context, now time.Time) {
 // machineUptime returns what tells the boot of this machine, and how long ago it
 // was: sleep counts, unlike in Go's monotonic time.
 func machineUptime() func() (string, time.Duration) {
-	boot := ""
-	if id, err := os.ReadFile("/proc/sys/kernel/random/boot_id"); err == nil {
-		boot = strings.TrimSpace(string(id))
-	}
-	began, first := time.Now(), procUptime()
+	boot := bootID()
+	began, first := time.Now(), sinceBoot()
 	return func() (string, time.Duration) {
-		return boot, max(procUptime(), first+time.Since(began))
+		return boot, max(sinceBoot(), first+time.Since(began))
 	}
-}
-
-// procUptime reads /proc/uptime; 0 when it can't be read.
-func procUptime() time.Duration {
-	data, err := os.ReadFile("/proc/uptime")
-	if err != nil {
-		return 0
-	}
-	text, _, _ := strings.Cut(string(data), " ")
-	seconds, err := strconv.ParseFloat(text, 64)
-	if err != nil {
-		return 0
-	}
-	return time.Duration(seconds * float64(time.Second))
 }

@@ -12,8 +12,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/device-defender/device-defender/internal/defender/awsrest"
 	"github.com/device-defender/device-defender/internal/defender/store"
 )
@@ -46,14 +44,14 @@ func convertOld(data string, log *slog.Logger) error {
 	}
 	defer folder.Close()
 	old, kept, converted := filepath.Join(data, oldFile), filepath.Join(data, oldFileKept), filepath.Join(data, convertedFolder)
-	if err := unix.Flock(int(folder.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	if err := lockFile(folder, true); err != nil {
 		return inUse(old)
 	}
 	move := func(from, to string) error {
 		if err := os.Rename(from, to); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		return folder.Sync()
+		return syncFolder(data)
 	}
 	// Another process may have been faster.
 	switch begun, err := anyOf(data, convertedFolder, oldFile); {
@@ -103,7 +101,7 @@ func convertFile(path, folder string, log *slog.Logger) (err error) {
 	}
 	defer file.Close()
 	// Version 0.1 holds it with LOCK_EX.
-	if err := unix.Flock(int(file.Fd()), unix.LOCK_SH|unix.LOCK_NB); err != nil {
+	if err := lockFile(file, false); err != nil {
 		return inUse(path)
 	}
 	info, err := file.Stat()

@@ -20,7 +20,7 @@ const storeFolder = "store"
 
 // Files returns the paths that a service with the folder uses.
 func Files(data string) []string {
-	return []string{filepath.Join(data, storeFolder), filepath.Join(data, newFolder), filepath.Join(data, convertedFolder), filepath.Join(data, oldFile), filepath.Join(data, oldFileKept), filepath.Join(data, credentialsFile)}
+	return []string{filepath.Join(data, storeFolder), filepath.Join(data, newFolder), filepath.Join(data, convertedFolder), filepath.Join(data, restoredFolder), filepath.Join(data, oldFile), filepath.Join(data, oldFileKept), filepath.Join(data, credentialsFile)}
 }
 
 // DamagedError says that the database can't be read, and what to do.
@@ -59,6 +59,8 @@ func openFolder(path string, log *slog.Logger) (store.Backend, error) {
 	switch {
 	case errors.Is(err, store.ErrInUse) && !errors.Is(err, fs.ErrPermission):
 		return nil, inUse(path)
+	case errors.Is(err, store.ErrNewer):
+		return nil, &NewerError{"database " + path, err.Error()}
 	case err != nil:
 		return nil, damaged(path, err)
 	}

@@ -53,6 +53,10 @@
 // for 90; their days are dropped as a whole. Alerts are put into an outbox by
 // the transaction of their event, and delivered at least once.
 //
+// The version of the data is in it: a database that a newer version has changed so
+// that this one cannot work with it is refused. A backup is a copy of all rows at one
+// moment, see package archive.
+//
 // The file of version 0.1, defender.db, is converted once, when it is opened, and
 // kept as defender.db.v0.1.
 //
@@ -160,6 +164,9 @@
 //	                    DeleteAccessKey: DELETE /access-keys/NAME,
 //	                    ListAccessKeys: GET /access-keys
 //	audit log, ours     ListAuditEvents: GET /audit?userName=&operationName=
+//	metrics, ours       Metrics: GET /metrics, for Prometheus
+//	backup, ours        Backup: GET /backup, without access keys unless callers
+//	                    are authenticated
 //
 // GET /healthz and /readyz answer anybody whether the service is there, and
 // whether its database can be read.

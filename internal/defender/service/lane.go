@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/device-defender/device-defender/internal/defender/detect"
@@ -55,6 +56,7 @@ type lane struct {
 	name  string // in keys of rows that are the lane's own
 	tasks chan *task
 	cache *cache
+	began atomic.Int64 // when its transaction began, in nanoseconds since 1970; 0: it has none
 }
 
 // laneNames are the names of all lanes that there can be, and the operator's. Rows
@@ -206,9 +208,13 @@ func (s *Service) commit(l *lane, tasks []*task) {
 		return
 	}
 	// Tasks are done whether or not somebody still waits.
+	l.began.Store(time.Now().UnixNano())
 	err := s.evaluate(context.Background(), l, func(b *batch) error { return b.do(l, tasks) })
+	l.began.Store(0)
+	s.tallies.transactions.Add(1)
 	switch {
 	case err == nil:
+		s.tallies.tasks.Add(uint64(len(tasks)))
 	case len(tasks) == 1, storeFailed(err):
 		s.log.Error("storing failed", "tasks", len(tasks), "error", err)
 	default:

@@ -87,6 +87,9 @@ func (s *Service) operations() []awsrest.Operation {
 		{Name: "RotateAccessKey", Method: "POST", Path: "/access-keys/{accessKeyName}/rotate", Access: awsrest.Admin, Handle: s.rotateAccessKey, NoBody: true},
 		{Name: "DeleteAccessKey", Method: "DELETE", Path: "/access-keys/{accessKeyName}", Access: awsrest.Admin, Handle: s.deleteAccessKey},
 		{Name: "ListAccessKeys", Method: "GET", Path: "/access-keys", Access: awsrest.Admin, Handle: s.listAccessKeys, MaxResults: 250},
+		// Ours: figures for Prometheus, and a copy of everything, for 'defenderctl restore'.
+		{Name: metricsOperation, Method: "GET", Path: "/metrics", Access: awsrest.Read, Handle: s.metrics},
+		{Name: "Backup", Method: "GET", Path: "/backup", Access: awsrest.Admin, Handle: s.backup},
 
 		// Ours: who changed what.
 		{Name: "ListAuditEvents", Method: "GET", Path: "/audit", Access: awsrest.Admin, Handle: s.listAuditEvents, MaxResults: 250, Query: []string{"startTime", "endTime", "userName", "operationName"}},

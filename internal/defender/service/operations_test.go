@@ -224,7 +224,7 @@ func TestEveryOperation(t *testing.T) {
 	}
 	called[wire.pattern] = true
 
-	other := regexp.MustCompile(`Violation|MitigationAction|MetricValues|ModelTraining|AccessKey|AuditEvents|ThingCertificate|ThingState|^report$|^Publish$`) // tested where they are
+	other := regexp.MustCompile(`Violation|MitigationAction|MetricValues|ModelTraining|AccessKey|AuditEvents|^Backup$|^Metrics$|ThingCertificate|ThingState|^report$|^Publish$`) // tested where they are
 	for _, op := range s.operations() {
 		if !called[op.Method+" "+op.Path] && !other.MatchString(op.Name) {
 			t.Errorf("%s was not called", op.Name)
@@ -266,7 +266,7 @@ func TestAccessLevels(t *testing.T) {
 		switch {
 		case public[op.Name]:
 			want = []awsrest.Access{awsrest.Public}
-		case strings.Contains(op.Name, "AccessKey"), op.Name == "ListAuditEvents":
+		case strings.Contains(op.Name, "AccessKey"), op.Name == "ListAuditEvents" || op.Name == "Backup":
 			want = []awsrest.Access{awsrest.Admin}
 		case op.Method == "GET" || readByPost[op.Name]:
 			want = []awsrest.Access{awsrest.Read}
@@ -279,8 +279,8 @@ func TestAccessLevels(t *testing.T) {
 			t.Errorf("%s (%s) has access level %d, want one of %d", op.Name, op.Method, op.Access, want)
 		}
 		acts := strings.Contains(op.Name, "MitigationAction") && op.Method != "GET"
-		if people := strings.Contains(op.Name, "AccessKey") || op.Name == "ListAuditEvents"; (op.Access == awsrest.Admin) != (acts || people) {
-			t.Errorf("%s (%s) has access level %d, want Admin for what acts on devices, for access keys and for what people did", op.Name, op.Method, op.Access)
+		if people := strings.Contains(op.Name, "AccessKey") || op.Name == "ListAuditEvents" || op.Name == "Backup"; (op.Access == awsrest.Admin) != (acts || people) {
+			t.Errorf("%s (%s) has access level %d, want Admin for what acts on devices, tells access keys or what people did", op.Name, op.Method, op.Access)
 		}
 	}
 }

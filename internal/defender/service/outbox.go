@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"maps"
 	"net/http"
 	"slices"
@@ -50,7 +51,12 @@ func (s *Service) deliver(ctx context.Context) {
 
 func (s *Service) newCourier(transport http.RoundTripper) *outbox.Courier {
 	post := outbox.NewPost(s.options.Webhook, transport)
-	return &outbox.Courier{Store: newAlerts(s), Send: post.Send, Name: post.Name, Log: s.log, Age: func(a outbox.Alert) time.Duration {
+	send := func(ctx context.Context, target string, a outbox.Alert) error {
+		err := post.Send(ctx, target, a)
+		s.tallies.delivered(post.Name(target), err)
+		return err
+	}
+	return &outbox.Courier{Store: newAlerts(s), Send: send, Name: post.Name, Log: s.log, Age: func(a outbox.Alert) time.Duration {
 		if s.clock.leapt() > 0 {
 			return 0 // as far as is known
 		}
@@ -59,6 +65,23 @@ func (s *Service) newCourier(transport http.RoundTripper) *outbox.Courier {
 }
 
 // alerts are the outbox in the database, for one courier.
+// targetName returns how targets may be shown.
+func (s *Service) targetName() func(target string) string {
+	return outbox.NewPost(s.options.Webhook, nil).Name
+}
+
+// delivered counts an attempt to deliver an alert.
+func (t *tallies) delivered(target string, err error) {
+	outcome := "delivered"
+	switch {
+	case errors.Is(err, outbox.ErrRefused):
+		outcome = "refused"
+	case err != nil:
+		outcome = "failed"
+	}
+	t.deliveries.add(DeliveryName{target, outcome}, DeliveryName{Other, outcome})
+}
+
 type alerts struct {
 	s *Service
 	// first has the number of a target's first alert when it was last looked for.

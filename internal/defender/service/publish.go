@@ -32,7 +32,7 @@ func (s *Service) publish(r *awsrest.Request) (any, error) {
 	if !ok {
 		return struct{}{}, nil
 	}
-	reply := s.Report(r.Context(), thing, format, r.Body)
+	reply := s.reportByHTTP(r, thing, format)
 	if reply.Status == report.Rejected && reply.ErrorCode == CodeUnavailable {
 		return nil, &awsrest.Error{Type: "ServiceUnavailableException", Status: http.StatusServiceUnavailable, Message: reply.ErrorMessage}
 	}

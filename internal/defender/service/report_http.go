@@ -2,10 +2,19 @@ package service
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/device-defender/device-defender/internal/defender/awsrest"
 	"github.com/device-defender/device-defender/internal/defender/report"
 )
+
+// reportByHTTP takes the report that is the body of a request.
+func (s *Service) reportByHTTP(r *awsrest.Request, thing string, format report.Format) report.Reply {
+	began := time.Now()
+	reply := s.Report(r.Context(), thing, format, r.Body)
+	s.http.Took(reply, began, time.Since(began))
+	return reply
+}
 
 // postReport takes a report over HTTP, which AWS doesn't: there, reports come
 // only by MQTT. It answers with the reply that the thing would get, with
@@ -15,7 +24,7 @@ func (s *Service) postReport(r *awsrest.Request) (any, error) {
 	if err != nil {
 		return nil, awsrest.NotFound("Reports are posted to .../defender/metrics/json or .../defender/metrics/cbor")
 	}
-	reply := s.Report(r.Context(), r.Name("thing"), format, r.Body)
+	reply := s.reportByHTTP(r, r.Name("thing"), format)
 	body, err := reply.Encode(format)
 	if err != nil {
 		return nil, err

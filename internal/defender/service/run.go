@@ -23,6 +23,7 @@ func (s *Service) Run(ctx context.Context) error {
 	defer parts.Wait()
 	parts.Go(func() { s.deliver(ctx) })
 	parts.Go(func() { s.work(ctx) })
+	parts.Go(func() { s.takeCensuses(ctx) })
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
 	// Every second asks whether a minute has passed, as the service's clock

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/device-defender/device-defender/internal/defender/outbox"
@@ -68,6 +69,10 @@ type Options struct {
 	// Registry is where things and groups are registered, if not here: the database mirrors
 	// them by [Service.Mirror], and mitigation moves things there.
 	Registry Registry
+	// Metrics makes what is answered at /metrics; nil: nothing. MetricsToken is a file
+	// with a bearer token that authenticates callers for it.
+	Metrics      func(*Service) Scrape
+	MetricsToken string
 	// Webhook is a URL that every alert is posted to, as JSON; default none.
 	Webhook string
 }
@@ -91,6 +96,11 @@ type Service struct {
 	guesses     guesses
 	elsewhere   tasksElsewhere
 	refusals    refusals
+	backingUp   sync.Mutex // held while a backup is written
+	tallies     tallies
+	census      census
+	http        *Tally // of reports by HTTP
+	scrape      Scrape
 }
 
 // Open opens the state in the folder and takes up where it was left.
@@ -121,7 +131,11 @@ func Open(o Options) (*Service, error) {
 	}
 	s := &Service{
 		options: o, log: o.Log, store: store.New(backend), path: filepath.Join(o.Data, storeFolder),
-		jobsReady: make(chan struct{}, 1), outboxReady: make(chan struct{}, 1),
+		jobsReady: make(chan struct{}, 1), outboxReady: make(chan struct{}, 1), census: census{wanted: make(chan struct{}, 1)},
+	}
+	s.http = s.Tally("http")
+	if o.Metrics != nil {
+		s.scrape = o.Metrics(s)
 	}
 	if err := s.load(context.Background()); err != nil {
 		if err := s.store.Close(); err != nil {
@@ -135,6 +149,9 @@ func Open(o Options) (*Service, error) {
 
 // load takes up what the database has.
 func (s *Service) load(ctx context.Context) error {
+	if err := s.checkData(ctx); err != nil {
+		return err
+	}
 	if err := s.startClock(ctx); err != nil {
 		return err
 	}

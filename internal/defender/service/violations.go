@@ -112,6 +112,7 @@ func (b *batch) event(ev *detect.Event) error {
 		return err
 	}
 	b.tx.OnCommit(func() {
+		b.s.tallies.events.add(EventName{ev.Profile, ev.Behavior.Name, string(ev.Type)}, EventName{Other, Other, string(ev.Type)})
 		b.s.log.Info("violation", "event", ev.Type, "thing", ev.Thing, "profile", ev.Profile, "behavior", ev.Behavior.Name, "id", ev.ViolationID)
 	})
 	return b.alert(ev, v.Topic)

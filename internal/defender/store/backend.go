@@ -35,6 +35,9 @@ var (
 	ErrInUse = errors.New("in use by another process")
 	// ErrDamaged says that stored data cannot be read.
 	ErrDamaged = errors.New("damaged")
+	// ErrNewer says that a newer program wrote the data, in a form that this one
+	// does not know.
+	ErrNewer = errors.New("written by a newer version")
 )
 
 // Day is a day of UTC, counted from 1970-01-01; the zero Day is none.
@@ -108,6 +111,12 @@ func (a Address) Compare(b Address) int {
 	return cmp.Or(strings.Compare(a.Table, b.Table), cmp.Compare(a.Day, b.Day), strings.Compare(a.Key, b.Key))
 }
 
+// Row is a row of any table.
+type Row struct {
+	Address
+	Value []byte
+}
+
 // Write is one write of a transaction.
 type Write struct {
 	Address
@@ -146,6 +155,10 @@ type Txn interface {
 
 	// Days returns the days of the table that may have rows, in their order.
 	Days(ctx context.Context, table string) ([]Day, error)
+
+	// Rows yields the rows of all tables, each table and day in one piece. A row's
+	// value is valid until the next row.
+	Rows(ctx context.Context) iter.Seq2[Row, error]
 
 	// Commit applies the writes, which are sorted by address and have no
 	// address twice. It returns ErrConflict, and has written nothing, if

@@ -350,7 +350,10 @@ func (in *instance) events() *lsm.EventListener {
 		DataCorruption: func(info lsm.DataCorruptionInfo) {
 			log.Error("the database is damaged", "file", info.Path, "error", info.Details)
 		},
-		WriteStallBegin: func(info lsm.WriteStallBeginInfo) { log.Warn("writes wait for compactions", "reason", info.Reason) },
+		WriteStallBegin: func(info lsm.WriteStallBeginInfo) {
+			in.engine.stalls.Add(1)
+			log.Warn("writes wait for compactions", "reason", info.Reason)
+		},
 	}
 }
 

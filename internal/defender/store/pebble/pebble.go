@@ -8,13 +8,16 @@ import (
 	"log/slog"
 	"os"
 	"runtime/debug"
+	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	lsm "github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/atomicfs"
 
 	"github.com/device-defender/device-defender/internal/defender/store"
 )
@@ -56,6 +59,7 @@ type Engine struct {
 	fs      vfs.FS
 	lock    io.Closer
 	space   space
+	stalls  atomic.Uint64 // times that writes waited for compactions
 
 	mu      sync.Mutex
 	current *instance // nil after a failed attempt to open it again
@@ -67,7 +71,8 @@ type Engine struct {
 
 // Open opens the database in the folder, and creates both if they are not
 // there. The folder is locked: store.ErrInUse says that another process has it
-// open. store.ErrDamaged says that the files cannot be read.
+// open. store.ErrDamaged says that the files cannot be read, store.ErrNewer that a
+// newer engine wrote them.
 func Open(dir string, o Options) (*Engine, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -115,15 +120,31 @@ func (e *Engine) open() (in *instance, err error) {
 		in.gate.fence()
 		// What isn't of the system is of the files, such as a table that is too
 		// short, which pebble does not call a corruption.
-		if _, system := errors.AsType[syscall.Errno](err); !system || errors.Is(err, os.ErrNotExist) {
+		if _, system := errors.AsType[syscall.Errno](err); (!system || errors.Is(err, os.ErrNotExist)) && !errors.Is(err, store.ErrNewer) {
 			err = fmt.Errorf("%w: %w", store.ErrDamaged, err)
 		}
 		in, err = nil, fmt.Errorf("opening database %s: %w", e.dir, err)
 	}()
-	if in.db, err = lsm.Open(e.dir, e.lsmOptions(in)); err == nil {
+	if err = e.known(); err == nil {
+		in.db, err = lsm.Open(e.dir, e.lsmOptions(in))
+	}
+	if err == nil {
 		in.gate.guard()
 	}
 	return in, err
+}
+
+// known returns store.ErrNewer for files in a format that this pebble does not
+// know. Pebble says so as of files that are damaged.
+func (e *Engine) known() error {
+	format, err := atomicfs.ReadMarker(e.fs, e.dir, "format-version")
+	if err != nil {
+		return nil // pebble says it better
+	}
+	if n, err := strconv.ParseUint(format, 10, 32); err == nil && n > uint64(lsm.FormatNewest) {
+		return fmt.Errorf("format %d of its files: %w", n, store.ErrNewer)
+	}
+	return nil
 }
 
 func (e *Engine) lsmOptions(in *instance) *lsm.Options {

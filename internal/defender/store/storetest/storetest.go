@@ -55,6 +55,7 @@ func Run(t *testing.T, open Open) {
 		"queue":                      queue,
 		"queue with many workers":    queueWorkers,
 		"many rows":                  manyRows,
+		"copy":                       copyOf,
 	}
 	for _, name := range slices.Sorted(maps.Keys(tests)) {
 		t.Run(name, func(t *testing.T) {

@@ -1,4 +1,6 @@
-package main
+// Package licences writes what has to go with a binary, by the list of modules that
+// Go has put into it: the licences of all, and a bill of materials.
+package licences
 
 import (
 	"bytes"
@@ -6,19 +8,24 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 )
 
-// notices are the licences of everything in a binary: its modules, and Go.
-func (b *builder) notices(info *buildinfo.BuildInfo) ([]byte, error) {
-	goroot, err := output(b.top, "go", "env", "GOROOT")
+// Module is the path of this module.
+const Module = "github.com/device-defender/device-defender"
+
+// Notices are the licences of everything in a binary: its modules, and Go. top is
+// the folder of this module.
+func Notices(top, program string, info *buildinfo.BuildInfo) ([]byte, error) {
+	goroot, err := output(top, "go", "env", "GOROOT")
 	if err != nil {
 		return nil, err
 	}
 	var out bytes.Buffer
-	fmt.Fprintf(&out, "The binary device-defender contains the following software.\n")
+	fmt.Fprintf(&out, "The binary %s contains the following software.\n", program)
 	add := func(name, folder string) error {
 		texts, err := licenceTexts(folder)
 		if err != nil {
@@ -31,7 +38,7 @@ func (b *builder) notices(info *buildinfo.BuildInfo) ([]byte, error) {
 		return nil, err
 	}
 	for _, m := range info.Deps {
-		folder, err := output(b.top, "go", "list", "-m", "-f", "{{.Dir}}", m.Path)
+		folder, err := output(top, "go", "list", "-m", "-f", "{{.Dir}}", m.Path)
 		if err != nil {
 			return nil, err
 		}
@@ -85,12 +92,12 @@ type property struct {
 	Value string `json:"value"`
 }
 
-// sbom is a CycloneDX 1.6 bill of materials of a binary, by its own list of
+// SBOM is a CycloneDX 1.6 bill of materials of a binary, by its own list of
 // modules. It has no time and no serial number, so that two builds are equal.
-func (b *builder) sbom(info *buildinfo.BuildInfo) ([]byte, error) {
+func SBOM(program, version string, info *buildinfo.BuildInfo) ([]byte, error) {
 	main := component{
-		Type: "application", Name: "device-defender", Version: b.project.Version,
-		Ref: purl(module, "v"+b.project.Version), PURL: purl(module, "v"+b.project.Version),
+		Type: "application", Name: program, Version: version,
+		Ref: purl(Module, "v"+version), PURL: purl(Module, "v"+version),
 	}
 	components := []component{{
 		Type: "library", Name: "std", Version: info.GoVersion,
@@ -111,3 +118,14 @@ func (b *builder) sbom(info *buildinfo.BuildInfo) ([]byte, error) {
 }
 
 func purl(path, version string) string { return "pkg:golang/" + path + "@" + version }
+
+// output runs a program and returns what it prints.
+func output(dir, name string, args ...string) (string, error) {
+	cmd := exec.Command(name, args...)
+	cmd.Dir, cmd.Stderr = dir, os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", cmd, err)
+	}
+	return strings.TrimSpace(string(out)), nil
+}

@@ -19,7 +19,7 @@ func (s *Server) Attach(ctx context.Context, core *localcore.Core, thing string)
 	if err := s.Register(ctx, thing); err != nil {
 		return err
 	}
-	in, device := s.Intake(), ingest.Device(thing, "stand-in core")
+	in, device := s.Intake().By(s.Tally("core")), ingest.Device(thing, "stand-in core")
 	core.SetDefender(func(m localcore.Message) []localcore.Message {
 		named, format, ok := report.ParseTopic(m.Topic)
 		if !ok {
