@@ -141,6 +141,25 @@ func TestRolesTrustOnlyTheirOwner(t *testing.T) {
 	}
 }
 
+// A service that reads the registry moves things to the quarantine group only, and changes
+// nothing else.
+func TestServeMovesToQuarantineOnly(t *testing.T) {
+	p := readPolicy(t, "policies/iam-serve-registry.json")
+	const arn = "arn:aws:iot:REGION:ACCOUNT:"
+	for _, move := range []string{"iot:AddThingToThingGroup", "iot:RemoveThingFromThingGroup"} {
+		if !p.allows(move, arn+"thinggroup/QUARANTINE") || !p.allows(move, arn+"thing/core-1") || p.allows(move, arn+"thinggroup/admins") {
+			t.Errorf("%s: %+v", move, p)
+		}
+	}
+	for _, s := range p.Statement {
+		for _, a := range s.Action {
+			if !regexp.MustCompile(`^iot:(List|Describe|AddThingToThingGroup|RemoveThingFromThingGroup)`).MatchString(a) {
+				t.Errorf("%s is granted", a)
+			}
+		}
+	}
+}
+
 // wildcard reports whether a pattern of a policy matches: * stands for any
 // characters, also for /, and ? for any one. What MQTT knows as wildcards, + and
 // #, are characters like others.

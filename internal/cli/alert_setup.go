@@ -90,8 +90,11 @@ func runSetup(cmd *cobra.Command, plan *cloud.Setup, yes bool) error {
 	var shown strings.Builder
 	for _, s := range plan.Steps {
 		mark := "+"
-		if s.Done {
+		switch {
+		case s.Done:
 			mark = "="
+		case s.Deletes:
+			mark = "-"
 		}
 		fmt.Fprintf(&shown, "%s %s\n", mark, stepText(s))
 	}

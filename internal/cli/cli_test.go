@@ -41,6 +41,12 @@ func TestScripts(t *testing.T) {
 	}
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			// service begins a world of three things, of which gateway-2 is in alarm.
+			"service": func(ts *testscript.TestScript, _ bool, _ []string) {
+				ts.Setenv("AWS_ENDPOINT_URL_IOT", alarmed(t).URL)
+			},
+		},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("TESTDATA", testdata)
 			return nil

@@ -27,11 +27,13 @@ type serveOptions struct {
 	interval time.Duration
 	throttle bool
 	clock    bool
+	verbose  bool
 
 	unregistered unregisteredLimits
 	mqtt         mqttOptions
 	access       accessOptions
 	oidc         oidcOptions
+	registry     registryOptions
 }
 
 // unregisteredLimits are those of things that are not registered.
@@ -104,10 +106,12 @@ login then: by an access key, or at an OpenID Connect provider with --oidc-issue
 	flags.DurationVar(&o.interval, "interval", 0, "minimum time between two reports of a thing (default AWS's 5m0s)")
 	flags.BoolVar(&o.throttle, "throttle", false, "answer no more calls of the API a second than AWS IoT's quotas allow")
 	flags.BoolVar(&o.clock, "accept-clock", false, "take this machine's time for true, though it is days ahead of what the service knew")
+	flags.BoolVar(&o.verbose, "verbose", false, "log every report as well")
 	o.unregistered.flags(flags)
 	o.mqtt.flags(flags)
 	o.access.flags(flags)
 	o.oidc.flags(flags)
+	o.registry.flags(flags)
 	return cmd
 }
 
@@ -116,6 +120,9 @@ func (o *serveOptions) run(ctx context.Context, console *console) error {
 		return usageError{fmt.Errorf("--interval %v, want a positive duration", o.interval)}
 	}
 	if err := o.unregistered.check(); err != nil {
+		return err
+	}
+	if err := o.mqtt.check(o.access.certificate != ""); err != nil {
 		return err
 	}
 	listeners := []string{o.listen}
@@ -134,7 +141,11 @@ func (o *serveOptions) run(ctx context.Context, console *console) error {
 	if err := checkFiles(o.data); err != nil {
 		return err
 	}
-	log := console.logger("serve", slog.LevelInfo)
+	level := slog.LevelInfo
+	if o.verbose {
+		level = slog.LevelDebug
+	}
+	log := console.logger("serve", level)
 	parts, err := o.access.parts(log)
 	if err != nil {
 		return err
@@ -144,6 +155,11 @@ func (o *serveOptions) run(ctx context.Context, console *console) error {
 		return err
 	}
 	parts = append(parts, oidc...)
+	elsewhere, err := o.registry.parts(ctx, o.listen, authentication, log)
+	if err != nil {
+		return err
+	}
+	parts = append(parts, elsewhere...)
 	s, err := openServer(ctx, o.listen, service.Options{
 		CloudEvents: o.mqtt.address != "",
 		Data:        o.data, Webhook: o.webhook, MinReportInterval: o.interval, Throttle: o.throttle, AcceptClock: o.clock,

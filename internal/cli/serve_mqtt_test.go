@@ -87,7 +87,6 @@ func TestServeMQTT(t *testing.T) {
 		{[]string{"core-2", "--certificate", deviceCertificate}, 1, "The certificate is of thing core-1"},
 		{[]string{"core-2", "--certificate", deviceKey}, 1, "has no certificate in PEM"},
 		{[]string{"core-2", "--certificate", filepath.Join(folder, "none")}, 1, "no such file"},
-		{[]string{"core-2"}, 2, "--certificate is missing"},
 		{[]string{"a/b", "--certificate", serverCertificate}, 1, "thingName"},
 	} {
 		shown := newScreen()
@@ -149,6 +148,10 @@ func TestMQTTBeyondLoopbackWantsTLS(t *testing.T) {
 		{"--mqtt", "0.0.0.0:0", "--auth", "off", "--tls-certificate", certificate, "--tls-key", key},
 		{"--mqtt", "127.0.0.1:0", "--tls-certificate", certificate}, {"--mqtt", "127.0.0.1:0", "--tls-key", key},
 		{"--mqtt", "127.0.0.1:0", "--tls-certificate", key, "--tls-key", certificate},
+		{"--mqtt", "127.0.0.1:0", "--mqtt-ca", certificate},
+		{"--mqtt-ca", certificate, "--tls-certificate", certificate, "--tls-key", key},
+		{"--mqtt", "127.0.0.1:0", "--tls-certificate", certificate, "--tls-key", key, "--mqtt-ca-revoked", certificate},
+		{"--mqtt", "127.0.0.1:0", "--tls-certificate", certificate, "--tls-key", key, "--mqtt-ca", certificate}, // of no authority
 	} {
 		shown := newScreen()
 		args = append([]string{"serve", "--listen", "127.0.0.1:0", "--data", memdir.New(t)}, args...)

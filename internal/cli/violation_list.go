@@ -126,11 +126,7 @@ func (o *violationListOptions) active(ctx context.Context, cmd *cobra.Command, c
 		}
 		return o.page.write(cmd, func(w io.Writer) error { return render.WriteFleetHTML(w, report) })
 	}
-	rows := make([]violationRow, len(violations))
-	for i, v := range violations {
-		rows[i] = rowOf(v, v.Started, finding.InAlarm, v.Value)
-		rows[i].LastSeen = v.LastSeen
-	}
+	rows := mapped(violations, activeRowOf)
 	return o.output.write(cmd, rows, o.table(rows, now.Location(), "nothing is in alarm"))
 }
 
@@ -161,6 +157,13 @@ func rowOf(v finding.Violation, at time.Time, state string, value *profile.Value
 			row.Seen = explore.ValueText(v.Behavior, *value, metric)
 		}
 	}
+	return row
+}
+
+// activeRowOf is a violation in alarm.
+func activeRowOf(v finding.Violation) violationRow {
+	row := rowOf(v, v.Started, finding.InAlarm, v.Value)
+	row.LastSeen = v.LastSeen
 	return row
 }
 

@@ -42,6 +42,9 @@ type Options struct {
 	Profile     string // of the shared configuration files, not a security profile
 	Region      string
 	EndpointURL string // of AWS IoT
+	// NotEndpoint, if there is one, reports whether an endpoint is to be passed over that the
+	// environment or the configuration names: AWS's own is taken then.
+	NotEndpoint func(url string) bool
 	Account     string // 12 digits, in case STS cannot be asked
 }
 
@@ -82,6 +85,9 @@ func Connect(ctx context.Context, o Options) (*Client, error) {
 		return nil, fmt.Errorf("reading the AWS configuration: %w", err)
 	}
 	endpoint := cmp.Or(o.EndpointURL, aws.ToString(iot.NewFromConfig(cfg).Options().BaseEndpoint))
+	if o.EndpointURL == "" && endpoint != "" && o.NotEndpoint != nil && o.NotEndpoint(endpoint) {
+		endpoint = ""
+	}
 	if isLoopback(endpoint) && o.Profile == "" {
 		o.EndpointURL = endpoint
 		return connectLocal(ctx, o)
@@ -204,9 +210,7 @@ func newClient(cfg aws.Config, o Options, endpoint string) *Client {
 	c.account.id = o.Account
 	c.IoT = iot.NewFromConfig(cfg, func(io *iot.Options) {
 		c.without.add(io)
-		if endpoint != "" {
-			io.BaseEndpoint = aws.String(endpoint)
-		}
+		io.BaseEndpoint = optional(endpoint)
 		if c.Local {
 			io.Retryer = retry.NewStandard(func(r *retry.StandardOptions) {
 				r.MaxAttempts, r.MaxBackoff = maxAttemptsLocal, maxBackoffLocal

@@ -14,6 +14,8 @@ type SetupStep struct {
 	What string // as "create topic device-defender-alerts"
 	Done bool   // it is so already
 	Note string // may be empty
+	// Deletes says that something is gone afterwards.
+	Deletes bool
 
 	run func(context.Context) error
 }

@@ -22,9 +22,10 @@ import (
 // Identity is who hands something over, as the source has authenticated it. The zero
 // value may speak for no thing.
 type Identity struct {
-	name   string
-	thing  string
-	anyone bool
+	name    string
+	thing   string
+	anyone  bool
+	enrolls bool
 }
 
 // Device is the identity of a thing. It speaks for itself only. The name says in logs
@@ -34,6 +35,13 @@ func Device(thing, name string) Identity { return Identity{name: name, thing: th
 // Gateway is the identity of what speaks for all things, such as a broker that guards
 // its topics by rules of its own.
 func Gateway(name string) Identity { return Identity{name: name, anyone: true} }
+
+// Enrolling is the identity with the right to have things registered: its first report of
+// a thing does that, see [Intake.EnrollBy].
+func (id Identity) Enrolling() Identity {
+	id.enrolls = true
+	return id
+}
 
 // String is for logs.
 func (id Identity) String() string { return id.name }
@@ -73,10 +81,15 @@ type Service interface {
 type Intake struct {
 	service Service
 	log     *slog.Logger
+	enroll  func(ctx context.Context, thing string) error // nil: things are registered elsewhere
 }
 
 // New returns the way into a service.
-func New(s Service, log *slog.Logger) *Intake { return &Intake{s, log} }
+func New(s Service, log *slog.Logger) *Intake { return &Intake{service: s, log: log} }
+
+// EnrollBy has things registered by the reports of identities that may do so. It is called
+// before each of these reports, and before the intake is used.
+func (in *Intake) EnrollBy(enroll func(ctx context.Context, thing string) error) { in.enroll = enroll }
 
 // Report takes a report and returns what to reply to the thing. Without an error the
 // report is done with, and is acknowledged to whoever sent it: it is on disk with all
@@ -85,6 +98,11 @@ func (in *Intake) Report(ctx context.Context, r Report) (report.Reply, error) {
 	if !r.Identity.SpeaksFor(r.Thing) {
 		in.log.Warn("report of another thing is refused", "thing", r.Thing, "identity", r.Identity)
 		return report.Reply{}, fmt.Errorf("%w: %s, thing %.128q", ErrNotOwn, r.Identity, r.Thing)
+	}
+	if in.enroll != nil && r.Identity.enrolls {
+		if err := in.enroll(ctx, r.Thing); err != nil {
+			return report.Reply{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		}
 	}
 	reply := in.service.ReportObserved(ctx, r.Thing, r.Format, r.Payload, r.Observed)
 	if reply.Status == report.Rejected && reply.ErrorCode == service.CodeUnavailable {

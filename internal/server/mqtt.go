@@ -16,14 +16,14 @@ type source interface {
 
 // ListenMQTT takes an address for MQTT, which is served once the server runs, and returns
 // its URL. Without TLS it has to be a loopback one. The service should be opened with
-// CloudEvents.
-func (s *Server) ListenMQTT(ctx context.Context, address string) (string, error) {
+// CloudEvents. The authority names things whose certificates are not registered; nil is none.
+func (s *Server) ListenMQTT(ctx context.Context, address string, authority *mqtt.Authority) (string, error) {
 	var config *tls.Config
 	scheme := "mqtt://"
 	if s.certificate != nil {
 		config, scheme = s.certificate.Config(), "mqtts://"
 	}
-	m, err := mqtt.Listen(ctx, address, mqtt.Options{Intake: s.intake, TLS: config, Registry: s.Service, Now: s.Now, Log: s.log})
+	m, err := mqtt.Listen(ctx, address, mqtt.Options{Intake: s.intake, TLS: config, Registry: s.Service, Authority: authority, Now: s.Now, Log: s.log})
 	if err != nil {
 		return "", fmt.Errorf("MQTT: %w", err)
 	}

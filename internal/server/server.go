@@ -23,6 +23,7 @@ import (
 	"github.com/device-defender/device-defender/internal/defender/service"
 	"github.com/device-defender/device-defender/internal/ingest"
 	"github.com/device-defender/device-defender/internal/openid"
+	"github.com/device-defender/device-defender/internal/registry"
 	"github.com/device-defender/device-defender/internal/web"
 )
 
@@ -32,10 +33,11 @@ type Server struct {
 	intake      *ingest.Intake
 	log         *slog.Logger
 	sources     []source
-	listener    net.Listener // nil: it is reached by its Handler only
-	certificate *Certificate // nil: no TLS
-	beyond      bool         // other machines may be served
-	openid      *openid.Provider
+	listener    net.Listener     // nil: it is reached by its Handler only
+	certificate *Certificate     // nil: no TLS
+	beyond      bool             // other machines may be served
+	registry    *registry.AWS    // nil: the service's own
+	openid      *openid.Provider // nil: there is none
 }
 
 // Option is a part that not every server has.
@@ -54,6 +56,11 @@ func WithOpenID(p *openid.Provider) Option {
 	return func(s *Server, o *service.Options) { s.openid, o.OpenID = p, p.Fingerprint() }
 }
 
+// WithRegistry has things and groups be those of another registry.
+func WithRegistry(a *registry.AWS) Option {
+	return func(s *Server, o *service.Options) { s.registry, o.Registry = a, a }
+}
+
 // Open opens a service that has pages.
 func Open(o service.Options, with ...Option) (*Server, error) {
 	if o.Log == nil {
@@ -69,6 +76,9 @@ func Open(o service.Options, with ...Option) (*Server, error) {
 		return nil, err
 	}
 	s.intake, s.log = ingest.New(s.Service, o.Log), o.Log
+	if s.registry == nil {
+		s.intake.EnrollBy(s.Enroll)
+	}
 	return s, nil
 }
 
@@ -127,6 +137,9 @@ func (s *Server) While(ctx context.Context, do func(context.Context) error) erro
 	}
 	for _, source := range s.sources {
 		parts = append(parts, func() error { return source.Serve(serving) })
+	}
+	if s.registry != nil {
+		parts = append(parts, func() error { return s.registry.Run(serving, s.Service) })
 	}
 	if s.certificate != nil {
 		parts = append(parts, func() error {

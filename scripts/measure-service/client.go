@@ -5,6 +5,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -16,31 +17,52 @@ import (
 	"time"
 )
 
-// client posts reports over one keep-alive connection. It is not net/http's,
-// which costs about as much as the service.
-type client struct {
-	conn     net.Conn
-	reader   *bufio.Reader
-	buffer   []byte
-	host     string
-	random   *rand.Rand
-	received int64 // bytes of answers, with their headers
+// sender sends reports over one connection, one at a time. Those of all protocols
+// count the bytes of answers.
+type sender interface {
+	// post sends a report and returns an error unless it is accepted.
+	post(p *payloads, thing, round int) error
+	// received is how many bytes of answers have come.
+	received() int64
+	close()
 }
 
-func dial(addr string, seed uint64) (*client, error) {
-	conn, err := net.Dial("tcp", addr)
+// client posts reports over one keep-alive connection of HTTP. It is not net/http's,
+// which costs about as much as the service.
+type client struct {
+	conn   net.Conn
+	reader *bufio.Reader
+	buffer []byte
+	host   string
+	random *rand.Rand
+	got    int64 // bytes of answers, with their headers
+}
+
+// dial connects over TLS if there is a configuration of it.
+func dial(addr string, secure *tls.Config, seed uint64) (*client, error) {
+	conn, err := dialConn(addr, secure)
 	if err != nil {
 		return nil, err
 	}
 	return &client{conn: conn, reader: bufio.NewReaderSize(conn, 2048), host: addr, random: rand.New(rand.NewPCG(seed, 3))}, nil
 }
 
+func dialConn(addr string, secure *tls.Config) (net.Conn, error) {
+	if secure == nil {
+		return net.Dial("tcp", addr)
+	}
+	return tls.Dial("tcp", addr, secure)
+}
+
+func (c *client) received() int64 { return c.got }
+
+func (c *client) close() { _ = c.conn.Close() }
+
 var (
 	lengthHeader = []byte("Content-Length: ")
 	accepted     = []byte("HTTP/1.1 200")
 )
 
-// post posts a report and returns an error unless it is accepted.
 func (c *client) post(p *payloads, thing, round int) error {
 	b := c.buffer[:0]
 	b = append(b, "POST /things/"...)
@@ -61,7 +83,7 @@ func (c *client) post(p *payloads, thing, round int) error {
 		if err != nil {
 			return fmt.Errorf("reading the answer: %w", err)
 		}
-		c.received += int64(len(line))
+		c.got += int64(len(line))
 		if first {
 			ok = bytes.HasPrefix(line, accepted)
 		}
@@ -78,7 +100,7 @@ func (c *client) post(p *payloads, thing, round int) error {
 	if length < 0 {
 		return errors.New("an answer without Content-Length")
 	}
-	c.received += int64(length)
+	c.got += int64(length)
 	if ok {
 		_, err := c.reader.Discard(length)
 		return err
@@ -90,17 +112,18 @@ func (c *client) post(p *payloads, thing, round int) error {
 // swarm is a set of clients that share things: each has its own, so that no
 // thing has two reports on the way.
 type swarm struct {
-	clients []*client
+	clients []sender
 	payload *payloads
 	first   int // number of the first thing
 	things  int
 	rounds  []int // done by each thing
 }
 
-func newSwarm(addr string, clients, first, things int, p *payloads) (*swarm, error) {
+// newSwarm has clients that are made by dial, which is told their numbers.
+func newSwarm(dial func(i int) (sender, error), clients, first, things int, p *payloads) (*swarm, error) {
 	s := &swarm{payload: p, first: first, things: things, rounds: make([]int, things)}
 	for i := range min(clients, things) {
-		c, err := dial(addr, uint64(i))
+		c, err := dial(i)
 		if err != nil {
 			s.close()
 			return nil, err
@@ -112,21 +135,21 @@ func newSwarm(addr string, clients, first, things int, p *payloads) (*swarm, err
 
 func (s *swarm) close() {
 	for _, c := range s.clients {
-		_ = c.conn.Close()
+		c.close()
 	}
 }
 
 // received is how many bytes of answers have come.
 func (s *swarm) received() (n int64) {
 	for _, c := range s.clients {
-		n += c.received
+		n += c.received()
 	}
 	return n
 }
 
 // round has each thing report n times.
 func (s *swarm) round(n int) error {
-	return s.each(func(_ *client, i int, post func(thing int) error) error {
+	return s.each(func(i int, post func(thing int) error) error {
 		for range n {
 			for thing := i; thing < s.things; thing += len(s.clients) {
 				if err := post(thing); err != nil {
@@ -140,7 +163,7 @@ func (s *swarm) round(n int) error {
 
 // until has all clients post without pause until the channel is closed.
 func (s *swarm) until(stop <-chan struct{}, l *latencies) error {
-	return s.each(func(_ *client, i int, post func(thing int) error) error {
+	return s.each(func(i int, post func(thing int) error) error {
 		for {
 			for thing := i; thing < s.things; thing += len(s.clients) {
 				select {
@@ -169,13 +192,13 @@ var errOther = errors.New("ended by the error of another")
 
 // each runs fn for each client; post posts the next report of a thing. The first
 // error ends all.
-func (s *swarm) each(fn func(c *client, i int, post func(thing int) error) error, l *latencies) error {
+func (s *swarm) each(fn func(i int, post func(thing int) error) error, l *latencies) error {
 	var wait sync.WaitGroup
 	var failed atomic.Bool
 	errs := make([]error, len(s.clients))
 	for i, c := range s.clients {
 		wait.Go(func() {
-			errs[i] = fn(c, i, func(thing int) error {
+			errs[i] = fn(i, func(thing int) error {
 				if failed.Load() {
 					return errOther
 				}

@@ -31,7 +31,7 @@ func ingestOf(n int, path, dir string, add func(row, format string, value float6
 	if err := errors.Join(p.attach("Fleet", fleetProfile()), p.register(*things)); err != nil {
 		return err
 	}
-	s, err := newSwarm(p.addr, *clients, 0, *things, newPayloads(n, false))
+	s, err := newSwarm(p.dial, *clients, 0, *things, newPayloads(n, false))
 	if err != nil {
 		return err
 	}
@@ -42,37 +42,11 @@ func ingestOf(n int, path, dir string, add func(row, format string, value float6
 	title := func(what string) string {
 		return fmt.Sprintf("%s; %d things, %d connections in a report", what, *things, n)
 	}
-
-	before, err := p.settled()
+	received := s.received()
+	before, after, l, err := p.load(s, title, add)
 	if err != nil {
 		return err
 	}
-	var l latencies
-	received, own, began := s.received(), ownCPU(), time.Now()
-	busy, err := p.machine()
-	if err != nil {
-		return err
-	}
-	if err := s.during(*seconds, &l); err != nil {
-		return err
-	}
-	took, ownUsed := time.Since(began), ownCPU()-own
-	stillBusy, err := p.machine()
-	if err != nil {
-		return err
-	}
-	after, err := p.settled()
-	if err != nil {
-		return err
-	}
-	reports := float64(l.count())
-	micro := func(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) / reports }
-	add(title(fmt.Sprintf("reports/s, %d clients", len(s.clients))), "%.0f", reports/took.Seconds())
-	add(title("CPU of the service per report, us"), "%.0f", micro(after.cpu-before.cpu))
-	add(title("CPU of the client per report, us"), "%.0f", micro(ownUsed))
-	add(title("cores that others used meanwhile"), "%.2f", max(0, stillBusy-busy-ownUsed).Seconds()/took.Seconds())
-	add(title("latency p50, ms"), "%.1f", l.quantile(0.5))
-	add(title("latency p99, ms"), "%.1f", l.quantile(0.99))
 	addWritten(add, title("batched"), before, after, s.received()-received, l.count())
 	memory, err := memory(p.cmd.Process.Pid, "VmHWM:")
 	if err != nil {
@@ -93,6 +67,39 @@ func ingestOf(n int, path, dir string, add func(row, format string, value float6
 	add("latency p50, ms, "+at, "%.1f", slowly.quantile(0.5))
 	addWritten(add, at, before, after, s.received()-received, slowly.count())
 	return nil
+}
+
+// load has all clients post without pause, and adds what that costs.
+func (p *process) load(s *swarm, title func(string) string, add func(row, format string, value float64)) (before, after usage, l *latencies, err error) {
+	l = new(latencies)
+	if before, err = p.settled(); err != nil {
+		return before, after, l, err
+	}
+	own, began := ownCPU(), time.Now()
+	busy, err := p.machine()
+	if err != nil {
+		return before, after, l, err
+	}
+	if err := s.during(*seconds, l); err != nil {
+		return before, after, l, err
+	}
+	took, ownUsed := time.Since(began), ownCPU()-own
+	stillBusy, err := p.machine()
+	if err != nil {
+		return before, after, l, err
+	}
+	if after, err = p.settled(); err != nil {
+		return before, after, l, err
+	}
+	reports := float64(l.count())
+	micro := func(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) / reports }
+	add(title(fmt.Sprintf("reports/s, %d clients", len(s.clients))), "%.0f", reports/took.Seconds())
+	add(title("CPU of the service per report, us"), "%.0f", micro(after.cpu-before.cpu))
+	add(title("CPU of the client per report, us"), "%.0f", micro(ownUsed))
+	add(title("cores that others used meanwhile"), "%.2f", max(0, stillBusy-busy-ownUsed).Seconds()/took.Seconds())
+	add(title("latency p50, ms"), "%.1f", l.quantile(0.5))
+	add(title("latency p99, ms"), "%.1f", l.quantile(0.99))
+	return before, after, l, nil
 }
 
 // addWritten adds what was written per report. The kernel counts answers and the

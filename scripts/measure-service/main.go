@@ -2,10 +2,10 @@
 
 // Command measure-service measures what the Detect-compatible service costs:
 // reports per second, CPU time and bytes written per report, space per thing and
-// day, the overview page. It runs binaries of defenderctl as black boxes, through
+// day, the overview page, reports over TLS by HTTP and MQTT. It runs binaries of defenderctl as black boxes, through
 // their HTTP API only, so that it measures old versions as well:
 //
-//	measure-service -binary now=PATH -binary before=PATH [-parts ingest,storage,overview]
+//	measure-service -binary now=PATH -binary before=PATH [-parts ingest,storage,overview,network]
 //
 // Several binaries take turns, and the order of the turns is reversed from round
 // to round: on a shared machine the ratios hold, the absolute figures do not. A
@@ -39,15 +39,16 @@ import (
 var (
 	folder = flag.String("dir", os.TempDir(), "folder for the databases; it should be on a disk")
 	rounds = flag.Int("rounds", 1, "turns of each binary")
-	parts  = flag.String("parts", "", "what to measure: ingest,storage,overview, or in process fleet,day (default all of them)")
+	parts  = flag.String("parts", "", "what to measure: ingest,storage,overview,network, or in process fleet,day (default all of them)")
 	things = flag.Int("things", 1000, "things of ingest and fleet")
 
-	seconds     = flag.Duration("seconds", 3*time.Second, "length of a measurement")
-	clients     = flag.Int("clients", 250, "keep-alive connections of the client")
-	connections = flag.String("connections", "5,250", "established connections in each report, one measurement for each number")
-	slow        = flag.Duration("slow", 3*time.Second, "ingest: time at 4 reports/s")
-	dayThings   = flag.Int("day-things", 30, "storage and day: things that report 288 times each")
-	violations  = flag.Int("violations", 4000, "overview: violations in alarm, 10 of each thing")
+	seconds         = flag.Duration("seconds", 3*time.Second, "length of a measurement")
+	clients         = flag.Int("clients", 250, "keep-alive connections of the client")
+	connections     = flag.String("connections", "5,250", "established connections in each report, one measurement for each number")
+	slow            = flag.Duration("slow", 3*time.Second, "ingest: time at 4 reports/s")
+	dayThings       = flag.Int("day-things", 30, "storage and day: things that report 288 times each")
+	mqttConnections = flag.Int("mqtt-connections", 2000, "network: connections by MQTT that are open at one time")
+	violations      = flag.Int("violations", 4000, "overview: violations in alarm, 10 of each thing")
 
 	inProcess = flag.Bool("in-process", false, "measure package service instead of binaries")
 	rate      = flag.Float64("rate", 500, "fleet: reports per second")
@@ -108,7 +109,7 @@ func run() error {
 		}
 		all = append(all, part{"ingest", ingest(n)})
 	}
-	all = append(all, part{"storage", storage}, part{"overview", overview})
+	all = append(all, part{"storage", storage}, part{"overview", overview}, part{"network", network})
 	if *inProcess {
 		all, subjects = []part{{"fleet", fleetTurns}, {"day", dayTurn}}, programs
 		if len(subjects) == 0 {

@@ -21,7 +21,7 @@ func overview(path, dir string, add func(row, format string, value float64)) (er
 		return err
 	}
 	n := *violations / alarmBehaviors
-	alarming, err := newSwarm(p.addr, *clients, 0, n, newPayloads(5, true))
+	alarming, err := newSwarm(p.dial, *clients, 0, n, newPayloads(5, true))
 	if err != nil {
 		return err
 	}
@@ -40,7 +40,7 @@ func overview(path, dir string, add func(row, format string, value float64)) (er
 	title := func(what string) string { return fmt.Sprintf("%s; %d violations in alarm", what, active) }
 
 	const others = 200 // things that report meanwhile, one by each client
-	s, err := newSwarm(p.addr, others, n, others, newPayloads(5, false))
+	s, err := newSwarm(p.dial, others, n, others, newPayloads(5, false))
 	if err != nil {
 		return err
 	}

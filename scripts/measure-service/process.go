@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"time"
@@ -24,23 +26,25 @@ import (
 type process struct {
 	cmd  *exec.Cmd
 	log  *os.File // its output, in memory: a log on the disk would count as written
-	addr string
+	addr string   // of the API
+	mqtt string   // of MQTT, if it is asked for
 	done chan error
+	tls  *tls.Config // of a client; nil is a service without TLS
 	http http.Client
+
+	transport *http.Transport // of http
 }
 
-// start runs a binary with a folder, and waits until it listens.
-func start(binary, dir string) (*process, error) {
+// start runs a binary with a folder and more flags, and waits until it listens.
+func start(binary, dir string, flags ...string) (*process, error) {
 	fd, err := unix.MemfdCreate("log", unix.MFD_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("making the log: %w", err)
 	}
-	p := &process{
-		log: os.NewFile(uintptr(fd), "log"), done: make(chan error, 1),
-		http: http.Client{Timeout: 2 * time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: 4}},
-	}
+	p := &process{log: os.NewFile(uintptr(fd), "log"), done: make(chan error, 1), transport: &http.Transport{MaxIdleConnsPerHost: 4}}
+	p.http = http.Client{Timeout: 2 * time.Minute, Transport: p.transport}
 	// A report of a thing may come a nanosecond after the last.
-	p.cmd = exec.Command(binary, "serve", "--listen", "127.0.0.1:0", "--data", filepath.Join(dir, "data"), "--interval", "1ns")
+	p.cmd = exec.Command(binary, append([]string{"serve", "--listen", "127.0.0.1:0", "--data", filepath.Join(dir, "data"), "--interval", "1ns"}, flags...)...)
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := p.cmd.Start(); err != nil {
@@ -48,11 +52,13 @@ func start(binary, dir string) (*process, error) {
 	}
 	go func() { p.done <- p.cmd.Wait() }()
 	for began := time.Now(); time.Since(began) < time.Minute; time.Sleep(10 * time.Millisecond) {
-		if _, rest, ok := strings.Cut(p.output(), "listening on http://"); ok {
-			if addr, _, ok := strings.Cut(rest, ","); ok {
-				p.addr = addr
-				return p, nil
+		output := p.output()
+		if addr := listening.FindStringSubmatch(output); addr != nil {
+			p.addr = addr[1]
+			if addr := listeningMQTT.FindStringSubmatch(output); addr != nil {
+				p.mqtt = addr[1]
 			}
+			return p, nil
 		}
 		select {
 		case err := <-p.done:
@@ -61,6 +67,22 @@ func start(binary, dir string) (*process, error) {
 		}
 	}
 	return nil, errors.Join(fmt.Errorf("%s does not listen", binary), p.stop())
+}
+
+var (
+	listening     = regexp.MustCompile(`listening on https?://([^,]+),`)
+	listeningMQTT = regexp.MustCompile(`listening on mqtts?://(\S+)`)
+)
+
+// dial connects a client of HTTP.
+func (p *process) dial(i int) (sender, error) { return dial(p.addr, p.tls, uint64(i)) }
+
+// url is the API's, without a path.
+func (p *process) url() string {
+	if p.tls != nil {
+		return "https://" + p.addr
+	}
+	return "http://" + p.addr
 }
 
 // output returns the beginning of what the process has printed.
@@ -96,7 +118,7 @@ func (p *process) call(method, path string, in, out any) error {
 		}
 		body = bytes.NewReader(text)
 	}
-	request, err := http.NewRequest(method, "http://"+p.addr+path, body)
+	request, err := http.NewRequest(method, p.url()+path, body)
 	if err != nil {
 		return err
 	}
@@ -112,7 +134,7 @@ func (p *process) call(method, path string, in, out any) error {
 
 // get returns a page.
 func (p *process) get(path string) ([]byte, error) {
-	request, err := http.NewRequest("GET", "http://"+p.addr+path, nil)
+	request, err := http.NewRequest("GET", p.url()+path, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -21,7 +21,7 @@ func storage(path, dir string, add func(row, format string, value float64)) erro
 		if err := errors.Join(p.attach("Fleet", fleetProfile()), p.register(*dayThings)); err != nil {
 			return err
 		}
-		s, err := newSwarm(p.addr, *clients, 0, *dayThings, newPayloads(5, false))
+		s, err := newSwarm(p.dial, *clients, 0, *dayThings, newPayloads(5, false))
 		if err != nil {
 			return err
 		}

@@ -616,6 +616,41 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// TestRecompile: a profile of the same name and revision is taken over with what it
+// is attached to now; any other is compiled.
+func TestRecompile(t *testing.T) {
+	limit := func(name, revision string, n int, group string) Attached {
+		return Attached{
+			Profile: &profile.Profile{Name: name, Behaviors: []profile.Behavior{static("b", tcpCount, profile.LessThan, count(int64(n)))}},
+			Targets: []profile.Target{{Kind: profile.ThingGroup, Group: group}}, Revision: revision,
+		}
+	}
+	alarms := func(r *Rules, group string) (profiles []string) {
+		e := &Evaluation{}
+		r.Thing(profile.Thing{Name: "thing", Registered: true, Groups: []string{group}}).Observe(e, Observation{Time: epoch, Measurements: []Measurement{of(tcpCount, count(5))}})
+		for _, ev := range e.Events {
+			profiles = append(profiles, ev.Profile)
+		}
+		return profiles
+	}
+	before := Compile([]Attached{limit("a", "1", 3, "g"), limit("b", "1", 3, "g"), limit("c", "", 3, "g"), limit("d", "1", 3, "g")}, nil)
+	after := before.Recompile([]Attached{limit("a", "1", 9, "h"), limit("b", "2", 9, "h"), limit("c", "", 9, "h")}, nil)
+	for _, test := range []struct {
+		rules *Rules
+		group string
+		want  []string
+	}{
+		{before, "g", []string{"a", "b", "c", "d"}},
+		{before, "h", nil},
+		{after, "g", nil},
+		{after, "h", []string{"a"}}, // the limit of before: it was not compiled again
+	} {
+		if d := cmp.Diff(test.want, alarms(test.rules, test.group)); d != "" {
+			t.Errorf("group %s: %s", test.group, d)
+		}
+	}
+}
+
 // TestCompile: a profile that is refused does not cost the others.
 func TestCompile(t *testing.T) {
 	good := &profile.Profile{Name: "good", Behaviors: []profile.Behavior{static("b", tcpCount, profile.LessThan, count(3))}}

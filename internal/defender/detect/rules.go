@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/device-defender/device-defender/internal/defender/profile"
@@ -33,6 +34,7 @@ type Refused struct {
 // attached is a profile and its behaviors made ready.
 type attached struct {
 	name        string
+	revision    string
 	targets     []profile.Target
 	behaviors   []*behavior
 	retained    []profile.MetricRef // cloud-side metrics to measure, sorted
@@ -46,10 +48,20 @@ const maxClasses = 1 << 12
 // Compile makes profiles and dimensions ready. A profile that AWS would not
 // take is left out; Refused says why.
 func Compile(profiles []Attached, dimensions []profile.Dimension) *Rules {
+	return new(Rules).Recompile(profiles, dimensions)
+}
+
+// Recompile is [Compile] for profiles of which r has most: one that r has by its
+// name and revision is not checked and compiled again. Its registry has to be the
+// one that it was compiled with. What it is attached to may have changed.
+func (r *Rules) Recompile(profiles []Attached, dimensions []profile.Dimension) *Rules {
 	ready := map[string]*attached{}
 	var refused []Refused
 	for _, a := range profiles {
-		p, err := compileProfile(a)
+		p, err := r.reuse(a), error(nil)
+		if p == nil {
+			p, err = compileProfile(a)
+		}
 		switch {
 		case err != nil:
 		case ready[p.name] != nil:
@@ -68,9 +80,23 @@ func Compile(profiles []Attached, dimensions []profile.Dimension) *Rules {
 	for _, d := range dimensions {
 		filters[d.Name] = newDimension(d.StringValues)
 	}
-	r := newRules(ready, filters)
-	r.refused = refused
-	return r
+	next := newRules(ready, filters)
+	next.refused = refused
+	return next
+}
+
+// reuse returns the profile as it was compiled before, and nil if it was not.
+func (r *Rules) reuse(a Attached) *attached {
+	if a.Profile == nil || a.Revision == "" {
+		return nil
+	}
+	i, found := slices.BinarySearchFunc(r.profiles, a.Profile.Name, func(p *attached, name string) int { return strings.Compare(p.name, name) })
+	if !found || r.profiles[i].revision != a.Revision {
+		return nil
+	}
+	p := *r.profiles[i]
+	p.targets = slices.Clone(a.Targets)
+	return &p
 }
 
 func compileProfile(a Attached) (*attached, error) {
@@ -82,7 +108,7 @@ func compileProfile(a Attached) (*attached, error) {
 			return nil, fmt.Errorf("profile %q: %v", a.Profile.Name, p)
 		}
 	}
-	p := &attached{name: a.Profile.Name, targets: slices.Clone(a.Targets), retained: retained(a.Profile)}
+	p := &attached{name: a.Profile.Name, revision: a.Revision, targets: slices.Clone(a.Targets), retained: retained(a.Profile)}
 	for _, doc := range a.Profile.Behaviors {
 		b, reason, err := compile(p.name, doc, a.Registry)
 		switch {

@@ -12,6 +12,9 @@ type Attached struct {
 	Profile  *profile.Profile
 	Targets  []profile.Target
 	Registry profile.Registry // the custom metrics and dimensions that it may use
+	// Revision tells documents of one name apart, see [Rules.Recompile]. Empty is
+	// one that is like no other.
+	Revision string
 }
 
 // Measurement is one value of one metric. A list that is nil was not

@@ -255,11 +255,11 @@ func TestWorkers(t *testing.T) {
 		engine := New()
 		engine.evaluation.Baselines = newChecked(t)
 		store := &stored{things: map[string][]byte{}, due: map[string]time.Time{}, rows: map[windowKey]map[int][]byte{}, bases: map[windowKey]*Base{}}
-		var rules *Rules
+		rules := new(Rules)
 		use := func(behaviors []profile.Behavior) {
-			rules = Compile([]Attached{
-				{&profile.Profile{Name: "p", Behaviors: behaviors}, []profile.Target{{Kind: profile.AllThings}}, registry},
-				{&profile.Profile{Name: "q", Behaviors: sometimes}, []profile.Target{{Kind: profile.ThingGroup, Group: "changing"}}, registry},
+			rules = rules.Recompile([]Attached{
+				{Profile: &profile.Profile{Name: "p", Behaviors: behaviors}, Targets: []profile.Target{{Kind: profile.AllThings}}, Registry: registry},
+				{Profile: &profile.Profile{Name: "q", Behaviors: sometimes}, Targets: []profile.Target{{Kind: profile.ThingGroup, Group: "changing"}}, Registry: registry, Revision: "1"},
 			}, nil)
 			attach(t, engine, "p", behaviors...)
 			set(t, engine, "q", []profile.Target{{Kind: profile.ThingGroup, Group: "changing"}}, sometimes...)

@@ -47,6 +47,7 @@ func TestRawRequests(t *testing.T) {
 		{"no resource", "GET", "/tags", "", 400, "'resourceArn'"},
 		{"tags have one page", "GET", "/tags?resourceArn=x&nextToken=y", "", 400, "nextToken"},
 		{"a member of the other operation", "PUT", "/thing-groups/removeThingFromThingGroup", `{"thingGroupName":"g","thingName":"t","overrideDynamicGroups":true}`, 400, "overrideDynamicGroups"},
+		{"no properties of a group", "PATCH", "/thing-groups/g", `{}`, 400, "'thingGroupProperties'"},
 		{"parameter that is no number", "GET", "/things?maxResults=x", "", 400, "'maxResults'"},
 		{"parameter that is no name", "GET", "/security-profiles?metricName=", "", 400, "'metricName'"},
 		{"a signature in the query", "GET", "/things?X-Amz-Signature=0", "", 200, ""},

@@ -116,6 +116,9 @@ func (s *Service) addCertificate(tx *store.Tx, thing, id string) error {
 	if err != nil {
 		return err
 	}
+	if stored == nil && s.options.Registry != nil {
+		return awsrest.NotFound(fmt.Sprintf("Thing %s not found in %s", thing, s.options.Registry.Status().Source))
+	}
 	if stored == nil {
 		stored = &storedThing{ID: awsrest.NewID(), Version: 1, Created: s.now()}
 		if err := s.thingCreated(tx, thing); err != nil {

@@ -60,6 +60,15 @@
 // deletes nothing, unless the machine's uptime explains it: the highest time
 // that was known is in the database.
 //
+// # Where things are
+//
+// Things and groups are registered here, by operations, by certificates, and by first reports of
+// those who may ([Service.Enroll]); or, with [Options.Registry], elsewhere: the database is then a
+// mirror of it. Operations that change things and groups are refused then, but for those that
+// move things to groups and out of them, which are of the level Admin and are done there first.
+// Mitigation does the same, beside the jobs, so that nothing waits for what answers slowly; what
+// fails there is a failure of the execution.
+//
 // # Callers
 //
 // The API is served by package awsrest, whose comment says who is let in, and
@@ -136,14 +145,16 @@
 //	tags                ListTagsForResource, TagResource, UntagResource
 //	things              CreateThing, DescribeThing, UpdateThing, DeleteThing,
 //	                    ListThings, ListThingGroupsForThing
-//	thing groups        CreateThingGroup, DescribeThingGroup, DeleteThingGroup,
-//	                    ListThingGroups, ListThingsInThingGroup,
-//	                    AddThingToThingGroup, RemoveThingFromThingGroup
+//	thing groups        CreateThingGroup, DescribeThingGroup, UpdateThingGroup,
+//	                    DeleteThingGroup, ListThingGroups,
+//	                    ListThingsInThingGroup, AddThingToThingGroup,
+//	                    RemoveThingFromThingGroup, UpdateThingGroupsForThing
 //	data plane          Publish, for reports
 //	account             DescribeEndpoint, and of AWS STS GetCallerIdentity
 //	ours                report: POST /things/NAME/defender/metrics/json or cbor;
 //	                    RegisterThingCertificate, ListThingCertificates,
-//	                    DeleteThingCertificate: /things/NAME/certificates
+//	                    DeleteThingCertificate: /things/NAME/certificates;
+//	                    DescribeThingState: GET /things/NAME/state
 //	access keys, ours   CreateAccessKey: POST /access-keys/NAME {"role": "viewer"},
 //	                    RotateAccessKey: POST /access-keys/NAME/rotate,
 //	                    DeleteAccessKey: DELETE /access-keys/NAME,
@@ -173,6 +184,9 @@
 //   - UpdateSecurityProfile keeps additionalMetricsToRetain and its V2 apart,
 //     and deleteAdditionalMetricsToRetain deletes both. Moving from one to
 //     the other takes two updates.
+//   - UpdateThingGroup leaves what is absent as it is. UpdateThingGroupsForThing does
+//     all or nothing, and takes the thing out of groups before it puts it into others; a
+//     group that is in both lists is an InvalidRequestException.
 //   - Every UpdateSecurityProfile makes a new version, also one that changes
 //     nothing; an empty list counts as absent.
 //   - Metrics and dimensions that a profile names have to be registered when it

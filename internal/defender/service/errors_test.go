@@ -121,6 +121,12 @@ func TestErrors(t *testing.T) {
 			return err
 		}
 	}
+	move := func(thing *string, add, remove []string) func(context.Context) error {
+		return func(ctx context.Context) error {
+			_, err := c.UpdateThingGroupsForThing(ctx, &iot.UpdateThingGroupsForThingInput{ThingName: thing, ThingGroupsToAdd: add, ThingGroupsToRemove: remove})
+			return err
+		}
+	}
 	for _, test := range []struct {
 		name string
 		call func(context.Context) error
@@ -358,6 +364,33 @@ func TestErrors(t *testing.T) {
 			_, err := c.RemoveThingFromThingGroup(ctx, &iot.RemoveThingFromThingGroupInput{ThingGroupName: str("nosuch"), ThingName: str("t")})
 			return err
 		}, isNotFound, "nosuch"},
+		{"group: update none", func(ctx context.Context) error {
+			_, err := c.UpdateThingGroup(ctx, &iot.UpdateThingGroupInput{ThingGroupName: str("nosuch"), ThingGroupProperties: &types.ThingGroupProperties{}})
+			return err
+		}, isNotFound, "nosuch"},
+		{"group: update another version", func(ctx context.Context) error {
+			_, err := c.UpdateThingGroup(ctx, &iot.UpdateThingGroupInput{ThingGroupName: str("g"), ThingGroupProperties: &types.ThingGroupProperties{}, ExpectedVersion: aws.Int64(9)})
+			return err
+		}, isConflict, "is 1, not the expected 9"},
+		{"group: update of the description", func(ctx context.Context) error {
+			_, err := c.UpdateThingGroup(ctx, &iot.UpdateThingGroupInput{ThingGroupName: str("g"), ThingGroupProperties: &types.ThingGroupProperties{ThingGroupDescription: str("a\nb")}})
+			return err
+		}, isInvalid, "thingGroupDescription"},
+		{"group: 51 attributes", func(ctx context.Context) error {
+			attributes := map[string]string{}
+			for i := range 51 {
+				attributes[fmt.Sprint(i)] = "x"
+			}
+			_, err := c.UpdateThingGroup(ctx, &iot.UpdateThingGroupInput{ThingGroupName: str("g"), ThingGroupProperties: &types.ThingGroupProperties{AttributePayload: &types.AttributePayload{Attributes: attributes}}})
+			return err
+		}, isInvalid, "51 attributes"},
+		{"move: no thing", move(nil, []string{"g"}, nil), isInvalid, "'thingName'"},
+		{"move: no such thing", move(str("nosuch"), []string{"g"}, nil), isNotFound, "nosuch"},
+		{"move: into no such group", move(str("t"), []string{"nosuch"}, nil), isNotFound, "nosuch"},
+		{"move: out of no such group", move(str("t"), nil, []string{"nosuch"}), isNotFound, "nosuch"},
+		{"move: a group's name", move(str("t"), []string{"a b"}, nil), isInvalid, "'thingGroupsToAdd'"},
+		{"move: into and out of one", move(str("t"), []string{"child"}, []string{"child"}), isInvalid, "thingGroupsToRemove"},
+		{"move: two of one hierarchy", move(str("t"), []string{"child"}, nil), isInvalid, "hierarchy"},
 
 		{"untag: key", func(ctx context.Context) error {
 			_, err := c.UntagResource(ctx, &iot.UntagResourceInput{ResourceArn: str(account + "securityprofile/P"), TagKeys: []string{long}})

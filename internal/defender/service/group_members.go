@@ -147,7 +147,7 @@ type memberInput struct {
 	GroupARN  *string `json:"thingGroupArn"`
 	ThingName *string `json:"thingName"`
 	ThingARN  *string `json:"thingArn"`
-	// Override is of no effect, because there are no dynamic groups.
+	// Override is of no effect here, because there are no dynamic groups.
 	Override *bool `json:"overrideDynamicGroups"`
 }
 
@@ -191,6 +191,9 @@ func (s *Service) addThingToThingGroup(r *awsrest.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.options.Registry != nil {
+		return struct{}{}, s.moveElsewhere(r.Context(), thing, []string{group}, nil, in.Override != nil && *in.Override)
+	}
 	return struct{}{}, s.write(r.Context(), func(tx *store.Tx) error {
 		return s.addMember(tx, group, thing)
 	})
@@ -205,16 +208,75 @@ func (s *Service) removeThingFromThingGroup(r *awsrest.Request) (any, error) {
 	if in.Override != nil {
 		return nil, awsrest.Invalid(`member "overrideDynamicGroups" is unknown`)
 	}
+	if s.options.Registry != nil {
+		return struct{}{}, s.moveElsewhere(r.Context(), thing, nil, []string{group}, false)
+	}
 	return struct{}{}, s.write(r.Context(), func(tx *store.Tx) error {
-		if _, err := getGroup(&tx.Reader, group); err != nil {
-			return err
-		}
 		if _, err := getThing(&tx.Reader, thing); err != nil {
 			return err
 		}
-		if member, err := tableMembers.has(&tx.Reader, pairKey(group, thing)); err != nil || !member {
+		return s.leaveGroup(tx, group, thing)
+	})
+}
+
+// leaveGroup takes a thing out of a group, which has to exist. A thing that is not in it
+// stays out of it.
+func (s *Service) leaveGroup(tx *store.Tx, group, thing string) error {
+	if _, err := getGroup(&tx.Reader, group); err != nil {
+		return err
+	}
+	if member, err := tableMembers.has(&tx.Reader, pairKey(group, thing)); err != nil || !member {
+		return err
+	}
+	return s.removeMember(tx, group, thing)
+}
+
+// updateThingGroupsForThing takes a thing out of groups and puts it into others, or does
+// nothing if one of these is not possible. It leaves groups first, so that a thing can move
+// to another group of the same hierarchy.
+func (s *Service) updateThingGroupsForThing(r *awsrest.Request) (any, error) {
+	var in struct {
+		Thing    *string  `json:"thingName"`
+		Add      []string `json:"thingGroupsToAdd"`
+		Remove   []string `json:"thingGroupsToRemove"`
+		Override *bool    `json:"overrideDynamicGroups"` // of no effect: there are no dynamic groups
+	}
+	if err := r.Decode(&in); err != nil {
+		return nil, err
+	}
+	thing, err := nameOf("thing", in.Thing, nil, "")
+	if err != nil {
+		return nil, err
+	}
+	for member, groups := range map[string][]string{"thingGroupsToAdd": in.Add, "thingGroupsToRemove": in.Remove} {
+		for _, group := range groups {
+			if err := checkName(member, group); err != nil {
+				return nil, err
+			}
+		}
+	}
+	for _, group := range in.Add {
+		if slices.Contains(in.Remove, group) {
+			return nil, awsrest.Invalid(fmt.Sprintf("Thing group %s is in thingGroupsToAdd and thingGroupsToRemove", group))
+		}
+	}
+	if s.options.Registry != nil {
+		return struct{}{}, s.moveElsewhere(r.Context(), thing, in.Add, in.Remove, in.Override != nil && *in.Override)
+	}
+	return struct{}{}, s.write(r.Context(), func(tx *store.Tx) error {
+		if _, err := getThing(&tx.Reader, thing); err != nil {
 			return err
 		}
-		return s.removeMember(tx, group, thing)
+		for _, group := range in.Remove {
+			if err := s.leaveGroup(tx, group, thing); err != nil {
+				return err
+			}
+		}
+		for _, group := range in.Add {
+			if err := s.addMember(tx, group, thing); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }

@@ -52,6 +52,19 @@ func TestPlaced(t *testing.T) {
 	placed("cell", "line", "plant")
 	add("other")
 	placed("cell", "line", "other", "plant")
+	move := func(to, from []string, want bool) {
+		t.Helper()
+		_, err := b.client.UpdateThingGroupsForThing(ctx, &iot.UpdateThingGroupsForThingInput{ThingName: aws.String("pump"), ThingGroupsToAdd: to, ThingGroupsToRemove: from})
+		if (err == nil) != want {
+			t.Errorf("moving to %s from %s: %v", to, from, err)
+		}
+	}
+	move([]string{"line"}, []string{"cell", "other"}, true)
+	placed("line", "plant")
+	move([]string{"cell", "other", "nosuch"}, []string{"line"}, false)
+	placed("line", "plant")
+	move([]string{"cell", "other"}, []string{"line"}, true)
+	placed("cell", "line", "other", "plant")
 	update, err := b.client.UpdateThing(ctx, &iot.UpdateThingInput{ThingName: aws.String("pump")})
 	ok(b, update, err)
 	placed("cell", "line", "other", "plant")

@@ -108,9 +108,16 @@ type groupProperties struct {
 // groupDescription is AWS's [\p{Graph}\x20]*, which is Java's and of ASCII.
 var groupDescription = regexp.MustCompile(`^[\x20-\x7e]*$`)
 
+func checkGroupDescription(text string) error {
+	if len(text) > 2028 || !groupDescription.MatchString(text) {
+		return awsrest.Constraint("thingGroupProperties.thingGroupDescription", text, `Member must have 0 to 2028 characters and satisfy regular expression pattern: [\p{Graph}\x20]*`)
+	}
+	return nil
+}
+
 func (p *groupProperties) check() error {
-	if len(p.Description) > 2028 || !groupDescription.MatchString(p.Description) {
-		return awsrest.Constraint("thingGroupProperties.thingGroupDescription", p.Description, `Member must have 0 to 2028 characters and satisfy regular expression pattern: [\p{Graph}\x20]*`)
+	if err := checkGroupDescription(p.Description); err != nil {
+		return err
 	}
 	if p.Payload == nil {
 		return nil
@@ -253,6 +260,50 @@ func (s *Service) describeThingGroup(r *awsrest.Request) (any, error) {
 		return nil
 	})
 	return out, err
+}
+
+// updateThingGroup changes the properties that are given.
+func (s *Service) updateThingGroup(r *awsrest.Request) (any, error) {
+	name := r.Name("thingGroupName")
+	var in struct {
+		Properties *struct {
+			Description *string           `json:"thingGroupDescription"`
+			Payload     *attributePayload `json:"attributePayload"`
+		} `json:"thingGroupProperties"`
+		ExpectedVersion *int64 `json:"expectedVersion"`
+	}
+	if err := r.Decode(&in); err != nil {
+		return nil, err
+	}
+	if in.Properties == nil {
+		return nil, awsrest.Missing("thingGroupProperties")
+	}
+	if in.Properties.Description != nil {
+		if err := checkGroupDescription(*in.Properties.Description); err != nil {
+			return nil, err
+		}
+	}
+	var out struct {
+		Version int64 `json:"version"`
+	}
+	return &out, s.write(r.Context(), func(tx *store.Tx) error {
+		group, err := getGroupForUpdate(tx, name)
+		if err != nil {
+			return err
+		}
+		if err := checkVersion("thing group "+name, in.ExpectedVersion, group.Version); err != nil {
+			return err
+		}
+		if in.Properties.Description != nil {
+			group.Description = *in.Properties.Description
+		}
+		if group.Attributes, err = in.Properties.Payload.update(group.Attributes, maxGroupAttributes); err != nil {
+			return err
+		}
+		group.Version++
+		out.Version = group.Version
+		return tableGroups.Put(tx, name, *group)
+	})
 }
 
 // deleteThingGroup deletes a group that has no child groups. Its things stay in

@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -44,6 +45,7 @@ type pendingReport struct {
 	size         int       // of the payload
 	observed     time.Time // when it came to a source that is trusted with it; zero: when it is judged
 	measurements []detect.Measurement
+	first        bool         // nothing is known of the thing yet
 	reply        report.Reply // what to answer when the transaction is on disk
 	answer       chan report.Reply
 }
@@ -70,7 +72,12 @@ func (s *Service) ReportObserved(ctx context.Context, thing string, format repor
 	if reply.Timestamp.IsZero() {
 		reply.Timestamp = s.now()
 	}
-	s.log.Info("report", "thing", thing, "status", reply.Status, "report_id", reply.ReportID, "code", reply.ErrorCode, "bytes", len(payload))
+	// A fleet sends thousands a second: only what is out of the ordinary is said.
+	level := slog.LevelDebug
+	if reply.Status != report.Accepted {
+		level = slog.LevelInfo
+	}
+	s.log.Log(ctx, level, "report", "thing", thing, "status", reply.Status, "report_id", reply.ReportID, "code", reply.ErrorCode, "bytes", len(payload))
 	s.watch.took(TakenReport{Time: reply.Timestamp, Thing: thing, Format: format, Bytes: len(payload), Reply: reply})
 	return reply
 }
@@ -103,6 +110,9 @@ func (s *Service) submit(ctx context.Context, thing string, format report.Format
 	// From here on it will be stored, whether the caller still waits or not.
 	select {
 	case reply := <-p.answer:
+		if p.first && reply.Status == report.Accepted {
+			s.log.Info("first report of a thing", "thing", thing, "report_id", reply.ReportID)
+		}
 		return reply
 	case <-s.intake.done:
 	}

@@ -439,6 +439,31 @@ func TestLostState(t *testing.T) {
 	}
 }
 
+// The log says which things report for the first time, and what is rejected. It
+// does not grow with each report.
+func TestReportsInLog(t *testing.T) {
+	var log strings.Builder
+	b := newBench(t, Options{Log: newTextLog(&log)})
+	for id := range int64(3) {
+		b.takes("gateway", id+1, packets(1))
+		b.after(5 * time.Minute)
+	}
+	b.restart()
+	b.takes("gateway", 4, packets(1))
+	b.Report(t.Context(), "gateway", report.JSON, reportOf(5, packets(1))) // too soon
+	var lines []string
+	for line := range strings.Lines(log.String()) {
+		if strings.Contains(line, "thing=gateway") {
+			_, line, _ = strings.Cut(strings.TrimSpace(line), "msg=")
+			lines = append(lines, line)
+		}
+	}
+	want := []string{`"first report of a thing" thing=gateway report_id=1`, `report thing=gateway status=REJECTED report_id=5 code=Throttled`}
+	if len(lines) != len(want) || lines[0] != want[0] || !strings.HasPrefix(lines[1], want[1]) {
+		t.Errorf("log: %q", lines)
+	}
+}
+
 // Where the disk fails, it fails for all: the batch isn't taken apart.
 func TestDiskFails(t *testing.T) {
 	var log strings.Builder

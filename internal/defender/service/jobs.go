@@ -212,6 +212,8 @@ func (s *Service) doJobs(ctx context.Context, jobs []store.Job[struct{}]) error 
 			waiting++
 		case strings.HasPrefix(job.ID, profileJob):
 			errs = append(errs, s.doProfile(ctx, name, *job))
+		case strings.HasPrefix(job.ID, taskJob) && s.options.Registry != nil:
+			s.mitigateElsewhere(ctx, name, *job)
 		case strings.HasPrefix(job.ID, taskJob):
 			errs = append(errs, s.mitigateStep(ctx, name, *job))
 		default:

@@ -67,6 +67,7 @@ func (b *batch) judge(k *known, p *pendingReport) (report.Reply, error) {
 	}
 	at := came
 	var next lastReport
+	p.first = last.time.IsZero()
 	if !last.time.IsZero() {
 		least := b.s.minReportInterval()
 		least -= least / 10

@@ -19,6 +19,11 @@ const (
 	// maxBatch is the most tasks that share a transaction. Each waits for all
 	// of them, and they are all in memory.
 	maxBatch = 512
+	// gatherDelay is how long a transaction waits for tasks that are under way, if
+	// the last had many: one for a few of them costs as much as one for all.
+	gatherDelay = 5 * time.Millisecond
+	// many tasks are a lane under load.
+	many = 8
 	// maxCloudBatch is the most cloud events that share a transaction.
 	maxCloudBatch = 4096
 	// cloudDelay is how long a cloud event may wait for others, since each
@@ -134,12 +139,16 @@ func (s *Service) hand(ctx context.Context, t *task) error {
 func (s *Service) take(l *lane) {
 	var events []*task // of the cloud
 	var due <-chan time.Time
+	last := 0 // tasks of the last transaction
 	for {
 		var tasks []*task
 		select {
 		case t := <-l.tasks:
 			if t.cloud == nil {
 				tasks = append(tasks, t)
+				if last >= many {
+					tasks = l.gather(tasks)
+				}
 				break
 			}
 			events = append(events, t)
@@ -154,9 +163,26 @@ func (s *Service) take(l *lane) {
 			s.commit(l, append(events, l.waiting(nil)...))
 			return
 		}
-		s.commit(l, append(events, l.waiting(tasks)...))
+		tasks = l.waiting(tasks)
+		last = len(tasks)
+		s.commit(l, append(events, tasks...))
 		events, due = nil, nil
 	}
+}
+
+// gather appends the tasks that come within gatherDelay, up to maxBatch.
+func (l *lane) gather(tasks []*task) []*task {
+	over := time.NewTimer(gatherDelay)
+	defer over.Stop()
+	for len(tasks) < maxBatch {
+		select {
+		case t := <-l.tasks:
+			tasks = append(tasks, t)
+		case <-over.C:
+			return tasks
+		}
+	}
+	return tasks
 }
 
 // waiting appends the tasks that wait, up to maxBatch.

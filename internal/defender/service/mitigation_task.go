@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"reflect"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/device-defender/device-defender/internal/defender/awsrest"
@@ -255,7 +254,7 @@ func (t *taskStep) putJob(id string) error {
 // executions carries out the next executions of a task, and ends it after the
 // last. A task of which an execution failed has failed.
 func (t *taskStep) executions(id string, task *storedTask) error {
-	keys, err := t.pending(id, task, executionsPerStep)
+	keys, err := pendingExecutions(&t.tx.Reader, id, task, executionsPerStep)
 	if err != nil {
 		return err
 	}
@@ -265,26 +264,26 @@ func (t *taskStep) executions(id string, task *storedTask) error {
 	}
 	for _, key := range keys {
 		execution := found[key]
-		action := key[strings.LastIndexByte(key, 0)+1:]
-		i := slices.IndexFunc(task.Actions, func(a actionDefinition) bool { return a.Name == action })
-		if err := t.execute(&task.Actions[i], &execution); err != nil {
+		if err := t.execute(task.action(key), &execution); err != nil {
 			return err
 		}
+		found[key] = execution
+	}
+	return t.record(id, task, keys, found, len(keys) < executionsPerStep)
+}
+
+// record stores what came of executions, and ends the task after the last.
+func (t *taskStep) record(id string, task *storedTask, keys []string, done map[string]storedExecution, last bool) error {
+	for _, key := range keys {
+		execution := done[key]
 		execution.End = t.now
-		switch execution.Status {
-		case statusSuccessful:
-			task.Statistics.Executed++
-		case statusSkipped:
-			task.Statistics.Skipped++
-		default:
-			task.Statistics.Failed++
-		}
+		task.Statistics.count(execution.Status)
 		if err := tableExecutions.Put(t.tx, key, execution); err != nil {
 			return err
 		}
 		task.Done = []byte(key)
 	}
-	if len(keys) < executionsPerStep {
+	if last {
 		task.End, task.Status = t.now, statusSuccessful
 		if task.Statistics.Failed > 0 {
 			task.Status = statusFailed
@@ -297,11 +296,23 @@ func (t *taskStep) executions(id string, task *storedTask) error {
 	return nil
 }
 
-// pending returns the keys of the task's next executions, at most n.
-func (t *taskStep) pending(id string, task *storedTask, n int) (keys []string, err error) {
+// count counts an execution that is over.
+func (n *taskStatistics) count(status string) {
+	switch status {
+	case statusSuccessful:
+		n.Executed++
+	case statusSkipped:
+		n.Skipped++
+	default:
+		n.Failed++
+	}
+}
+
+// pendingExecutions returns the keys of the task's next executions, at most n.
+func pendingExecutions(view *store.Reader, id string, task *storedTask, n int) (keys []string, err error) {
 	span := store.Prefix(id + "\x00").Resume(string(task.Done))
 	span.Limit = n
-	for execution, err := range tableExecutions.keys.Scan(&t.tx.Reader, span) {
+	for execution, err := range tableExecutions.keys.Scan(view, span) {
 		if err != nil {
 			return nil, err
 		}
@@ -317,9 +328,7 @@ func (t *taskStep) pending(id string, task *storedTask, n int) (keys []string, e
 func (t *taskStep) execute(action *actionDefinition, execution *storedExecution) error {
 	params := action.Params.AddThingsToThingGroup
 	if params == nil {
-		execution.Status = statusSkipped
-		execution.ErrorCode = "InvalidRequestException"
-		execution.Message = fmt.Sprintf("Detect carries out only actions of type %s, %s is of type %s", addThings, action.Name, actionType(&action.Params))
+		execution.skip(action)
 		return nil
 	}
 	execution.Status = statusSuccessful
@@ -335,6 +344,13 @@ func (t *taskStep) execute(action *actionDefinition, execution *storedExecution)
 		}
 	}
 	return nil
+}
+
+// skip says that Detect has no use for the action.
+func (e *storedExecution) skip(action *actionDefinition) {
+	e.Status = statusSkipped
+	e.ErrorCode = "InvalidRequestException"
+	e.Message = fmt.Sprintf("Detect carries out only actions of type %s, %s is of type %s", addThings, action.Name, actionType(&action.Params))
 }
 
 // dropTasks forgets tasks that ended before the time, and their executions.

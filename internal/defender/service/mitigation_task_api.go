@@ -176,7 +176,7 @@ func (s *Service) cancelDetectMitigationActionsTask(r *awsrest.Request) (any, er
 			return awsrest.Invalid(fmt.Sprintf("Task %s is over: %s", id, task.Status))
 		}
 		for {
-			keys, err := t.pending(id, task, executionsPerStep)
+			keys, err := pendingExecutions(&tx.Reader, id, task, executionsPerStep)
 			if err != nil {
 				return err
 			}

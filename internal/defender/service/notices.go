@@ -73,10 +73,17 @@ func (s *Service) Without() []string {
 }
 
 // Notices are what an operator has to know and no operation tells: what is wrong
-// with the clock, what is turned away, what of profiles is without effect.
+// with the clock, where the registry is, what is turned away, what of profiles is without effect.
 func (s *Service) Notices(ctx context.Context) (notices []string, err error) {
 	if leap := s.clock.leapt(); leap > 0 {
 		notices = append(notices, leapText(leap))
+	}
+	if s.options.Registry != nil {
+		status := s.options.Registry.Status()
+		notices = append(notices, status.notice())
+		if text, ok := s.elsewhere.notice(s.now()); ok {
+			notices = append(notices, text)
+		}
 	}
 	s.turnedAway.mu.Lock()
 	for why, w := range s.turnedAway.why {

@@ -60,24 +60,27 @@ func (s *Service) operations() []awsrest.Operation {
 		{Name: "TagResource", Method: "POST", Path: "/tags", Access: awsrest.Write, Handle: s.tagResource},
 		{Name: "UntagResource", Method: "POST", Path: "/untag", Access: awsrest.Write, Handle: s.untagResource},
 
-		{Name: "CreateThing", Method: "POST", Path: "/things/{thingName}", Access: awsrest.Write, Handle: s.createThing},
+		{Name: "CreateThing", Method: "POST", Path: "/things/{thingName}", Access: awsrest.Write, Handle: s.local(s.createThing)},
 		{Name: "DescribeThing", Method: "GET", Path: "/things/{thingName}", Access: awsrest.Read, Handle: s.describeThing},
-		{Name: "UpdateThing", Method: "PATCH", Path: "/things/{thingName}", Access: awsrest.Write, Handle: s.updateThing},
-		{Name: "DeleteThing", Method: "DELETE", Path: "/things/{thingName}", Access: awsrest.Write, Handle: s.deleteThing, Query: []string{"expectedVersion"}},
+		{Name: "UpdateThing", Method: "PATCH", Path: "/things/{thingName}", Access: awsrest.Write, Handle: s.local(s.updateThing)},
+		{Name: "DeleteThing", Method: "DELETE", Path: "/things/{thingName}", Access: awsrest.Write, Handle: s.local(s.deleteThing), Query: []string{"expectedVersion"}},
 		{Name: "ListThings", Method: "GET", Path: "/things", Access: awsrest.Read, Handle: s.listThings, MaxResults: 250, Query: []string{"attributeName", "attributeValue", "thingTypeName", "usePrefixAttributeValue"}},
 		{Name: "ListThingGroupsForThing", Method: "GET", Path: "/things/{thingName}/thing-groups", Access: awsrest.Read, Handle: s.listThingGroupsForThing, MaxResults: 250},
-		// Ours: by which certificates a thing is known to MQTT.
+		// Ours: when a thing reported, and by which certificates it is known to MQTT.
+		{Name: "DescribeThingState", Method: "GET", Path: "/things/{thingName}/state", Access: awsrest.Read, Handle: s.describeThingState},
 		{Name: "RegisterThingCertificate", Method: "POST", Path: "/things/{thingName}/certificates", Access: awsrest.Write, Handle: s.registerThingCertificate},
 		{Name: "ListThingCertificates", Method: "GET", Path: "/things/{thingName}/certificates", Access: awsrest.Read, Handle: s.listThingCertificates, MaxResults: 250},
 		{Name: "DeleteThingCertificate", Method: "DELETE", Path: "/things/{thingName}/certificates/{certificateId}", Access: awsrest.Write, Handle: s.deleteThingCertificate},
 
-		{Name: "CreateThingGroup", Method: "POST", Path: "/thing-groups/{thingGroupName}", Access: awsrest.Write, Handle: s.createThingGroup},
+		{Name: "CreateThingGroup", Method: "POST", Path: "/thing-groups/{thingGroupName}", Access: awsrest.Write, Handle: s.local(s.createThingGroup)},
 		{Name: "DescribeThingGroup", Method: "GET", Path: "/thing-groups/{thingGroupName}", Access: awsrest.Read, Handle: s.describeThingGroup},
-		{Name: "DeleteThingGroup", Method: "DELETE", Path: "/thing-groups/{thingGroupName}", Access: awsrest.Write, Handle: s.deleteThingGroup, Query: []string{"expectedVersion"}},
+		{Name: "UpdateThingGroup", Method: "PATCH", Path: "/thing-groups/{thingGroupName}", Access: awsrest.Write, Handle: s.local(s.updateThingGroup)},
+		{Name: "DeleteThingGroup", Method: "DELETE", Path: "/thing-groups/{thingGroupName}", Access: awsrest.Write, Handle: s.local(s.deleteThingGroup), Query: []string{"expectedVersion"}},
 		{Name: "ListThingGroups", Method: "GET", Path: "/thing-groups", Access: awsrest.Read, Handle: s.listThingGroups, MaxResults: 250, Query: []string{"parentGroup", "namePrefixFilter", "recursive"}},
 		{Name: "ListThingsInThingGroup", Method: "GET", Path: "/thing-groups/{thingGroupName}/things", Access: awsrest.Read, Handle: s.listThingsInThingGroup, MaxResults: 250, Query: []string{"recursive"}},
-		{Name: "AddThingToThingGroup", Method: "PUT", Path: "/thing-groups/addThingToThingGroup", Access: awsrest.Write, Handle: s.addThingToThingGroup},
-		{Name: "RemoveThingFromThingGroup", Method: "PUT", Path: "/thing-groups/removeThingFromThingGroup", Access: awsrest.Write, Handle: s.removeThingFromThingGroup},
+		{Name: "AddThingToThingGroup", Method: "PUT", Path: "/thing-groups/addThingToThingGroup", Access: s.moving(), Handle: s.addThingToThingGroup},
+		{Name: "RemoveThingFromThingGroup", Method: "PUT", Path: "/thing-groups/removeThingFromThingGroup", Access: s.moving(), Handle: s.removeThingFromThingGroup},
+		{Name: "UpdateThingGroupsForThing", Method: "PUT", Path: "/thing-groups/updateThingGroupsForThing", Access: s.moving(), Handle: s.updateThingGroupsForThing},
 
 		// Ours, too: the access keys that callers sign with.
 		{Name: "CreateAccessKey", Method: "POST", Path: "/access-keys/{accessKeyName}", Access: awsrest.Admin, Handle: s.createAccessKey},

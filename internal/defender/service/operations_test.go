@@ -114,6 +114,17 @@ func TestEveryOperation(t *testing.T) {
 		"thingGroupMetadata":{"parentGroupName":"root","rootToParentThingGroups":[{"groupName":"root","groupArn":"arn:aws:iot:us-east-1:123456789012:thinggroup/root"}],"creationDate":1795381430.69}}`)
 	_, err = c.ListThingGroups(ctx, &iot.ListThingGroupsInput{ParentGroup: aws.String("root")})
 	step(err, `{"thingGroups":[{"groupName":"g","groupArn":"arn:aws:iot:us-east-1:123456789012:thinggroup/g"}]}`)
+	_, err = c.UpdateThingGroup(ctx, &iot.UpdateThingGroupInput{ThingGroupName: group, ExpectedVersion: aws.Int64(1), ThingGroupProperties: &types.ThingGroupProperties{
+		AttributePayload: &types.AttributePayload{Merge: true, Attributes: map[string]string{"k": "", "line": "3"}}}})
+	step(err, `{"version":2}`)
+	_, err = c.DescribeThingGroup(ctx, &iot.DescribeThingGroupInput{ThingGroupName: group})
+	step(err, `{"thingGroupName":"g","thingGroupArn":"arn:aws:iot:us-east-1:123456789012:thinggroup/g","thingGroupId":"UUID","version":2,
+		"thingGroupProperties":{"thingGroupDescription":"d","attributePayload":{"attributes":{"line":"3"}}},
+		"thingGroupMetadata":{"parentGroupName":"root","rootToParentThingGroups":[{"groupName":"root","groupArn":"arn:aws:iot:us-east-1:123456789012:thinggroup/root"}],"creationDate":1795381430.69}}`)
+	_, err = c.UpdateThingGroupsForThing(ctx, &iot.UpdateThingGroupsForThingInput{ThingName: thing, ThingGroupsToAdd: []string{"root"}, ThingGroupsToRemove: []string{"g"}})
+	step(err, `{}`)
+	_, err = c.UpdateThingGroupsForThing(ctx, &iot.UpdateThingGroupsForThingInput{ThingName: thing, ThingGroupsToRemove: []string{"root"}})
+	step(err, `{}`)
 	_, err = c.AddThingToThingGroup(ctx, &iot.AddThingToThingGroupInput{ThingGroupName: group, ThingArn: aws.String(account + "thing/t")})
 	step(err, `{}`)
 	_, err = c.ListThingsInThingGroup(ctx, &iot.ListThingsInThingGroupInput{ThingGroupName: aws.String("root"), Recursive: true})
@@ -201,7 +212,7 @@ func TestEveryOperation(t *testing.T) {
 	step(err, `{}`)
 	_, err = c.RemoveThingFromThingGroup(ctx, &iot.RemoveThingFromThingGroupInput{ThingGroupArn: target, ThingName: thing})
 	step(err, `{}`)
-	_, err = c.DeleteThingGroup(ctx, &iot.DeleteThingGroupInput{ThingGroupName: group, ExpectedVersion: aws.Int64(1)})
+	_, err = c.DeleteThingGroup(ctx, &iot.DeleteThingGroupInput{ThingGroupName: group, ExpectedVersion: aws.Int64(2)})
 	step(err, `{}`)
 	_, err = c.DeleteThing(ctx, &iot.DeleteThingInput{ThingName: thing, ExpectedVersion: aws.Int64(2)})
 	step(err, `{}`)
@@ -213,7 +224,7 @@ func TestEveryOperation(t *testing.T) {
 	}
 	called[wire.pattern] = true
 
-	other := regexp.MustCompile(`Violation|MitigationAction|MetricValues|ModelTraining|AccessKey|AuditEvents|ThingCertificate|^report$|^Publish$`) // tested where they are
+	other := regexp.MustCompile(`Violation|MitigationAction|MetricValues|ModelTraining|AccessKey|AuditEvents|ThingCertificate|ThingState|^report$|^Publish$`) // tested where they are
 	for _, op := range s.operations() {
 		if !called[op.Method+" "+op.Path] && !other.MatchString(op.Name) {
 			t.Errorf("%s was not called", op.Name)

@@ -18,6 +18,9 @@ type storedProfile struct {
 	Version  int64           `json:"version"`
 	Created  time.Time       `json:"created"`
 	Modified time.Time       `json:"modified"`
+	// Revision is another for each document; a version begins at 1 again when a
+	// profile is deleted and created. Rows of older versions have none.
+	Revision string `json:"revision,omitempty"`
 }
 
 // profileInput is the body of CreateSecurityProfile and, without tags,
@@ -141,7 +144,7 @@ func (s *Service) createSecurityProfile(r *awsrest.Request) (any, error) {
 			return awsrest.AlreadyExists(fmt.Sprintf("Security profile %s already exists", name), name, arn)
 		}
 		now := s.now()
-		stored := storedProfile{Document: profile.Profile{Name: name}, Version: 1, Created: now, Modified: now}
+		stored := storedProfile{Document: profile.Profile{Name: name}, Version: 1, Created: now, Modified: now, Revision: awsrest.NewID()}
 		in.apply(&stored.Document)
 		if err := checkProfile(&tx.Reader, &stored.Document); err != nil {
 			return err
@@ -201,7 +204,7 @@ func (s *Service) updateSecurityProfile(r *awsrest.Request) (any, error) {
 			return err
 		}
 		stored.Version++
-		stored.Modified = s.now()
+		stored.Modified, stored.Revision = s.now(), awsrest.NewID()
 		if err := tableProfiles.Put(tx, name, *stored); err != nil {
 			return err
 		}

@@ -19,8 +19,9 @@ import (
 type ruleSet struct {
 	version  uint64
 	rules    *detect.Rules
-	coverage []*coverage // by the profile's name
-	merged   sync.Map    // of sets of profiles: string -> *covered
+	registry profile.Registry // that they were compiled with
+	coverage []*coverage      // by the profile's name
+	merged   sync.Map         // of sets of profiles: string -> *covered
 }
 
 // coverage is what a profile keeps of the things that it applies to.
@@ -98,7 +99,7 @@ func (s *Service) rulesFor(r *store.Reader, version uint64) (*ruleSet, error) {
 	if latest != nil && latest.version == version {
 		return latest, nil
 	}
-	compiled, err := s.compileRules(r, version)
+	compiled, err := s.compileRules(r, version, latest)
 	if err != nil {
 		return nil, err
 	}
@@ -118,8 +119,9 @@ func (s *Service) guardedRules(tx *store.Tx) (*ruleSet, error) {
 	return s.rulesFor(&tx.Reader, version)
 }
 
-// compileRules reads and compiles all profiles.
-func (s *Service) compileRules(r *store.Reader, version uint64) (*ruleSet, error) {
+// compileRules reads all profiles, and compiles those that are not in the rules
+// before.
+func (s *Service) compileRules(r *store.Reader, version uint64, before *ruleSet) (*ruleSet, error) {
 	known, dimensions, err := registry(r)
 	if err != nil {
 		return nil, err
@@ -128,18 +130,22 @@ func (s *Service) compileRules(r *store.Reader, version uint64) (*ruleSet, error
 	if err != nil {
 		return nil, err
 	}
-	rules := &ruleSet{version: version}
+	rules := &ruleSet{version: version, registry: known}
 	var attached []detect.Attached
 	for entry, err := range tableProfiles.Scan(r, store.Range{}) {
 		if err != nil {
 			return nil, err
 		}
 		document := &entry.Value.Document
-		a := detect.Attached{Profile: document, Registry: known, Targets: targets[entry.Key]}
+		a := detect.Attached{Profile: document, Registry: known, Targets: targets[entry.Key], Revision: entry.Value.Revision}
 		attached = append(attached, a)
 		rules.coverage = append(rules.coverage, s.newCoverage(a))
 	}
-	rules.rules = detect.Compile(attached, dimensions)
+	compiled := new(detect.Rules)
+	if before != nil && maps.Equal(before.registry.CustomMetrics, known.CustomMetrics) && maps.Equal(before.registry.Dimensions, known.Dimensions) {
+		compiled = before.rules
+	}
+	rules.rules = compiled.Recompile(attached, dimensions)
 	return rules, nil
 }
 

@@ -19,6 +19,7 @@ func (s *Service) Run(ctx context.Context) error {
 		s.log.Error("setting the time of things back failed", "error", err)
 	}
 	var parts sync.WaitGroup
+	defer s.elsewhere.done.Wait() // after the jobs, which begin these
 	defer parts.Wait()
 	parts.Go(func() { s.deliver(ctx) })
 	parts.Go(func() { s.work(ctx) })

@@ -65,6 +65,9 @@ type Options struct {
 	// for a name or address: see [awsrest.API].
 	TLS  *tls.Config
 	Host func(host string) bool
+	// Registry is where things and groups are registered, if not here: the database mirrors
+	// them by [Service.Mirror], and mitigation moves things there.
+	Registry Registry
 	// Webhook is a URL that every alert is posted to, as JSON; default none.
 	Webhook string
 }
@@ -87,6 +90,7 @@ type Service struct {
 	watch       watch
 	guesses     guesses
 	refusals    refusals
+	elsewhere   tasksElsewhere
 }
 
 // Open opens the state in the folder and takes up where it was left.

@@ -73,6 +73,9 @@ func (b *batch) admit(k *known, size int64, next *lastReport) (refusal string, e
 	if k.registry.Registered {
 		return "", nil
 	}
+	if registry := b.s.options.Registry; registry != nil {
+		b.tx.OnCommit(func() { registry.Stranger(k.name) })
+	}
 	tally, err := b.strangers()
 	if err != nil {
 		return "", err

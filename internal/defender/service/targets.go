@@ -96,12 +96,13 @@ func (s *Service) detachSecurityProfile(r *awsrest.Request) (any, error) {
 		if _, err := getProfile(&tx.Reader, name); err != nil {
 			return err
 		}
-		if err := s.getTarget(&tx.Reader, t); err != nil {
+		key := pairKey(name, arn)
+		there, err := tableTargets.has(&tx.Reader, key)
+		if err != nil {
 			return err
 		}
-		key := pairKey(name, arn)
-		if there, err := tableTargets.has(&tx.Reader, key); err != nil || !there {
-			return err
+		if !there { // a group that another registry has no more can be detached from
+			return s.getTarget(&tx.Reader, t)
 		}
 		if err := tableTargets.Delete(tx, key); err != nil {
 			return err

@@ -32,6 +32,21 @@ type attributePayload struct {
 	Merge      bool              `json:"merge,omitempty"`
 }
 
+// update returns what the payload of an update makes of attributes: it replaces them, or
+// with merge adds to them. An empty value removes an attribute.
+func (p *attributePayload) update(old map[string]string, most int) (map[string]string, error) {
+	if p == nil {
+		return old, nil
+	}
+	attributes := map[string]string{}
+	if p.Merge {
+		maps.Copy(attributes, old)
+	}
+	maps.Copy(attributes, p.Attributes)
+	maps.DeleteFunc(attributes, func(_, value string) bool { return value == "" })
+	return attributes, checkAttributes(attributes, most)
+}
+
 func (s *Service) thingARN(name string) string { return s.arn("thing/" + name) }
 
 // getThing reads a thing that has to be in the registry.
@@ -176,17 +191,8 @@ func (s *Service) updateThing(r *awsrest.Request) (any, error) {
 		if err := checkVersion("thing "+name, in.ExpectedVersion, stored.Version); err != nil {
 			return err
 		}
-		if in.Payload != nil {
-			attributes := map[string]string{}
-			if in.Payload.Merge {
-				maps.Copy(attributes, stored.Attributes)
-			}
-			maps.Copy(attributes, in.Payload.Attributes)
-			maps.DeleteFunc(attributes, func(_, value string) bool { return value == "" })
-			if err := checkAttributes(attributes, maxThingAttributes); err != nil {
-				return err
-			}
-			stored.Attributes = attributes
+		if stored.Attributes, err = in.Payload.update(stored.Attributes, maxThingAttributes); err != nil {
+			return err
 		}
 		stored.Version++
 		return tableThings.Put(tx, name, *stored)

@@ -3,6 +3,7 @@ package mqtt
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -37,6 +38,7 @@ type conn struct {
 
 	certificate string // the id of it; "" without TLS
 	expires     time.Time
+	shown       []*x509.Certificate // it, and those between it and its authority
 
 	clientID string
 	thing    string // "" until it is admitted
@@ -70,7 +72,7 @@ func (c *conn) handshake(ctx context.Context) error {
 	if len(certificates) == 0 {
 		return errors.New("the client showed no certificate")
 	}
-	c.certificate, c.expires = service.CertificateID(certificates[0]), certificates[0].NotAfter
+	c.certificate, c.expires, c.shown = service.CertificateID(certificates[0]), certificates[0].NotAfter, certificates
 	return nil
 }
 
@@ -92,31 +94,38 @@ func (c *conn) Write(data []byte) (int, error) {
 // would put off.
 func (c *conn) SetDeadline(t time.Time) error { return c.SetReadDeadline(t) }
 
-// whose returns the thing that the client is.
-func (c *conn) whose(ctx context.Context, clientID string) (string, error) {
+// whose returns the thing that the client is, and whether an authority says so.
+func (c *conn) whose(ctx context.Context, clientID string) (thing string, issued bool, err error) {
 	if c.certificate == "" {
 		thing, _, _ := strings.Cut(clientID, "#")
 		if err := report.CheckThingName(thing); err != nil {
-			return "", fmt.Errorf("the client's id is no name of a thing: %w", err)
+			return "", false, fmt.Errorf("the client's id is no name of a thing: %w", err)
 		}
-		return thing, nil
+		return thing, false, nil
 	}
-	if now := c.server.options.Now(); now.After(c.expires) {
-		return "", fmt.Errorf("certificate %s has expired at %v", c.certificate, c.expires)
+	now := c.server.options.Now()
+	if now.After(c.expires) {
+		return "", false, fmt.Errorf("certificate %s has expired at %v", c.certificate, c.expires)
 	}
-	thing, err := c.server.options.Registry.ThingOfCertificate(ctx, c.certificate)
-	if err != nil {
-		return "", fmt.Errorf("looking up certificate %s: %w", c.certificate, err)
+	thing, err = c.server.options.Registry.ThingOfCertificate(ctx, c.certificate)
+	switch authority := c.server.options.Authority; {
+	case err != nil:
+		return "", false, fmt.Errorf("looking up certificate %s: %w", c.certificate, err)
+	case thing != "":
+		return thing, false, nil
+	case authority == nil:
+		return "", false, fmt.Errorf("certificate %s is of no thing: register it", c.certificate)
+	default:
+		if thing, err = authority.thing(c.shown, now); err != nil {
+			return "", false, fmt.Errorf("certificate %s is not registered, and of no thing by its authority: %w", c.certificate, err)
+		}
+		return thing, true, nil
 	}
-	if thing == "" {
-		return "", fmt.Errorf("certificate %s is of no thing: register it", c.certificate)
-	}
-	return thing, nil
 }
 
 // connect makes the connection that of a thing.
 func (c *conn) connect(ctx context.Context, clientID string) error {
-	thing, err := c.whose(ctx, clientID)
+	thing, issued, err := c.whose(ctx, clientID)
 	if err != nil {
 		return err
 	}
@@ -125,6 +134,9 @@ func (c *conn) connect(ctx context.Context, clientID string) error {
 		name = "client id on loopback"
 	}
 	c.clientID, c.identity = clientID, ingest.Device(thing, name)
+	if issued {
+		c.identity = c.identity.Enrolling()
+	}
 	if !c.server.admit(c, thing) {
 		return fmt.Errorf("thing %s has %d connections, which is as many as there can be", thing, maxPerThing)
 	}

@@ -10,7 +10,9 @@
 //
 // With TLS, a client is the thing whose certificate it has: the certificate's SHA-256 is looked
 // up when it connects and again with each report, so that one that is deleted ends at
-// the next. The client's id may be any. Without TLS it listens on loopback only, where a client is
+// the next. A certificate that is not registered may name its thing itself, if its
+// authority is one of [Options.Authority] and it is not revoked; such a thing is registered
+// by its first report. The client's id may be any. Without TLS it listens on loopback only, where a client is
 // the thing that its id names, up to a #: a nucleus that has more than one
 // connection appends #2 and so on.
 //

@@ -172,7 +172,7 @@ func (h *hook) OnPublish(cl *broker.Client, pk packets.Packet) (packets.Packet, 
 func (h *hook) report(c *conn, thing string, format report.Format, pk packets.Packet) (topic string, payload []byte, err error) {
 	if c.certificate != "" {
 		// It may have been deleted since the client connected.
-		if owner, err := c.whose(h.server.ctx, c.clientID); err != nil {
+		if owner, _, err := c.whose(h.server.ctx, c.clientID); err != nil {
 			return "", nil, err
 		} else if owner != c.thing {
 			return "", nil, ingest.ErrNotOwn

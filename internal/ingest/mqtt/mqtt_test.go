@@ -132,13 +132,21 @@ type world struct {
 
 func newWorld(t *testing.T, secure bool, before func(string)) *world {
 	t.Helper()
+	return newWorldOf(t, secure, before, nil)
+}
+
+// newWorldOf is newWorld with an authority that names things.
+func newWorldOf(t *testing.T, secure bool, before func(string), authority *Authority) *world {
+	t.Helper()
 	s, err := service.Open(service.Options{Data: memdir.New(t), MinReportInterval: -1, CloudEvents: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	w := &world{backend: &backend{Service: s, before: before}, service: s, registry: &registry{things: map[string]string{}}, secure: secure}
 	w.came = sync.NewCond(&w.mu)
-	o := Options{Intake: ingest.New(w.backend, slog.New(slog.DiscardHandler)), Registry: w.registry}
+	intake := ingest.New(w.backend, slog.New(slog.DiscardHandler))
+	intake.EnrollBy(s.Enroll)
+	o := Options{Intake: intake, Registry: w.registry, Authority: authority}
 	if secure {
 		w.identity = certificate(t, time.Now().Add(time.Hour))
 		o.TLS = &tls.Config{Certificates: []tls.Certificate{w.identity}}

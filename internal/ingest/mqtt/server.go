@@ -54,8 +54,11 @@ type Options struct {
 	// on loopback only.
 	TLS      *tls.Config
 	Registry Registry
-	Now      func() time.Time // default time.Now; of answers and of the end of certificates
-	Log      *slog.Logger     // default: no log
+	// Authority names the things of certificates that are not registered; nil: they are of
+	// none.
+	Authority *Authority
+	Now       func() time.Time // default time.Now; of answers and of the end of certificates
+	Log       *slog.Logger     // default: no log
 }
 
 // Server takes reports over MQTT. It is served once, or closed.
