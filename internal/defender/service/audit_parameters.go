@@ -69,16 +69,10 @@ func shortened(value any) any {
 		return short
 	case string:
 		return clip(value, maxAuditText)
-	case json.Number:
-		return json.Number(clipNumber(value.String()))
+	case json.Number: // of any number of digits
+		if len(value) > maxAuditText {
+			return clip(value.String(), maxAuditText)
+		}
 	}
 	return value
-}
-
-// clipNumber bounds a number, which may have any number of digits.
-func clipNumber(text string) string {
-	if len(text) > 32 {
-		return "0"
-	}
-	return text
 }
