@@ -1,4 +1,4 @@
-package outbox
+package alert
 
 import (
 	"bytes"
@@ -13,102 +13,107 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/smithy-go"
+
+	"github.com/device-defender/device-defender/internal/defender/outbox"
 )
 
-// Webhook is the target that isn't named by an ARN.
-const Webhook = "webhook"
+const (
+	sendTimeout = 10 * time.Second
+	maxAnswer   = 64 << 10 // bytes read of an answer
+)
 
-const maxWebhookAnswer = 64 << 10 // bytes read of it
-
-// Post sends alerts to a webhook and to SNS topics.
-type Post struct {
-	url  string
-	http *http.Client
+// Sender sends alerts of an outbox. Its targets are channels by name, and SNS topics
+// by ARN.
+type Sender struct {
+	channels map[string]*Channel
+	http     *http.Client
 
 	mu     sync.Mutex
 	topics map[string]*sns.Client // by region
 }
 
-// NewPost returns a post with the URL of a webhook, which may be "".
-func NewPost(webhook string, transport http.RoundTripper) *Post {
-	return &Post{
-		url: webhook,
+// NewSender returns a sender for the channels.
+func NewSender(channels []Channel, transport http.RoundTripper) *Sender {
+	s := &Sender{
+		channels: map[string]*Channel{},
 		http: &http.Client{
 			Transport: transport,
-			Timeout:   deliveryTimeout,
+			Timeout:   sendTimeout,
 			// An alert goes where the operator said, and nowhere else.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 		topics: map[string]*sns.Client{},
 	}
+	for i := range channels {
+		s.channels[channels[i].Name] = &channels[i]
+	}
+	return s
 }
 
-// CheckWebhook says whether alerts can be posted to the URL.
-func CheckWebhook(text string) error {
-	u, err := url.Parse(text)
-	switch {
-	case err != nil:
-		return fmt.Errorf("webhook: %w", err)
-	case u.Scheme != "http" && u.Scheme != "https":
-		return fmt.Errorf("webhook %q: want a URL with http or https", u.Redacted())
-	case u.Host == "":
-		return fmt.Errorf("webhook %q has no host", u.Redacted())
-	}
-	return nil
-}
-
-// Name is the target as it may stand in a log: a webhook's URL often holds a
-// secret.
-func (p *Post) Name(target string) string {
-	if target != Webhook {
-		return target
-	}
-	if u, err := url.Parse(p.url); err == nil {
-		return "webhook at " + u.Host
+// Name is the target as it may stand in a log.
+func (s *Sender) Name(target string) string {
+	if c := s.channels[target]; c != nil {
+		return c.Shown()
 	}
 	return target
 }
 
-// Send delivers one alert.
-func (p *Post) Send(ctx context.Context, target string, a Alert) error {
-	if target == Webhook {
-		return p.post(ctx, a.Message)
+// Send delivers one alert. The error wraps [outbox.ErrRefused] if there is no sense
+// in trying again.
+func (s *Sender) Send(ctx context.Context, target string, a outbox.Alert) error {
+	c := s.channels[target]
+	switch {
+	case c == nil && !IsTopic(target):
+		return fmt.Errorf("there is no channel %s", target)
+	case c == nil:
+		return s.publish(ctx, target, a)
+	case c.Type == SNS:
+		return s.publish(ctx, c.Topic, a)
+	default:
+		return s.post(ctx, c, a.Message)
 	}
-	return p.publish(ctx, target, a)
 }
 
-func (p *Post) post(ctx context.Context, message []byte) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url, bytes.NewReader(message))
+func (s *Sender) post(ctx context.Context, c *Channel, body []byte) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.URL, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("User-Agent", "defenderctl")
-	response, err := p.http.Do(request)
+	for name, value := range c.Headers {
+		request.Header.Set(name, value)
+	}
+	if c.Secret != "" {
+		if err := sign(request.Header, c.Secret, messageID(c.Name, body), time.Now(), body); err != nil {
+			return err
+		}
+	}
+	response, err := s.http.Do(request)
 	if failed, ok := errors.AsType[*url.Error](err); ok {
-		return failed.Err // without the URL, see Name
+		return failed.Err // without the URL, see Masked
 	} else if err != nil {
 		return err
 	}
 	defer response.Body.Close()
-	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, maxWebhookAnswer))
+	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, maxAnswer))
 	switch code := response.StatusCode; {
 	case code >= 200 && code <= 299:
 		return nil
 	case slices.Contains(refusals, code):
-		return fmt.Errorf("webhook answered %s: %w", response.Status, ErrRefused)
+		return fmt.Errorf("it answered %s: %w", response.Status, outbox.ErrRefused)
 	default:
-		return fmt.Errorf("webhook answered %s", response.Status)
+		return fmt.Errorf("it answered %s", response.Status)
 	}
 }
 
-// refusals are answers of a webhook that are about the alert itself or for
-// ever.
+// refusals are answers to an alert that would be the same at every try.
 var refusals = []int{
 	http.StatusBadRequest, http.StatusGone, http.StatusRequestEntityTooLarge,
 	http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity,
@@ -117,8 +122,8 @@ var refusals = []int{
 // publish sends the message to an SNS topic with the credentials of AWS's
 // standard chain. The role of the alert target is not assumed: on this machine
 // it's the operator who sends, not AWS IoT.
-func (p *Post) publish(ctx context.Context, topic string, a Alert) error {
-	client, err := p.client(ctx, strings.Split(topic, ":")[3])
+func (s *Sender) publish(ctx context.Context, topic string, a outbox.Alert) error {
+	client, err := s.client(ctx, strings.Split(topic, ":")[3])
 	if err != nil {
 		return err
 	}
@@ -129,16 +134,16 @@ func (p *Post) publish(ctx context.Context, topic string, a Alert) error {
 	}
 	_, err = client.Publish(ctx, in)
 	if refused, ok := errors.AsType[smithy.APIError](err); ok && slices.Contains([]string{"InvalidParameter", "ParameterValueInvalid"}, refused.ErrorCode()) {
-		return fmt.Errorf("%w: %w", ErrRefused, err)
+		return fmt.Errorf("%w: %w", outbox.ErrRefused, err)
 	}
 	return err
 }
 
 // client returns the client of a region. AWS_ENDPOINT_URL_SNS is honoured.
-func (p *Post) client(ctx context.Context, region string) (*sns.Client, error) {
-	p.mu.Lock()
-	client := p.topics[region]
-	p.mu.Unlock()
+func (s *Sender) client(ctx context.Context, region string) (*sns.Client, error) {
+	s.mu.Lock()
+	client := s.topics[region]
+	s.mu.Unlock()
 	if client != nil {
 		return client, nil
 	}
@@ -149,8 +154,8 @@ func (p *Post) client(ctx context.Context, region string) (*sns.Client, error) {
 	client = sns.NewFromConfig(cfg, func(o *sns.Options) {
 		o.Retryer = aws.NopRetryer{} // the courier retries
 	})
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.topics[region] = client
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.topics[region] = client
 	return client, nil
 }

@@ -75,7 +75,7 @@ func normal(t *testing.T, text string) string {
 // and compares the answers' bytes with what the API reference says of them.
 func TestEveryOperation(t *testing.T) {
 	clock := time.UnixMilli(1795381430690) // 2026-11-22T21:03:50.690Z
-	s := openService(t, Options{Now: func() time.Time { return clock }})
+	s := openService(t, Options{Topics: allTopics, Now: func() time.Time { return clock }})
 	wire := newTap(t, s)
 	c, ctx := newClient(t, wire.url), t.Context()
 	called := map[string]bool{}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/device-defender/device-defender/internal/defender/alert"
 	"github.com/device-defender/device-defender/internal/defender/outbox"
 	"github.com/device-defender/device-defender/internal/defender/store"
 )
@@ -49,8 +50,8 @@ func (s *Service) deliver(ctx context.Context) {
 }
 
 func (s *Service) newCourier(transport http.RoundTripper) *outbox.Courier {
-	post := outbox.NewPost(s.options.Webhook, transport)
-	return &outbox.Courier{Store: newAlerts(s), Send: post.Send, Name: post.Name, Log: s.log, Age: func(a outbox.Alert) time.Duration {
+	sender := alert.NewSender(s.options.Channels, transport)
+	return &outbox.Courier{Store: newAlerts(s), Send: sender.Send, Name: sender.Name, Log: s.log, Age: func(a outbox.Alert) time.Duration {
 		if s.clock.leapt() > 0 {
 			return 0 // as far as is known
 		}
@@ -69,6 +70,8 @@ type alerts struct {
 
 func newAlerts(s *Service) *alerts { return &alerts{s, map[string]uint64{}} }
 
+// Targets lists those that alerts are delivered to. What waits for others is in
+// sweepOutbox.
 func (a *alerts) Targets() (targets []string, err error) {
 	err = a.s.read(context.Background(), func(view *store.Reader) error {
 		targets = nil
@@ -105,7 +108,7 @@ func (a *alerts) Targets() (targets []string, err error) {
 		}
 		return until("")
 	})
-	return targets, err
+	return slices.DeleteFunc(targets, func(target string) bool { return !a.s.serves(target) }), err
 }
 
 func (a *alerts) Next(target string, after uint64, most int) (list []outbox.Alert, err error) {

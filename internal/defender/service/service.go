@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/device-defender/device-defender/internal/defender/outbox"
+	"github.com/device-defender/device-defender/internal/defender/alert"
 	"github.com/device-defender/device-defender/internal/defender/profile"
 	"github.com/device-defender/device-defender/internal/defender/store"
 )
@@ -60,8 +60,12 @@ type Options struct {
 	// for a name or address: see [awsrest.API].
 	TLS  *tls.Config
 	Host func(host string) bool
-	// Webhook is a URL that every alert is posted to, as JSON; default none.
-	Webhook string
+	// Channels are what alerts are sent to besides the SNS topics of profiles.
+	Channels []alert.Channel
+	// Topics are the SNS topics that profiles may name. Whoever may change profiles
+	// has this process sign messages to them, with the credentials that it finds;
+	// default none.
+	Topics alert.Topics
 }
 
 // Service is a Detect-compatible service. It is safe for concurrent use.
@@ -97,10 +101,13 @@ func Open(o Options) (*Service, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	if o.Webhook != "" {
-		if err := outbox.CheckWebhook(o.Webhook); err != nil {
+	for i := range o.Channels {
+		if err := o.Channels[i].Check(); err != nil {
 			return nil, err
 		}
+	}
+	if err := o.Topics.Check(); err != nil {
+		return nil, err
 	}
 	backend, err := openStore(&o)
 	if err != nil {

@@ -1,0 +1,37 @@
+package alert
+
+import (
+	"maps"
+	"slices"
+)
+
+// kind is what a type of channel is made of.
+type kind struct {
+	keys     []string // of the configuration, besides type and only
+	required []string // of these
+	defaults Channel
+}
+
+var kinds = map[Type]kind{
+	Webhook: {keys: []string{"url", "secret", "headers"}, required: []string{"url"}},
+	SNS:     {keys: []string{"topic"}, required: []string{"topic"}},
+}
+
+// Types lists the types of channels.
+func Types() (types []string) {
+	for _, t := range slices.Sorted(maps.Keys(kinds)) {
+		types = append(types, string(t))
+	}
+	return types
+}
+
+// Keys lists what a channel of the type can have besides type and only, and what of
+// it it has to have.
+func Keys(t Type) (keys, required []string) { return kinds[t].keys, kinds[t].required }
+
+// Defaults is a channel of which nothing but its name and type is said.
+func Defaults(name string, t Type) Channel {
+	c := kinds[t].defaults
+	c.Name, c.Type = name, t
+	return c
+}
