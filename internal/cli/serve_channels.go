@@ -94,6 +94,17 @@ func channelFields(secrets *settings.Reader, c *alert.Channel) map[string]field 
 	return map[string]field{
 		"url":    secret(&c.URL, alert.CheckURL),
 		"secret": secret(&c.Secret, alert.CheckSecret),
+		"key":    secret(&c.Key, alert.CheckKey),
+		"severity": func(n settings.Node) (err error) {
+			if c.Severity, err = n.Text(); err == nil && !slices.Contains(alert.Severities, c.Severity) {
+				err = n.Errorf("want %s", spelling.Alternatives(alert.Severities))
+			}
+			return err
+		},
+		"group": func(n settings.Node) (err error) {
+			c.Group, err = n.Duration()
+			return err
+		},
 		"headers": func(n settings.Node) error {
 			c.Headers = map[string]string{}
 			return n.Each(func(name string, value settings.Node) error {
@@ -155,8 +166,16 @@ func shownChannel(c *alert.Channel) map[string]any {
 	if c.URL != "" {
 		shown["url"] = alert.Masked(c.URL)
 	}
-	if c.Secret != "" {
-		shown["secret"] = masked
+	for name, secret := range map[string]string{"secret": c.Secret, "key": c.Key} {
+		if secret != "" {
+			shown[name] = masked
+		}
+	}
+	if c.Severity != "" {
+		shown["severity"] = c.Severity
+	}
+	if c.Group > 0 {
+		shown["group"] = c.Group.String()
 	}
 	if c.Topic != "" {
 		shown["topic"] = c.Topic

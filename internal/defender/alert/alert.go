@@ -21,6 +21,8 @@ type Alert struct {
 	Value    *profile.Value    `json:"metricValue,omitempty"`
 	ID       string            `json:"violationId"`
 	Profile  string            `json:"securityProfileName"`
+	// Test says that nothing happened; AWS has no such member.
+	Test bool `json:"test,omitempty"`
 }
 
 // Decode reads an alert of an outbox.

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"time"
 )
 
 // Type is a kind of channel.
@@ -13,8 +14,12 @@ type Type string
 
 // The kinds of channels.
 const (
-	Webhook Type = "webhook" // the alert as it is, posted
-	SNS     Type = "sns"     // the alert as it is, to a topic
+	Webhook   Type = "webhook"   // the alert as it is, posted
+	SNS       Type = "sns"       // the alert as it is, to a topic
+	Slack     Type = "slack"     // a message for people
+	Teams     Type = "teams"     // a message for people
+	PagerDuty Type = "pagerduty" // an event, Events API v2
+	OCSF      Type = "ocsf"      // a Detection Finding, posted
 )
 
 // Channel is where alerts are sent besides the SNS topics of profiles.
@@ -26,7 +31,13 @@ type Channel struct {
 	Secret  string
 	Headers map[string]string // what is sent besides; often secrets
 	Topic   string            // ARN of the SNS topic
-	Only    Filter
+	Key     string            // routing key of PagerDuty; a secret
+	// Severity is what its alerts are said to be, one of Severities; "" is not known.
+	Severity string
+	// Group is how long an alert waits for others of the same behavior, to go with
+	// one message; 0 is that each has a message of its own.
+	Group time.Duration
+	Only  Filter
 }
 
 // PlainWebhook is a channel that every alert is posted to as it is.
@@ -53,6 +64,14 @@ func (c *Channel) Check() error {
 	}
 	if err := CheckURL(c.URL); err != nil {
 		return fmt.Errorf("channel %s: %w", c.Name, err)
+	}
+	return nil
+}
+
+// CheckKey says whether this can be a routing key of PagerDuty.
+func CheckKey(key string) error {
+	if len(key) != 32 {
+		return errors.New("want a routing key of the Events API v2, which has 32 characters")
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package alert
 import (
 	"maps"
 	"slices"
+	"time"
 )
 
 // kind is what a type of channel is made of.
@@ -10,12 +11,22 @@ type kind struct {
 	keys     []string // of the configuration, besides type and only
 	required []string // of these
 	defaults Channel
+	// format makes what is posted of the alerts of a group, or of one. Nil: the alert
+	// goes as it is.
+	format func(c *Channel, list []*Alert) (any, error)
 }
 
 var kinds = map[Type]kind{
-	Webhook: {keys: []string{"url", "secret", "headers"}, required: []string{"url"}},
-	SNS:     {keys: []string{"topic"}, required: []string{"topic"}},
+	Webhook:   {keys: []string{"url", "secret", "headers"}, required: []string{"url"}},
+	SNS:       {keys: []string{"topic"}, required: []string{"topic"}},
+	Slack:     {keys: []string{"url", "group"}, required: []string{"url"}, defaults: Channel{Group: defaultGroup}, format: slackMessage},
+	Teams:     {keys: []string{"url", "group"}, required: []string{"url"}, defaults: Channel{Group: defaultGroup}, format: teamsMessage},
+	PagerDuty: {keys: []string{"key", "url", "severity"}, required: []string{"key"}, defaults: Channel{URL: pagerDutyURL}, format: pagerDutyMessage},
+	OCSF:      {keys: []string{"url", "secret", "headers", "severity"}, required: []string{"url"}, format: ocsfMessage},
 }
+
+// defaultGroup is how long people's channels wait for alerts of the same behavior.
+const defaultGroup = 30 * time.Second
 
 // Types lists the types of channels.
 func Types() (types []string) {

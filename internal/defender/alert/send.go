@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -64,26 +65,74 @@ func (s *Sender) Name(target string) string {
 	return target
 }
 
-// Send delivers one alert. The error wraps [outbox.ErrRefused] if there is no sense
-// in trying again.
-func (s *Sender) Send(ctx context.Context, target string, a outbox.Alert) error {
+// Group says with which other alerts one goes, and how long it waits for them.
+func (s *Sender) Group(target string, a outbox.Alert) (key string, hold time.Duration) {
+	c := s.channels[target]
+	if c == nil || c.Group == 0 {
+		return "", 0
+	}
+	message, err := Decode(a.Message)
+	if err != nil {
+		return "", 0
+	}
+	return message.Profile + "\x00" + message.Behavior.Name + "\x00" + message.Type, c.Group
+}
+
+// Send delivers an alert, or those of a group. The error wraps [outbox.ErrRefused] if
+// there is no sense in trying again.
+func (s *Sender) Send(ctx context.Context, target string, alerts []outbox.Alert) error {
 	c := s.channels[target]
 	switch {
 	case c == nil && !IsTopic(target):
 		return fmt.Errorf("there is no channel %s", target)
 	case c == nil:
-		return s.publish(ctx, target, a)
-	case c.Type == SNS:
-		return s.publish(ctx, c.Topic, a)
+		return s.publish(ctx, target, alerts[0])
 	default:
-		return s.post(ctx, c, a.Message)
+		_, err := s.sendTo(ctx, c, alerts)
+		return err
 	}
 }
 
-func (s *Sender) post(ctx context.Context, c *Channel, body []byte) error {
+// sendTo sends to a channel. The answer is what the receiver said.
+func (s *Sender) sendTo(ctx context.Context, c *Channel, alerts []outbox.Alert) (answer string, err error) {
+	if c.Type == SNS {
+		if err := s.publish(ctx, c.Topic, alerts[0]); err != nil {
+			return "", err
+		}
+		return "published", nil
+	}
+	body, err := c.body(alerts)
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", outbox.ErrRefused, err)
+	}
+	return s.post(ctx, c, body)
+}
+
+// body is what is posted.
+func (c *Channel) body(alerts []outbox.Alert) ([]byte, error) {
+	format := kinds[c.Type].format
+	if format == nil {
+		return alerts[0].Message, nil
+	}
+	list := make([]*Alert, len(alerts))
+	for i, a := range alerts {
+		var err error
+		if list[i], err = Decode(a.Message); err != nil {
+			return nil, err
+		}
+	}
+	message, err := format(c, list)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(message)
+}
+
+// post posts a body, and returns the status that was answered.
+func (s *Sender) post(ctx context.Context, c *Channel, body []byte) (status string, err error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.URL, bytes.NewReader(body))
 	if err != nil {
-		return err
+		return "", err
 	}
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("User-Agent", "defenderctl")
@@ -92,24 +141,24 @@ func (s *Sender) post(ctx context.Context, c *Channel, body []byte) error {
 	}
 	if c.Secret != "" {
 		if err := sign(request.Header, c.Secret, messageID(c.Name, body), time.Now(), body); err != nil {
-			return err
+			return "", err
 		}
 	}
 	response, err := s.http.Do(request)
 	if failed, ok := errors.AsType[*url.Error](err); ok {
-		return failed.Err // without the URL, see Masked
+		return "", failed.Err // without the URL, see Masked
 	} else if err != nil {
-		return err
+		return "", err
 	}
 	defer response.Body.Close()
 	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, maxAnswer))
 	switch code := response.StatusCode; {
 	case code >= 200 && code <= 299:
-		return nil
+		return response.Status, nil
 	case slices.Contains(refusals, code):
-		return fmt.Errorf("it answered %s: %w", response.Status, outbox.ErrRefused)
+		return response.Status, fmt.Errorf("it answered %s: %w", response.Status, outbox.ErrRefused)
 	default:
-		return fmt.Errorf("it answered %s", response.Status)
+		return response.Status, fmt.Errorf("it answered %s", response.Status)
 	}
 }
 

@@ -40,7 +40,7 @@ func TestFIFOTopic(t *testing.T) {
 	t.Setenv("AWS_ENDPOINT_URL_SNS", server.URL)
 	p := NewSender(nil, nil)
 	for _, violation := range []string{"1", "2", "1"} {
-		if err := p.Send(t.Context(), topic+".fifo", outbox.Alert{Violation: violation, Message: []byte(violation)}); err != nil {
+		if err := p.Send(t.Context(), topic+".fifo", []outbox.Alert{{Violation: violation, Message: []byte(violation)}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -48,7 +48,7 @@ func TestFIFOTopic(t *testing.T) {
 		t.Errorf("%d deduplication ids for two alerts: %v", len(ids), ids)
 	}
 	refuse = true
-	if err := p.Send(t.Context(), topic+".fifo", outbox.Alert{Message: []byte(`{}`)}); !errors.Is(err, outbox.ErrRefused) {
+	if err := p.Send(t.Context(), topic+".fifo", []outbox.Alert{{Message: []byte(`{}`)}}); !errors.Is(err, outbox.ErrRefused) {
 		t.Errorf("a message that is too long: %v", err)
 	}
 }

@@ -128,6 +128,7 @@
 //	                    RotateAccessKey: POST /access-keys/NAME/rotate,
 //	                    DeleteAccessKey: DELETE /access-keys/NAME,
 //	                    ListAccessKeys: GET /access-keys
+//	alerts, ours        TestAlertChannel: POST /alert-channels/NAME/test
 //
 // GET /healthz and /readyz answer anybody whether the service is there, and
 // whether its database can be read.
@@ -204,6 +205,8 @@
 //     already is a success; an action that Detect has no use for is SKIPPED.
 //   - Models are never built: ML behaviors are PENDING_BUILD, with the percentage
 //     of 25,000 datapoints that came in the last 14 calendar days.
+//   - TestAlertChannel answers with what the receiver of a channel said, also when it
+//     did not take the test.
 //   - Alerts go to SNS topics with the credentials of this process, if the topic is
 //     one of [Options].Topics; any other is InvalidRequestException. The role of
 //     an alert target is kept and not assumed. Delivery is tried for three

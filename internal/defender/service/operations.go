@@ -85,6 +85,9 @@ func (s *Service) operations() []awsrest.Operation {
 		{Name: "DeleteAccessKey", Method: "DELETE", Path: "/access-keys/{accessKeyName}", Access: awsrest.Admin, Handle: s.deleteAccessKey},
 		{Name: "ListAccessKeys", Method: "GET", Path: "/access-keys", Access: awsrest.Admin, Handle: s.listAccessKeys, MaxResults: 250},
 
+		// Where alerts are sent besides is configured; whether they arrive can be tried.
+		{Name: "TestAlertChannel", Method: "POST", Path: "/alert-channels/{channelName}/test", Access: awsrest.Admin, Handle: s.testAlertChannel, NoBody: true},
+
 		{Name: "DescribeEndpoint", Method: "GET", Path: "/endpoint", Access: awsrest.Public, Handle: s.describeEndpoint, Query: []string{"endpointType"}},
 		// AWS STS, so that clients which ask for the account's number find it here.
 		{Name: "GetCallerIdentity", Method: "POST", Path: "/{$}", Access: awsrest.Public, Handle: s.getCallerIdentity,

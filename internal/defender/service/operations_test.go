@@ -213,7 +213,7 @@ func TestEveryOperation(t *testing.T) {
 	}
 	called[wire.pattern] = true
 
-	other := regexp.MustCompile(`Violation|MitigationAction|MetricValues|ModelTraining|AccessKey|ThingCertificate|^report$|^Publish$`) // tested where they are
+	other := regexp.MustCompile(`Violation|MitigationAction|MetricValues|ModelTraining|AccessKey|AlertChannel|ThingCertificate|^report$|^Publish$`) // tested where they are
 	for _, op := range s.operations() {
 		if !called[op.Method+" "+op.Path] && !other.MatchString(op.Name) {
 			t.Errorf("%s was not called", op.Name)
@@ -255,7 +255,7 @@ func TestAccessLevels(t *testing.T) {
 		switch {
 		case public[op.Name]:
 			want = []awsrest.Access{awsrest.Public}
-		case strings.Contains(op.Name, "AccessKey"):
+		case strings.Contains(op.Name, "AccessKey"), op.Name == "TestAlertChannel":
 			want = []awsrest.Access{awsrest.Admin}
 		case op.Method == "GET" || readByPost[op.Name]:
 			want = []awsrest.Access{awsrest.Read}
@@ -268,8 +268,8 @@ func TestAccessLevels(t *testing.T) {
 			t.Errorf("%s (%s) has access level %d, want one of %d", op.Name, op.Method, op.Access, want)
 		}
 		acts := strings.Contains(op.Name, "MitigationAction") && op.Method != "GET"
-		if keys := strings.Contains(op.Name, "AccessKey"); (op.Access == awsrest.Admin) != (acts || keys) {
-			t.Errorf("%s (%s) has access level %d, want Admin for what acts on devices and for access keys", op.Name, op.Method, op.Access)
+		if ours := strings.Contains(op.Name, "AccessKey") || op.Name == "TestAlertChannel"; (op.Access == awsrest.Admin) != (acts || ours) {
+			t.Errorf("%s (%s) has access level %d, want Admin for what acts on devices, for access keys and for tests of channels", op.Name, op.Method, op.Access)
 		}
 	}
 }

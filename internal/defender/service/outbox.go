@@ -51,7 +51,7 @@ func (s *Service) deliver(ctx context.Context) {
 
 func (s *Service) newCourier(transport http.RoundTripper) *outbox.Courier {
 	sender := alert.NewSender(s.options.Channels, transport)
-	return &outbox.Courier{Store: newAlerts(s), Send: sender.Send, Name: sender.Name, Log: s.log, Age: func(a outbox.Alert) time.Duration {
+	return &outbox.Courier{Store: newAlerts(s), Send: sender.Send, Group: sender.Group, Name: sender.Name, Log: s.log, Age: func(a outbox.Alert) time.Duration {
 		if s.clock.leapt() > 0 {
 			return 0 // as far as is known
 		}
