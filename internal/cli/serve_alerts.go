@@ -63,6 +63,9 @@ func onLoopback(text string) bool {
 // set has a service send alerts so.
 func (o *alertOptions) set(to *service.Options) {
 	to.Topics, to.Channels = o.topics, o.all()
+	for i := range to.Channels {
+		to.Log.Info("alerts are sent to a channel", "channel", to.Channels[i].Shown())
+	}
 }
 
 // all are the channels, that of --webhook among them.

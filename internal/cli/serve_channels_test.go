@@ -66,7 +66,7 @@ channels:
 		ended <- Main(ctx, []string{"serve", "--config", filepath.Join(folder, "defender.yaml")}, strings.NewReader(""), s, s)
 	}()
 	s.until(t, "listening on http://", 1)
-	url := regexp.MustCompile(`http://127\.0\.0\.1:\d+`).FindString(s.String())
+	url := regexp.MustCompile(`listening on (http://127\.0\.0\.1:\d+)`).FindStringSubmatch(s.String())[1]
 
 	profile := filepath.Join(folder, "ports.json")
 	text := `{"securityProfileName":"Ports","behaviors":[{"name":"NoTelnet","metric":"aws:listening-tcp-ports","criteria":{"comparisonOperator":"not-in-port-set","value":{"ports":[23]}}}],"targets":["all/things"]`

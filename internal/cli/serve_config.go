@@ -18,6 +18,7 @@ import (
 	"github.com/device-defender/device-defender/internal/defender/alert"
 	"github.com/device-defender/device-defender/internal/render"
 	"github.com/device-defender/device-defender/internal/settings"
+	"github.com/device-defender/device-defender/internal/spelling"
 )
 
 // configOptions are the flags of serve for its configuration file.
@@ -73,6 +74,7 @@ func (o *configOptions) readFrom(flags *pflag.FlagSet, channels *[]alert.Channel
 			secrets.Files = append(secrets.Files, o.file)
 		}
 	}
+	o.warnings = append(o.warnings, strayVariables(flags, secrets.Variables)...)
 	slices.Sort(secrets.Files)
 	for _, name := range slices.Compact(secrets.Files) {
 		if settings.ReadableByOthers(name) {
@@ -80,6 +82,29 @@ func (o *configOptions) readFrom(flags *pflag.FlagSet, channels *[]alert.Channel
 		}
 	}
 	return err
+}
+
+// strayVariables warns of environment variables that look like those of flags and set
+// nothing, as their names are misspelt.
+func strayVariables(flags *pflag.FlagSet, used []string) (warnings []string) {
+	var known []string
+	flags.VisitAll(func(f *pflag.Flag) {
+		if f.Name != "help" && f.Name != "check-config" {
+			known = append(known, settings.Variable(f.Name))
+		}
+	})
+	for _, variable := range os.Environ() {
+		name, value, _ := strings.Cut(variable, "=")
+		if value == "" || !strings.HasPrefix(name, settings.Prefix) || slices.Contains(known, name) || slices.Contains(used, name) {
+			continue
+		}
+		warning := "environment variable " + name + " sets nothing"
+		if meant := spelling.Nearest(name, known); meant != "" {
+			warning += ", want " + meant
+		}
+		warnings = append(warnings, warning)
+	}
+	return warnings
 }
 
 // warn logs what is not right and not wrong either.

@@ -14,10 +14,11 @@ import (
 
 // alert puts an event into the outbox: for the profile's SNS topic and for the
 // channels that take it. A suppressed behavior's events go to none of them.
-func (b *batch) alert(ev *detect.Event, topic string) error {
+func (b *batch) alert(ev *detect.Event, v *storedViolation) error {
 	if ev.Behavior.Suppressed() {
 		return nil
 	}
+	topic := v.Topic
 	var targets []string
 	switch {
 	case topic == "":
@@ -32,12 +33,8 @@ func (b *batch) alert(ev *detect.Event, topic string) error {
 		Time: ev.Time.UnixMilli(), Thing: ev.Thing, Behavior: ev.Behavior, Type: string(ev.Type),
 		Value: ev.Value, ID: ev.ViolationID, Profile: ev.Profile,
 	}
-	var groups []string
-	if k := b.things[ev.Thing]; k != nil {
-		groups = k.registry.Groups
-	}
 	for i := range b.s.options.Channels {
-		if c := &b.s.options.Channels[i]; c.Only.Takes(&message, groups) {
+		if c := &b.s.options.Channels[i]; c.Only.Takes(&message, v.Groups) {
 			targets = append(targets, c.Name)
 		}
 	}
@@ -52,6 +49,15 @@ func (b *batch) alert(ev *detect.Event, topic string) error {
 		if err := b.enqueue(target, text); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// groupsForChannels returns the thing's groups, if a channel's filter asks for them.
+func (b *batch) groupsForChannels(thing string) []string {
+	asked := slices.ContainsFunc(b.s.options.Channels, func(c alert.Channel) bool { return len(c.Only.Groups) > 0 })
+	if k := b.things[thing]; asked && k != nil {
+		return k.registry.Groups
 	}
 	return nil
 }
