@@ -133,7 +133,7 @@ func (o *configOptions) show(cmd *cobra.Command, channels []alert.Channel) error
 		if slices.Contains(noKeys, f.Name) {
 			return
 		}
-		var value any = shownFlag(f)
+		value := shownFlag(f)
 		if list, ok := f.Value.(pflag.SliceValue); ok {
 			value = append([]string{}, list.GetSlice()...)
 		}

@@ -166,10 +166,10 @@ func TestChannelsHaveFilters(t *testing.T) {
 	b.after(time.Hour)
 	b.reports("pump-1", ports(443))
 	pump, valve := "pump-1 in-alarm", "valve-1 in-alarm"
-	clear := "pump-1 alarm-cleared"
+	cleared := "pump-1 alarm-cleared"
 	want := map[string][]string{
-		"all": {pump, valve, clear}, "alarms": {pump, valve}, "profile": {pump, valve, clear}, "behavior": {pump, valve, clear},
-		"thing": {pump, clear}, "group": {pump, clear}, "both": {clear},
+		"all": {pump, valve, cleared}, "alarms": {pump, valve}, "profile": {pump, valve, cleared}, "behavior": {pump, valve, cleared},
+		"thing": {pump, cleared}, "group": {pump, cleared}, "both": {cleared},
 	}
 	if diff := cmp.Diff(want, b.outboxed()); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
