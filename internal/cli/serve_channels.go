@@ -102,7 +102,9 @@ func channelFields(secrets *settings.Reader, c *alert.Channel) map[string]field 
 			return err
 		},
 		"group": func(n settings.Node) (err error) {
-			c.Group, err = n.Duration()
+			if c.Group, err = n.Duration(); err == nil && c.Group > alert.MaxGroup {
+				err = n.Errorf("want at most %v", alert.MaxGroup)
+			}
 			return err
 		},
 		"headers": func(n settings.Node) error {

@@ -25,8 +25,12 @@ var kinds = map[Type]kind{
 	OCSF:      {keys: []string{"url", "secret", "headers", "severity"}, required: []string{"url"}, format: ocsfMessage},
 }
 
-// defaultGroup is how long people's channels wait for alerts of the same behavior.
-const defaultGroup = 30 * time.Second
+// How long people's channels wait for alerts of the same behavior, unless told
+// otherwise and at most. A restart of the service begins the wait again.
+const (
+	defaultGroup = 30 * time.Second
+	MaxGroup     = time.Hour
+)
 
 // Types lists the types of channels.
 func Types() (types []string) {
