@@ -30,9 +30,6 @@ type violationListOptions struct {
 	states []string
 }
 
-// eventTypes are what --state takes.
-var eventTypes = []string{finding.InAlarm, finding.AlarmCleared, finding.AlarmInvalidated}
-
 func newViolationList() *cobra.Command {
 	var o violationListOptions
 	cmd := &cobra.Command{
@@ -59,7 +56,7 @@ for 30 days.
 	flags.StringVar(&o.filter.Behavior, "behavior", "", "only of this behavior")
 	completeFlag(cmd, "profile-name", o.aws.completeProfileNames)
 	flags.StringSliceVar(&o.states, "state", nil, "only events of these types: in-alarm, alarm-cleared, alarm-invalidated")
-	completeFlag(cmd, "state", cobra.FixedCompletions(eventTypes, cobra.ShellCompDirectiveNoFileComp))
+	completeFlag(cmd, "state", cobra.FixedCompletions(alert.EventTypes, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
 
@@ -85,7 +82,7 @@ type violationRow struct {
 func (o *violationListOptions) run(cmd *cobra.Command) error {
 	ctx := cmd.Context()
 	for _, s := range o.states {
-		if !slices.Contains(eventTypes, s) {
+		if !slices.Contains(alert.EventTypes, s) {
 			return usageError{fmt.Errorf("--state %q, want in-alarm, alarm-cleared or alarm-invalidated", s)}
 		}
 	}
