@@ -37,7 +37,7 @@ func ofPort(thing, event, id string) outbox.Alert {
 const statistical = `{"violationEventTime":1795348800000,"thingName":"gateway-2","behavior":{"name":"<!channel> [x](http://evil.example)\u202e","metric":"aws:all-packets-out",` +
 	`"criteria":{"comparisonOperator":"less-than-equals","statisticalThreshold":{"statistic":"p99.99"},"durationSeconds":300}},"violationEventType":"in-alarm","metricValue":{"count":10761},"violationId":"9f","securityProfileName":"Data&<Exfiltration>"}`
 
-// burst is of so many things, one of which had two violations.
+// burst is of n things, one of which had two violations.
 func burst(n int) []outbox.Alert {
 	alerts := []outbox.Alert{ofPort("gateway-1", "in-alarm", "00000000000000000000000000000001")}
 	for i := 2; i <= n; i++ {

@@ -37,7 +37,7 @@ func slackMessage(_ *Channel, list []*Alert) (any, error) {
 	}, nil
 }
 
-// cut returns at most so many characters of lines that are plain.
+// cut cuts lines that are plain to a number of characters.
 func cut(text string, most int) string {
 	if runes := []rune(text); len(runes) > most {
 		return string(runes[:most-1]) + "…"

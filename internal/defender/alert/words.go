@@ -106,8 +106,8 @@ func (a *Alert) seen() string {
 	return profile.ValueText(*a.Behavior, *a.Value, profile.KnownMetric(a.Behavior.Metric))
 }
 
-// plain is text that cannot hide, or turn the direction of writing, in at most so
-// many characters.
+// plain replaces characters that hide text or turn the direction of writing, and cuts
+// it to the maximum number of characters.
 func plain(text string, most int) string {
 	runes := []rune(strings.ToValidUTF8(text, "�"))
 	for i, r := range runes {
