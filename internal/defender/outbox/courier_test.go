@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -144,6 +145,13 @@ func deliversGroups(t *testing.T, group func(string, Alert) (string, time.Durati
 		cancel()
 		<-ended
 	})
+}
+
+// seen returns how often it was asked, and what it got, in how many alerts each.
+func (g *target) seen() (attempts int, got []string, sizes []int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.attempts, slices.Clone(g.got), slices.Clone(g.sizes)
 }
 
 var errDown = errors.New("500 Internal Server Error")

@@ -34,23 +34,24 @@ func TestBurstIsOneMessage(t *testing.T) {
 		m.add("team", "other", " cleared")
 		time.Sleep(hold - 63*100*time.Millisecond - time.Millisecond)
 		synctest.Wait()
-		if g.attempts != 0 {
-			t.Errorf("%d messages before half a minute is over", g.attempts)
+		if attempts, _, _ := g.seen(); attempts != 0 {
+			t.Errorf("%d messages before half a minute is over", attempts)
 		}
 		time.Sleep(hold)
 		synctest.Wait()
-		if diff := cmp.Diff([]int{63, 2}, g.sizes); diff != "" || m.left("team") != 0 {
+		_, got, sizes := g.seen()
+		if diff := cmp.Diff([]int{63, 2}, sizes); diff != "" || m.left("team") != 0 {
 			t.Errorf("%d left; messages (-want +got):\n%s", m.left("team"), diff)
 		}
-		if first, last := slices.Index(g.got, "v0 in-alarm"), slices.Index(g.got, "v0 cleared"); first < 0 || last < first {
-			t.Errorf("at %d and %d: %v", first, last, g.got)
+		if first, last := slices.Index(got, "v0 in-alarm"), slices.Index(got, "v0 cleared"); first < 0 || last < first {
+			t.Errorf("at %d and %d: %v", first, last, got)
 		}
 		time.Sleep(time.Hour)
 		m.add("team", "v0", " in-alarm") // and it goes on
 		time.Sleep(hold)
 		synctest.Wait()
-		if len(g.sizes) != 3 {
-			t.Errorf("messages of %v", g.sizes)
+		if _, _, sizes := g.seen(); len(sizes) != 3 {
+			t.Errorf("messages of %v", sizes)
 		}
 	})
 }
@@ -77,7 +78,8 @@ func TestGroupIsTriedAgain(t *testing.T) {
 		down.Store(false)
 		time.Sleep(longestRetry)
 		synctest.Wait()
-		if diff := cmp.Diff([]int{1, 1, 5}, slices.Sorted(slices.Values(g.sizes))); diff != "" || m.left("team") != 0 {
+		_, _, sizes := g.seen()
+		if diff := cmp.Diff([]int{1, 1, 5}, slices.Sorted(slices.Values(sizes))); diff != "" || m.left("team") != 0 {
 			t.Errorf("%d left; messages (-want +got):\n%s", m.left("team"), diff)
 		}
 	})
@@ -101,16 +103,17 @@ func TestGroupsWhileDown(t *testing.T) {
 		m.add("other", "x", " in-alarm")
 		time.Sleep(24 * time.Hour)
 		synctest.Wait()
-		if g.attempts > 4000 {
-			t.Errorf("%d attempts in a day", g.attempts)
+		if attempts, _, _ := g.seen(); attempts > 4000 {
+			t.Errorf("%d attempts in a day", attempts)
 		}
 		down.Store(false)
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		if len(g.got) != waiting+1 || m.left("team") != 0 {
-			t.Errorf("%d delivered, %d left", len(g.got), m.left("team"))
+		_, got, sizes := g.seen()
+		if len(got) != waiting+1 || m.left("team") != 0 {
+			t.Errorf("%d delivered, %d left", len(got), m.left("team"))
 		}
-		if largest := slices.Max(g.sizes); largest > maxInParcel {
+		if largest := slices.Max(sizes); largest > maxInParcel {
 			t.Errorf("a message of %d", largest)
 		}
 	})
