@@ -9,6 +9,6 @@ func newAlert() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newAlertSetup(), newAlertDecode())
+	cmd.AddCommand(newAlertSetup(), newAlertDecode(), newAlertTest())
 	return cmd
 }

@@ -8,9 +8,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/device-defender/device-defender/internal/cloud"
-	"github.com/device-defender/device-defender/internal/defender/finding"
+	"github.com/device-defender/device-defender/internal/defender/alert"
 	"github.com/device-defender/device-defender/internal/defender/profile"
-	"github.com/device-defender/device-defender/internal/explore"
 	"github.com/device-defender/device-defender/internal/render"
 )
 
@@ -71,30 +70,19 @@ type alertDetail struct {
 }
 
 func alertDetails(a cloud.Alert) alertDetail {
-	metric := explore.KnownMetric(a.Behavior.Metric)
+	metric := profile.KnownMetric(a.Behavior.Metric)
 	d := alertDetail{
 		Time: a.Time, State: a.Type, Thing: a.Thing, Profile: a.Profile, Behavior: a.Behavior,
 		Expected: profile.Expectation(a.Behavior, metric), Value: a.Value, Verification: a.Verification, ViolationID: a.ViolationID,
 	}
 	if a.Value != nil {
-		d.Seen = explore.ValueText(a.Behavior, *a.Value, metric)
+		d.Seen = profile.ValueText(a.Behavior, *a.Value, metric)
 	}
 	return d
 }
 
-// alertWords say what each type of event means.
-var alertWords = map[string]string{
-	finding.InAlarm:          "is in alarm",
-	finding.AlarmCleared:     "is normal again",
-	finding.AlarmInvalidated: "has not reported for so long that its alarm is no longer valid",
-}
-
 func writeAlert(w io.Writer, a cloud.Alert, zone *time.Location) error {
 	d := alertDetails(a)
-	words := alertWords[a.Type]
-	if words == "" {
-		words = "sent an event of type " + a.Type
-	}
 	lines := [][2]string{
 		{"Time", ""}, {"Normal", d.Expected}, {"Seen", d.Seen}, {"Metric", a.Behavior.Metric}, {"Profile", a.Profile},
 		{"Verdict", verificationWord(a.Verification)}, {"ID", a.ViolationID},
@@ -102,7 +90,7 @@ func writeAlert(w io.Writer, a cloud.Alert, zone *time.Location) error {
 	if !a.Time.IsZero() {
 		lines[0][1] = a.Time.In(zone).Format("2006-01-02 15:04:05 MST")
 	}
-	if _, err := fmt.Fprintf(w, "%s %s: %s\n", render.Clean(a.Thing, 128), render.Clean(words, 200), render.Clean(a.Behavior.Name, 128)); err != nil {
+	if _, err := fmt.Fprintf(w, "%s %s: %s\n", render.Clean(a.Thing, 128), render.Clean(alert.Words(a.Type), 200), render.Clean(a.Behavior.Name, 128)); err != nil {
 		return err
 	}
 	for _, l := range lines {

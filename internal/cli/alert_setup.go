@@ -26,10 +26,10 @@ is shown first, and done once you agree.
 A topic or role given by name is of this account, and created when it's not
 there. A role that is there and does not trust AWS IoT is not changed.
 
-'defenderctl serve' has neither topics nor roles: it posts its alerts to the
---webhook that it's started with. A profile on it can still name a topic of AWS,
-to which it publishes with its own credentials: give --sns and --role as ARNs;
-they are not checked.`,
+'defenderctl serve' has neither topics nor roles: it sends alerts to the channels
+of its configuration file. A profile on it can still name a topic of AWS that its
+operator allows, with --sns of 'serve' or 'sns' in the file. It publishes there with
+its own credentials: give --sns and --role as ARNs; they are not checked.`,
 		Example: `  defenderctl alert setup DataExfiltrationCheck --sns device-defender-alerts
   defenderctl alert setup OpenPorts --sns arn:aws:sns:us-east-1:123456789012:security --role arn:aws:iam::123456789012:role/alerts --yes`,
 		Args: cobra.MinimumNArgs(1),
@@ -52,7 +52,7 @@ they are not checked.`,
 		o.Profiles = args
 		if !client.HasSNS() {
 			if !isARN(o.Topic, "sns") || !isARN(o.Role, "iam") {
-				return fmt.Errorf("%s has no topics and roles: its alerts go where 'defenderctl serve --webhook URL' says; for a topic of AWS give --sns and --role as ARNs", client.Source())
+				return fmt.Errorf("%s has no topics and roles: its alerts go to the channels in its configuration file; for a topic of AWS that it allows give --sns and --role as ARNs", client.Source())
 			}
 			o.Unchecked = true
 		}

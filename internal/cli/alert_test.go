@@ -47,7 +47,7 @@ func TestAlertDecode(t *testing.T) {
 func TestAlertSetupOnTheService(t *testing.T) {
 	w := exfiltrated(t)
 	_, stderr, code := invoke(t, "", "alert", "setup", "DataExfiltrationCheck", "--sns", "security", "--endpoint-url", w.URL)
-	if code != 1 || !strings.Contains(stderr, "--webhook") {
+	if code != 1 || !strings.Contains(stderr, "channels in its configuration file") {
 		t.Errorf("%d %s", code, stderr)
 	}
 	arns := []string{"alert", "setup", "DataExfiltrationCheck", "--sns", "arn:aws:sns:us-east-1:123456789012:t", "--role", "arn:aws:iam::123456789012:role/alerts"}

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/device-defender/device-defender/internal/cloud"
+	"github.com/device-defender/device-defender/internal/defender/alert"
 	"github.com/device-defender/device-defender/internal/defender/service"
 	"github.com/device-defender/device-defender/internal/demo"
 	"github.com/device-defender/device-defender/internal/server"
@@ -137,7 +138,7 @@ func (o *demoOptions) run(ctx context.Context, out io.Writer) (err error) {
 	}
 	defer st.alerts.Close()
 	s, err := openServer(ctx, o.listen, service.Options{
-		Data: filepath.Join(folder, "data"), Webhook: st.alerts.URL(), MinReportInterval: demoInterval,
+		Data: filepath.Join(folder, "data"), Channels: []alert.Channel{alert.PlainWebhook(st.alerts.URL())}, MinReportInterval: demoInterval,
 		CloudEvents: true, Now: st.now, Log: st.log,
 	})
 	if err != nil {

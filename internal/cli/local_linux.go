@@ -31,7 +31,7 @@ type localOptions struct {
 	data      string
 	thing     string
 	listen    string
-	webhook   string
+	alerts    alertOptions
 	forward   time.Duration
 }
 
@@ -62,7 +62,7 @@ that show live what it knows at / there.`,
 	flags.StringVar(&o.data, "data", "", "folder for the core's socket, the component's work folder and the service's database, kept afterwards (default a temporary folder)")
 	flags.StringVar(&o.thing, "thing", "my-core", "name of the core device's thing")
 	flags.StringVar(&o.listen, "listen", defaultListen, "loopback address and port of the service; port 0 takes a free one")
-	flags.StringVar(&o.webhook, "webhook", "", "URL that every alert is posted to as well, as JSON")
+	o.alerts.flags(flags)
 	flags.DurationVar(&o.forward, "fast-forward", 0, "begin this long ago, with the service's time running 60 times faster until now")
 	return cmd
 }
@@ -77,6 +77,9 @@ func (o *localOptions) check() (greengrass.Nucleus, error) {
 	}
 	if o.forward < 0 || o.forward > 7*24*time.Hour {
 		return 0, usageError{fmt.Errorf("--fast-forward %v, want 0s to 168h", o.forward)}
+	}
+	if err := o.alerts.check(true); err != nil {
+		return 0, err
 	}
 	switch o.as {
 	case "nucleus":
@@ -123,10 +126,12 @@ func (o *localOptions) run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	s, err := openServer(ctx, o.listen, service.Options{
-		Data: filepath.Join(root, "defender"), Webhook: o.webhook, MinReportInterval: o.least(),
+	options := service.Options{
+		Data: filepath.Join(root, "defender"), MinReportInterval: o.least(),
 		CloudEvents: true, Now: forwardClock(o.forward), Log: console.logger("serve", slog.LevelWarn),
-	})
+	}
+	o.alerts.set(&options)
+	s, err := openServer(ctx, o.listen, options)
 	if err != nil {
 		return err
 	}

@@ -3,9 +3,11 @@ package cli
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf16"
@@ -17,6 +19,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/device-defender/device-defender/internal/render"
+	"github.com/device-defender/device-defender/internal/spelling"
 )
 
 // The rules of output:
@@ -30,14 +33,17 @@ import (
 //     move the cursor, hide, or turn the direction of writing.
 
 // outputOptions is the flag --output.
-type outputOptions struct{ format string }
+type outputOptions struct {
+	format  string
+	formats []string
+}
 
-// outputFlags adds --output to a command.
-func outputFlags(cmd *cobra.Command) *outputOptions {
-	o := &outputOptions{format: "table"}
-	cmd.Flags().VarP(o, "output", "o", "how to write the result: table, json or yaml")
+// outputFlags adds --output to a command, which may know more formats.
+func outputFlags(cmd *cobra.Command, more ...string) *outputOptions {
+	o := &outputOptions{format: "table", formats: append([]string{"table", "json", "yaml"}, more...)}
+	cmd.Flags().VarP(o, "output", "o", "how to write the result: "+spelling.Alternatives(o.formats))
 	// The error is for flags that don't exist.
-	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(o.formats, cobra.ShellCompDirectiveNoFileComp))
 	return o
 }
 
@@ -45,12 +51,11 @@ func outputFlags(cmd *cobra.Command) *outputOptions {
 func (o *outputOptions) String() string { return o.format }
 
 func (o *outputOptions) Set(format string) error {
-	switch format {
-	case "table", "json", "yaml":
+	if slices.Contains(o.formats, format) {
 		o.format = format
 		return nil
 	}
-	return fmt.Errorf("want table, json or yaml")
+	return errors.New("want " + spelling.Alternatives(o.formats))
 }
 
 func (o *outputOptions) Type() string { return "format" }

@@ -13,7 +13,6 @@ import (
 	"github.com/device-defender/device-defender/internal/cloud"
 	"github.com/device-defender/device-defender/internal/defender/profile"
 	"github.com/device-defender/device-defender/internal/defender/profile/profilefile"
-	"github.com/device-defender/device-defender/internal/explore"
 	"github.com/device-defender/device-defender/internal/render"
 )
 
@@ -190,7 +189,7 @@ func writeChange(w io.Writer, change profilefile.Change, c colors) {
 		document := change.New + change.Old
 		var b profile.Behavior
 		if err := json.Unmarshal([]byte(document), &b); err == nil {
-			fmt.Fprintf(w, "    %s: %s\n", line, render.Clean(profile.Expectation(b, explore.KnownMetric(b.Metric)), 500))
+			fmt.Fprintf(w, "    %s: %s\n", line, render.Clean(profile.Expectation(b, profile.KnownMetric(b.Metric)), 500))
 			fmt.Fprintf(w, "        %s\n", c.paint(faint, value(document)))
 			return
 		}

@@ -12,7 +12,6 @@ import (
 	"github.com/device-defender/device-defender/internal/cloud"
 	"github.com/device-defender/device-defender/internal/defender/finding"
 	"github.com/device-defender/device-defender/internal/defender/profile"
-	"github.com/device-defender/device-defender/internal/explore"
 	"github.com/device-defender/device-defender/internal/render"
 )
 
@@ -93,7 +92,7 @@ func behaviorTable(ctx context.Context, client *cloud.Client, behaviors []profil
 	for _, b := range behaviors {
 		metric, err := client.Metric(ctx, b.Metric)
 		if _, ok := errors.AsType[*finding.UnknownMetricError](err); ok {
-			metric, err = explore.KnownMetric(b.Metric), nil
+			metric, err = profile.KnownMetric(b.Metric), nil
 		}
 		if err != nil {
 			return t, err

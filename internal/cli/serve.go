@@ -21,7 +21,6 @@ const defaultListen = "127.0.0.1:8787"
 type serveOptions struct {
 	listen   string
 	data     string
-	webhook  string
 	interval time.Duration
 	throttle bool
 	clock    bool
@@ -33,6 +32,8 @@ type serveOptions struct {
 	registry     registryOptions
 	oidc         oidcOptions
 	metrics      metricsOptions
+	alerts       alertOptions
+	config       configOptions
 }
 
 // unregisteredLimits are those of things that are not registered.
@@ -61,7 +62,7 @@ func newServe() *cobra.Command {
 		Long: `Serve the AWS IoT API of Device Defender Detect on this machine: security
 profiles, violations, metric values, mitigation, and the things and groups they
 need. Profiles are evaluated here, and nothing is sent to AWS but alerts to SNS
-topics that a profile names.
+topics that --sns allows and a profile names.
 
 The AWS CLI and SDKs work with it as they are:
 
@@ -84,24 +85,30 @@ signed with an access key, as the AWS CLI and SDKs do. The first start writes
 the key of an administrator to admin-credentials in the folder of --data, for
 AWS_SHARED_CREDENTIALS_FILE; 'defenderctl access' makes others. The pages have a
 login then: by an access key, or at an OpenID Connect provider with --oidc-issuer.
-'defenderctl audit' shows who changed what.`,
+'defenderctl audit' shows who changed what.
+
+Flags can be in a file, see --config, and secrets belong there: where alerts are
+sent, for example.`,
 		Example: `  defenderctl serve
   defenderctl serve --listen 127.0.0.1:9000 --data ./defender
   defenderctl serve --webhook http://127.0.0.1:9001/alerts
+  defenderctl serve --sns arn:aws:sns:eu-west-1:123456789012:alarms
   defenderctl serve --mqtt 127.0.0.1:1883
   defenderctl serve --auth on
   defenderctl serve --auth on --oidc-issuer https://id.example.com --oidc-client-id defender --oidc-role admin=ops`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := o.config.read(cmd.Flags(), &o.alerts.channels); err != nil {
+				return err
+			}
 			ctx, cancel := context.WithCancel(cmd.Context())
 			defer cancel()
-			return o.run(ctx, &console{out: cmd.OutOrStdout(), gone: cancel})
+			return o.run(ctx, cmd, &console{out: cmd.OutOrStdout(), gone: cancel})
 		},
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&o.listen, "listen", defaultListen, "address and port to listen on; port 0 takes a free one")
 	flags.StringVar(&o.data, "data", "", "folder of the database (default "+stateFolderWords()+")")
-	flags.StringVar(&o.webhook, "webhook", "", "URL that every alert is posted to as well, as JSON")
 	flags.DurationVar(&o.interval, "interval", 0, "minimum time between two reports of a thing (default AWS's 5m0s)")
 	flags.BoolVar(&o.throttle, "throttle", false, "answer no more calls of the API a second than AWS IoT's quotas allow")
 	flags.BoolVar(&o.clock, "accept-clock", false, "take this machine's time for true, though it is days ahead of what the service knew")
@@ -112,10 +119,12 @@ login then: by an access key, or at an OpenID Connect provider with --oidc-issue
 	o.registry.flags(flags)
 	o.oidc.flags(flags)
 	o.metrics.flags(flags)
+	o.alerts.flags(flags)
+	o.config.flags(flags)
 	return cmd
 }
 
-func (o *serveOptions) run(ctx context.Context, console *console) error {
+func (o *serveOptions) run(ctx context.Context, cmd *cobra.Command, console *console) error {
 	if o.interval < 0 {
 		return usageError{fmt.Errorf("--interval %v, want a positive duration", o.interval)}
 	}
@@ -123,6 +132,9 @@ func (o *serveOptions) run(ctx context.Context, console *console) error {
 		return err
 	}
 	if err := o.mqtt.check(o.access.certificate != ""); err != nil {
+		return err
+	}
+	if err := o.alerts.check(o.config.given("webhook")); err != nil {
 		return err
 	}
 	listeners := []string{o.listen}
@@ -164,12 +176,18 @@ func (o *serveOptions) run(ctx context.Context, console *console) error {
 	if err != nil {
 		return err
 	}
-	s, err := openServer(ctx, o.listen, service.Options{
+	if o.config.check {
+		return o.config.show(cmd, o.alerts.channels)
+	}
+	o.config.warn(log)
+	options := service.Options{
 		CloudEvents: o.mqtt.address != "",
-		Data:        o.data, Webhook: o.webhook, MinReportInterval: o.interval, Throttle: o.throttle, AcceptClock: o.clock,
+		Data:        o.data, MinReportInterval: o.interval, Throttle: o.throttle, AcceptClock: o.clock,
 		MaxUnregistered: o.unregistered.things, MaxUnregisteredBytes: o.unregistered.megabytes << 20,
 		Authentication: authentication, Log: log,
-	}, append(parts, scraped...)...)
+	}
+	o.alerts.set(&options)
+	s, err := openServer(ctx, o.listen, options, append(parts, scraped...)...)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -13,6 +15,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iot/types"
 	"github.com/spf13/cobra"
 
+	"github.com/device-defender/device-defender/internal/defender/alert"
+	"github.com/device-defender/device-defender/internal/defender/service"
 	"github.com/device-defender/device-defender/internal/defender/servicetest"
 )
 
@@ -90,7 +94,11 @@ func exampleWorld(t *testing.T, runs bool) (*servicetest.World, *strings.Replace
 	q.Topics["arn:aws:sns:us-east-1:123456789012:security"] = map[string]string{}
 	q.Roles["alerts"] = `{"Statement":{"Effect":"Allow","Principal":{"Service":"iot.amazonaws.com"},"Action":"sts:AssumeRole"}}`
 
-	w := servicetest.NewWorld(t, time.Now().Add(-30*time.Minute).Truncate(time.Minute))
+	receiver := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	t.Cleanup(receiver.Close)
+	w := servicetest.NewWorld(t, time.Now().Add(-30*time.Minute).Truncate(time.Minute), func(o *service.Options) {
+		o.Channels = []alert.Channel{{Name: "team", Type: alert.Slack, URL: receiver.URL, Only: alert.Filter{Things: []string{"none"}}}}
+	})
 	if runs {
 		w.Run()
 	}

@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/device-defender/device-defender/internal/cloud"
+	"github.com/device-defender/device-defender/internal/defender/alert"
 	"github.com/device-defender/device-defender/internal/defender/finding"
 	"github.com/device-defender/device-defender/internal/defender/profile"
 	"github.com/device-defender/device-defender/internal/explore"
@@ -27,9 +30,6 @@ type violationListOptions struct {
 	states []string
 }
 
-// eventTypes are what --state takes.
-var eventTypes = []string{finding.InAlarm, finding.AlarmCleared, finding.AlarmInvalidated}
-
 func newViolationList() *cobra.Command {
 	var o violationListOptions
 	cmd := &cobra.Command{
@@ -37,14 +37,17 @@ func newViolationList() *cobra.Command {
 		Short: "List violations: the active ones, or what happened in a period",
 		Long: `List violations. Without a period: those in alarm now, with the value seen last.
 With one: each event of it, as in the history of AWS's console. AWS keeps events
-for 30 days.`,
+for 30 days.
+
+--output ocsf writes an OCSF Detection Finding a line, for a SIEM.`,
 		Example: `  defenderctl violation list
   defenderctl violation list --since 7d --thing gateway-2
-  defenderctl violation list --since 24h --state in-alarm --output json`,
+  defenderctl violation list --since 24h --state in-alarm --output json
+  defenderctl violation list --since 1h --output ocsf`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
 	}
-	o.aws, o.output = awsFlags(cmd), outputFlags(cmd)
+	o.aws, o.output = awsFlags(cmd), outputFlags(cmd, "ocsf")
 	o.page.add(cmd)
 	flags := cmd.Flags()
 	o.period.add(flags, "", "events")
@@ -53,7 +56,7 @@ for 30 days.`,
 	flags.StringVar(&o.filter.Behavior, "behavior", "", "only of this behavior")
 	completeFlag(cmd, "profile-name", o.aws.completeProfileNames)
 	flags.StringSliceVar(&o.states, "state", nil, "only events of these types: in-alarm, alarm-cleared, alarm-invalidated")
-	completeFlag(cmd, "state", cobra.FixedCompletions(eventTypes, cobra.ShellCompDirectiveNoFileComp))
+	completeFlag(cmd, "state", cobra.FixedCompletions(alert.EventTypes, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
 
@@ -72,12 +75,14 @@ type violationRow struct {
 	Verification string         `json:"verificationState"` //
 	Note         string         `json:"verificationNote,omitempty"`
 	ViolationID  string         `json:"violationId"`
+
+	behavior *profile.Behavior
 }
 
 func (o *violationListOptions) run(cmd *cobra.Command) error {
 	ctx := cmd.Context()
 	for _, s := range o.states {
-		if !slices.Contains(eventTypes, s) {
+		if !slices.Contains(alert.EventTypes, s) {
 			return usageError{fmt.Errorf("--state %q, want in-alarm, alarm-cleared or alarm-invalidated", s)}
 		}
 	}
@@ -108,7 +113,7 @@ func (o *violationListOptions) run(cmd *cobra.Command) error {
 		return o.page.write(cmd, func(w io.Writer) error { return render.WriteFleetHTML(w, report) })
 	}
 	rows := eventRows(violations, o.states)
-	return o.output.write(cmd, rows, o.table(rows, now.Location(), "no violation event in this period"))
+	return o.write(cmd, rows, now.Location(), "no violation event in this period")
 }
 
 // active lists what is in alarm.
@@ -126,8 +131,7 @@ func (o *violationListOptions) active(ctx context.Context, cmd *cobra.Command, c
 		}
 		return o.page.write(cmd, func(w io.Writer) error { return render.WriteFleetHTML(w, report) })
 	}
-	rows := mapped(violations, activeRowOf)
-	return o.output.write(cmd, rows, o.table(rows, now.Location(), "nothing is in alarm"))
+	return o.write(cmd, mapped(violations, activeRowOf), now.Location(), "nothing is in alarm")
 }
 
 // eventRows are the events of violations, the latest first.
@@ -145,16 +149,16 @@ func eventRows(violations []finding.Violation, states []string) []violationRow {
 }
 
 func rowOf(v finding.Violation, at time.Time, state string, value *profile.Value) violationRow {
-	metric := explore.KnownMetric(v.Behavior.Metric)
+	metric := profile.KnownMetric(v.Behavior.Metric)
 	row := violationRow{
 		Time: at.UTC(), State: state, Thing: v.Thing, Profile: v.Profile, Behavior: v.Behavior.Name, Metric: v.Behavior.Metric,
 		Value: value, Expected: profile.Expectation(v.Behavior, metric),
-		Verification: v.Verification, Note: v.VerificationNote, ViolationID: v.ID,
+		Verification: v.Verification, Note: v.VerificationNote, ViolationID: v.ID, behavior: &v.Behavior,
 	}
 	if value != nil {
 		row.Seen = profile.FormatValue(*value, metric)
 		if state == finding.InAlarm {
-			row.Seen = explore.ValueText(v.Behavior, *value, metric)
+			row.Seen = profile.ValueText(v.Behavior, *value, metric)
 		}
 	}
 	return row
@@ -165,6 +169,27 @@ func activeRowOf(v finding.Violation) violationRow {
 	row := rowOf(v, v.Started, finding.InAlarm, v.Value)
 	row.LastSeen = v.LastSeen
 	return row
+}
+
+// write writes the list, for a SIEM as an OCSF Detection Finding a line.
+func (o *violationListOptions) write(cmd *cobra.Command, rows []violationRow, zone *time.Location, empty string) error {
+	if o.output.format != "ocsf" {
+		return o.output.write(cmd, rows, o.table(rows, zone, empty))
+	}
+	var b bytes.Buffer
+	for _, r := range rows {
+		a := alert.Alert{
+			Time: r.Time.UnixMilli(), Thing: r.Thing, Behavior: r.behavior, Type: r.State, Value: r.Value, ID: r.ViolationID, Profile: r.Profile,
+		}
+		line, err := json.Marshal(a.OCSF(""))
+		if err != nil {
+			return fmt.Errorf("encoding violation %s: %w", r.ViolationID, err)
+		}
+		escapeInvisible(&b, string(line), jsonEscape)
+		b.WriteByte('\n')
+	}
+	_, err := cmd.OutOrStdout().Write(b.Bytes())
+	return err
 }
 
 // table is the list for people.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/device-defender/device-defender/internal/cloud"
 	"github.com/device-defender/device-defender/internal/defender/finding"
+	"github.com/device-defender/device-defender/internal/defender/profile"
 	"github.com/device-defender/device-defender/internal/explore"
 	"github.com/device-defender/device-defender/internal/render"
 )
@@ -64,7 +65,7 @@ func fleetDetails(violations []finding.Violation) []violationRow {
 	for i := range violations {
 		v := &violations[i]
 		rows[i] = rowOf(*v, v.Started, v.State(), v.Value)
-		rows[i].Seen, rows[i].LastSeen = explore.Seen(v, explore.KnownMetric(v.Behavior.Metric)), v.LastSeen
+		rows[i].Seen, rows[i].LastSeen = explore.Seen(v, profile.KnownMetric(v.Behavior.Metric)), v.LastSeen
 	}
 	return rows
 }

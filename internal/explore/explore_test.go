@@ -35,14 +35,14 @@ func TestSeen(t *testing.T) {
 		"of a set what is not normal": {finding.Violation{Behavior: listening, Value: ports(22, 443, 4444)}, "4444 (of 3)"},
 		"all of a set":                {finding.Violation{Behavior: listening, Value: ports(4444)}, "4444"},
 	} {
-		if got := Seen(&test.violation, KnownMetric(test.violation.Behavior.Metric)); got != test.want {
+		if got := Seen(&test.violation, profile.KnownMetric(test.violation.Behavior.Metric)); got != test.want {
 			t.Errorf("%s: %q, want %q", name, got, test.want)
 		}
 	}
 }
 
 func TestMetric(t *testing.T) {
-	out := &finding.MetricValues{Metric: KnownMetric("aws:all-packets-out"), Values: []finding.TimedValue{{Time: at(5), Value: *count(7)}}}
+	out := &finding.MetricValues{Metric: profile.KnownMetric("aws:all-packets-out"), Values: []finding.TimedValue{{Time: at(5), Value: *count(7)}}}
 	plot, set := Metric(out, at(0), at(10))
 	want := &render.Plot{
 		Title: "packets out", Metric: "aws:all-packets-out", Unit: "packets", From: at(0), To: at(10),
@@ -52,14 +52,14 @@ func TestMetric(t *testing.T) {
 		t.Errorf("%+v\n%s", set, diff)
 	}
 	// Of a custom metric the values tell what it is, and without any the metric.
-	words := &finding.MetricValues{Metric: KnownMetric("words"), Values: []finding.TimedValue{{Time: at(5), Value: profile.Value{Strings: []string{"a"}}}}}
+	words := &finding.MetricValues{Metric: profile.KnownMetric("words"), Values: []finding.TimedValue{{Time: at(5), Value: profile.Value{Strings: []string{"a"}}}}}
 	if plot, set := Metric(words, at(0), at(10)); plot != nil || len(set.Points) != 1 || set.Points[0].Members[0] != "a" {
 		t.Errorf("%+v, %+v", plot, set)
 	}
-	if plot, set := Metric(&finding.MetricValues{Metric: KnownMetric("aws:listening-tcp-ports")}, at(0), at(10)); plot != nil || set == nil {
+	if plot, set := Metric(&finding.MetricValues{Metric: profile.KnownMetric("aws:listening-tcp-ports")}, at(0), at(10)); plot != nil || set == nil {
 		t.Errorf("ports without values: %+v, %+v", plot, set)
 	}
-	narrowed := &finding.MetricValues{Metric: KnownMetric("aws:num-messages-sent"), Dimension: &profile.MetricDimension{DimensionName: "Telemetry", Operator: "NOT_IN"}}
+	narrowed := &finding.MetricValues{Metric: profile.KnownMetric("aws:num-messages-sent"), Dimension: &profile.MetricDimension{DimensionName: "Telemetry", Operator: "NOT_IN"}}
 	plot, _ = Metric(narrowed, at(0), at(10))
 	if want := "messages sent on topics outside dimension Telemetry"; plot == nil || plot.Title != want {
 		t.Errorf("%+v, want the title %q", plot, want)

@@ -4,17 +4,8 @@ import (
 	"time"
 
 	"github.com/device-defender/device-defender/internal/defender/finding"
-	"github.com/device-defender/device-defender/internal/defender/profile"
 	"github.com/device-defender/device-defender/internal/render"
 )
-
-// KnownMetric is what the program knows of a metric without asking for it.
-func KnownMetric(name string) profile.Metric {
-	if m, ok := profile.FindMetric(name); ok {
-		return m
-	}
-	return profile.Metric{Name: name, Title: name, Side: profile.Custom}
-}
 
 // Metric returns the values of a metric as a plot or as a set; the kind of
 // the values decides, and without any that of the metric.

@@ -24,7 +24,7 @@ func ViolationPage(s *cloud.Surroundings, percentile *cloud.Percentile, about re
 		if e.Value != nil {
 			event.Value = profile.FormatValue(*e.Value, s.Metric)
 			if e.Type == finding.InAlarm {
-				event.Value = ValueText(v.Behavior, *e.Value, s.Metric)
+				event.Value = profile.ValueText(v.Behavior, *e.Value, s.Metric)
 			}
 		}
 		page.Timeline = append(page.Timeline, event)

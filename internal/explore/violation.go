@@ -1,8 +1,6 @@
 package explore
 
 import (
-	"fmt"
-
 	"github.com/device-defender/device-defender/internal/defender/finding"
 	"github.com/device-defender/device-defender/internal/defender/profile"
 	"github.com/device-defender/device-defender/internal/render"
@@ -24,7 +22,7 @@ func Violation(v *finding.Violation, metric profile.Metric) render.Violation {
 func Violations(list []finding.Violation) []render.Violation {
 	views := make([]render.Violation, len(list))
 	for i := range list {
-		views[i] = Violation(&list[i], KnownMetric(list[i].Behavior.Metric))
+		views[i] = Violation(&list[i], profile.KnownMetric(list[i].Behavior.Metric))
 	}
 	return views
 }
@@ -42,25 +40,11 @@ func Seen(v *finding.Violation, metric profile.Metric) string {
 	if first == nil {
 		return ""
 	}
-	text := ValueText(v.Behavior, *first, metric)
+	text := profile.ValueText(v.Behavior, *first, metric)
 	if v.Value != nil {
-		if last := ValueText(v.Behavior, *v.Value, metric); last != text {
+		if last := profile.ValueText(v.Behavior, *v.Value, metric); last != text {
 			text += " at first, " + last + " last"
 		}
 	}
 	return text
-}
-
-// ValueText is a value of a behavior's metric in words.
-func ValueText(b profile.Behavior, value profile.Value, metric profile.Metric) string {
-	all := profile.FormatValue(value, metric)
-	norm, err := profile.NewNorm(b.Criteria, metric.Kind)
-	if err != nil {
-		return all
-	}
-	bad := norm.Offending(value)
-	if some := bad.Len(); some > 0 && some < value.Len() {
-		return fmt.Sprintf("%s (of %d)", profile.FormatValue(bad, metric), value.Len())
-	}
-	return all
 }

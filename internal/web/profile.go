@@ -10,7 +10,6 @@ import (
 	"github.com/device-defender/device-defender/internal/defender/finding"
 	"github.com/device-defender/device-defender/internal/defender/profile"
 	"github.com/device-defender/device-defender/internal/defender/service"
-	"github.com/device-defender/device-defender/internal/explore"
 	"github.com/device-defender/device-defender/internal/render"
 )
 
@@ -32,7 +31,7 @@ func securityProfile(ctx context.Context, r *request) (writePage, error) {
 	for _, b := range p.Behaviors {
 		m, err := r.service.Metric(ctx, b.Metric)
 		if _, ok := errors.AsType[*finding.UnknownMetricError](err); ok {
-			m, err = explore.KnownMetric(b.Metric), nil
+			m, err = profile.KnownMetric(b.Metric), nil
 		}
 		if err != nil {
 			return nil, err

@@ -8,8 +8,12 @@
 // takes nothing any more is asked with one alert at a time, in the same pauses,
 // until it takes one.
 //
-// What waits is in the store only. In memory are the alerts that were tried and
-// are to be tried again, and their number grows no faster than a target is asked.
+// Alerts of a group can go with one message: they are held back for a while, and
+// then sent together. Of a violation, the next alert waits until that is delivered.
+//
+// What waits is in the store only. In memory are the numbers of alerts that were
+// tried and are to be tried again, which grow no faster than a target is asked, and
+// of those that are held back, which are bounded.
 package outbox
 
 import (
@@ -18,6 +22,7 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -65,8 +70,11 @@ type Store interface {
 // Courier delivers what is in a store.
 type Courier struct {
 	Store Store
-	// Send delivers one alert, or wraps [ErrRefused].
-	Send func(ctx context.Context, target string, a Alert) error
+	// Send delivers an alert, or those of a group, or wraps [ErrRefused].
+	Send func(ctx context.Context, target string, alerts []Alert) error
+	// Group is with which others an alert may go, and how long it is held back for
+	// them; 0 is that it goes at once, by itself. Nil is that for all.
+	Group func(target string, a Alert) (key string, hold time.Duration)
 	// Age is how long an alert has waited.
 	Age func(Alert) time.Duration
 	// Name is a target as it may stand in a log.
@@ -98,7 +106,7 @@ func (c *Courier) Run(ctx context.Context, wake <-chan struct{}) {
 			for ; r.flying > 0; r.flying-- {
 				// What was delivered in the end is not delivered again.
 				if got := <-r.results; got.err == nil || errors.Is(got.err, ErrRefused) {
-					got.lane.done = append(got.lane.done, got.head)
+					got.lane.done = append(got.lane.done, got.parcel)
 				}
 			}
 			r.settle()
@@ -117,10 +125,10 @@ type run struct {
 
 // result is what came of a delivery.
 type result struct {
-	lane  *lane
-	head  *head
-	alert Alert
-	err   error
+	lane   *lane
+	parcel *parcel
+	alerts []Alert
+	err    error
 }
 
 // look finds targets that have alerts, and those that have none any more.
@@ -134,7 +142,12 @@ func (r *run) look() {
 	for _, target := range targets {
 		has[target] = true
 		if r.lanes[target] == nil {
-			r.lanes[target] = newLane(target)
+			r.lanes[target] = newLane(target, func(a Alert) (string, time.Duration) {
+				if r.Group == nil {
+					return "", 0
+				}
+				return r.Group(target, a)
+			})
 		}
 		r.lanes[target].more = true
 	}
@@ -153,22 +166,22 @@ func (r *run) start(ctx context.Context) {
 			continue
 		}
 		for r.flying < maxParallel && l.mayStart(time.Now()) {
-			h, alert, err := r.next(l)
+			p, alerts, err := r.next(l)
 			if err != nil {
 				r.Log.Error("reading the outbox failed", "error", err)
 				break
 			}
-			if h == nil {
+			if p == nil {
 				break
 			}
-			h.flying = true
+			p.flying = true
 			l.flying++
 			r.flying++
 			go func() {
 				sending, cancel := context.WithTimeout(ctx, deliveryTimeout)
 				defer cancel()
-				err := r.Send(sending, l.target, alert)
-				r.results <- result{l, h, alert, err}
+				err := r.Send(sending, l.target, alerts)
+				r.results <- result{l, p, alerts, err}
 			}()
 		}
 	}
@@ -206,48 +219,49 @@ func (r *run) sweep(l *lane) error {
 	}
 }
 
-// next returns the alert that is to be delivered now: one that has not been tried
-// yet, or one whose time has come again, by turns. It is nil if there is none.
-func (r *run) next(l *lane) (*head, Alert, error) {
+// next returns what is to be delivered now: what has not been tried yet, or what
+// has its time come, by turns. It is nil if there is none.
+func (r *run) next(l *lane) (*parcel, []Alert, error) {
 	l.turn = !l.turn
 	for range 2 {
 		pick := l.fresh
 		if l.turn {
 			pick = l.again
 		}
-		if h, alert, err := pick(r.Store, time.Now()); h != nil || err != nil {
-			return h, alert, err
+		if p, alerts, err := pick(r.Store, time.Now()); p != nil || err != nil {
+			return p, alerts, err
 		}
 		l.turn = !l.turn
 	}
-	return nil, Alert{}, nil
+	return nil, nil, nil
 }
 
 // take notes what came of a delivery.
 func (r *run) take(got result) {
-	l, h := got.lane, got.head
+	l, p := got.lane, got.parcel
 	l.flying--
 	r.flying--
-	age := r.Age(got.alert)
 	switch {
 	case got.err == nil:
 		l.works()
-	case errors.Is(got.err, ErrRefused), age >= Life:
+	case errors.Is(got.err, ErrRefused), !slices.ContainsFunc(got.alerts, func(a Alert) bool { return r.Age(a) < Life }):
 		l.works()
-		r.giveUp(l, got.alert, got.err)
+		for _, a := range got.alerts {
+			r.giveUp(l, a, got.err)
+		}
 	default:
-		h.flying = false
-		h.tries++
-		wait := backoff(h.tries)
-		h.due = time.Now().Add(wait)
-		heap.Push(&l.waiting, h)
+		p.flying = false
+		p.tries++
+		wait := backoff(p.tries)
+		p.due = time.Now().Add(wait)
+		heap.Push(&l.waiting, p)
 		if l.fails() {
 			wait = max(wait, time.Until(l.pausedUntil))
 		}
-		r.Log.Warn("alert not delivered", "target", r.Name(l.target), "error", got.err, "tries", h.tries, "retry_in", wait.Round(time.Millisecond))
+		r.Log.Warn("alert not delivered", "target", r.Name(l.target), "alerts", len(got.alerts), "error", got.err, "tries", p.tries, "retry_in", wait.Round(time.Millisecond))
 		return
 	}
-	l.done = append(l.done, h)
+	l.done = append(l.done, p)
 }
 
 func (r *run) giveUp(l *lane, alert Alert, err error) {
@@ -262,17 +276,22 @@ func (r *run) settle() {
 			continue
 		}
 		var numbers []uint64
-		for _, h := range l.done {
-			numbers = append(numbers, h.number)
+		for _, p := range l.done {
+			for _, h := range p.heads {
+				numbers = append(numbers, h.number)
+			}
 		}
 		if err := r.Store.Delete(l.target, numbers); err != nil {
 			r.Log.Error("forgetting delivered alerts failed", "target", r.Name(l.target), "alerts", len(numbers), "error", err)
 			continue
 		}
-		for _, h := range l.done {
-			l.release(h)
-		}
+		done := l.done
 		l.done = nil
+		for _, p := range done {
+			for _, h := range p.heads {
+				l.release(h, time.Now())
+			}
+		}
 	}
 }
 

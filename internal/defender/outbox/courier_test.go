@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -98,36 +99,42 @@ func (m *memory) Delete(target string, numbers []uint64) error {
 // target answers alerts, and remembers them.
 type target struct {
 	mu       sync.Mutex
-	began    time.Time
 	attempts int
 	got      []string
-	at       map[string]time.Duration
+	sizes    []int // of deliveries, in alerts
 	fails    func(message string) error
 }
 
-func (g *target) send(_ context.Context, _ string, a Alert) error {
+func (g *target) send(_ context.Context, _ string, alerts []Alert) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.attempts++
-	if err := g.fails(string(a.Message)); err != nil {
-		return err
+	for _, a := range alerts {
+		if err := g.fails(string(a.Message)); err != nil {
+			return err
+		}
 	}
-	g.got = append(g.got, string(a.Message))
-	if g.at == nil {
-		g.at = map[string]time.Duration{}
+	g.sizes = append(g.sizes, len(alerts))
+	for _, a := range alerts {
+		g.got = append(g.got, string(a.Message))
 	}
-	g.at[string(a.Message)] = time.Since(g.began)
 	return nil
 }
 
 // delivers runs a courier in a bubble, for as long as the function takes.
 func delivers(t *testing.T, fails func(message string) error, during func(*memory, *target, *strings.Builder)) {
 	t.Helper()
+	deliversGroups(t, nil, fails, during)
+}
+
+// deliversGroups does so with alerts that go together.
+func deliversGroups(t *testing.T, group func(string, Alert) (string, time.Duration), fails func(message string) error, during func(*memory, *target, *strings.Builder)) {
+	t.Helper()
 	synctest.Test(t, func(*testing.T) {
 		var log strings.Builder
-		m, g := newMemory(), &target{began: time.Now(), fails: fails}
+		m, g := newMemory(), &target{fails: fails}
 		c := &Courier{
-			Store: m, Send: g.send, Name: func(target string) string { return target },
+			Store: m, Send: g.send, Group: group, Name: func(target string) string { return target },
 			Age: func(a Alert) time.Duration { return time.Since(a.Time) },
 			Log: slog.New(slog.NewTextHandler(&log, nil)),
 		}
@@ -138,6 +145,13 @@ func delivers(t *testing.T, fails func(message string) error, during func(*memor
 		cancel()
 		<-ended
 	})
+}
+
+// seen returns how often it was asked, and what it got, in how many alerts each.
+func (g *target) seen() (attempts int, got []string, sizes []int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.attempts, slices.Clone(g.got), slices.Clone(g.sizes)
 }
 
 var errDown = errors.New("500 Internal Server Error")

@@ -21,11 +21,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iot/types"
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/device-defender/device-defender/internal/defender/outbox"
+	"github.com/device-defender/device-defender/internal/defender/alert"
 	"github.com/device-defender/device-defender/internal/defender/store"
 )
 
 const topic = "arn:aws:sns:eu-west-1:123456789012:alarms"
+
+// allTopics allows every topic of tests.
+var allTopics = alert.Topics{"arn:aws:sns:us-east-1:123456789012:*", topic}
 
 // outboxed lists the alerts that wait, by target and in their order.
 func (b *bench) outboxed() map[string][]string {
@@ -64,7 +67,7 @@ func withTopic(name string, behaviors ...types.Behavior) *iot.CreateSecurityProf
 }
 
 func TestOutbox(t *testing.T) {
-	b := newBench(t, Options{Webhook: "http://127.0.0.1:1/hook"})
+	b := newBench(t, Options{Topics: allTopics, Channels: webhook("http://127.0.0.1:1/hook")})
 	suppressed := onlyPort(443)
 	suppressed.Name, suppressed.SuppressAlerts = aws.String("Suppressed"), aws.Bool(true)
 	b.attach(withTopic("WithTopic", onlyPort(443), suppressed))
@@ -76,8 +79,8 @@ func TestOutbox(t *testing.T) {
 	b.reports("thing-1", ports(443))
 	b.restart()
 	want := map[string][]string{
-		topic:          {"thing-1 in-alarm", "thing-1 alarm-cleared"},
-		outbox.Webhook: {"thing-1 in-alarm", "thing-1 in-alarm", "thing-1 alarm-cleared", "thing-1 alarm-cleared"},
+		topic: {"thing-1 in-alarm", "thing-1 alarm-cleared"},
+		hook:  {"thing-1 in-alarm", "thing-1 in-alarm", "thing-1 alarm-cleared", "thing-1 alarm-cleared"},
 	}
 	if diff := cmp.Diff(want, b.outboxed()); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
@@ -87,7 +90,7 @@ func TestOutbox(t *testing.T) {
 // The message is the one that was observed at an SNS topic of AWS's, but for
 // names and numbers.
 func TestAlertMessage(t *testing.T) {
-	b := newBench(t, Options{Webhook: "http://127.0.0.1:1/hook"})
+	b := newBench(t, Options{Channels: webhook("http://127.0.0.1:1/hook")})
 	behavior := atMost(10)
 	behavior.Criteria.ConsecutiveDatapointsToAlarm, behavior.Criteria.ConsecutiveDatapointsToClear = aws.Int32(1), aws.Int32(1)
 	b.attach(profileOf("MySecProfile", behavior))
@@ -137,10 +140,10 @@ func answered(status int) (*http.Response, error) {
 
 // outage is a service with alarms of two things to deliver.
 func outage(t *testing.T) *Service {
-	s := openService(t, Options{Webhook: "http://hook.example/alarms", MinReportInterval: -1})
+	s := openService(t, Options{Channels: webhook("http://hook.example/alarms"), MinReportInterval: -1})
 	put := func(b *batch) error {
 		for _, thing := range []string{"thing-1", "thing-2"} {
-			if err := b.enqueue(outbox.Webhook, fmt.Appendf(nil, `{"thingName":%q,"violationEventType":"in-alarm"}`, thing)); err != nil {
+			if err := b.enqueue(hook, fmt.Appendf(nil, `{"thingName":%q,"violationEventType":"in-alarm"}`, thing)); err != nil {
 				return err
 			}
 		}
@@ -276,16 +279,16 @@ func TestBurstIsDelivered(t *testing.T) {
 		}
 	}))
 	defer server.Close()
-	b := newBench(t, Options{Webhook: server.URL})
+	b := newBench(t, Options{Channels: webhook(server.URL)})
 	ok(b, 0, b.evaluate(b.t.Context(), b.operator, func(alerts *batch) error {
 		for i := range burst {
-			if err := alerts.enqueue(outbox.Webhook, fmt.Appendf(nil, `{"thingName":"%d","violationId":"%d"}`, i, i)); err != nil {
+			if err := alerts.enqueue(hook, fmt.Appendf(nil, `{"thingName":"%d","violationId":"%d"}`, i, i)); err != nil {
 				return err
 			}
 		}
 		return nil
 	}))
-	if waiting := b.outboxed()[outbox.Webhook]; len(waiting) != burst {
+	if waiting := b.outboxed()[hook]; len(waiting) != burst {
 		t.Errorf("%d alerts wait, want %d", len(waiting), burst)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -326,7 +329,7 @@ func TestRunDelivers(t *testing.T) {
 	} {
 		t.Setenv(name, value)
 	}
-	b := newBench(t, Options{Webhook: server.URL + "/hook"})
+	b := newBench(t, Options{Topics: allTopics, Channels: webhook(server.URL + "/hook")})
 	b.attach(withTopic("Ports", onlyPort(443)))
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
@@ -353,7 +356,7 @@ func TestRunDelivers(t *testing.T) {
 
 func TestWebhookIsChecked(t *testing.T) {
 	for _, url := range []string{"ftp://127.0.0.1/", "127.0.0.1:9000", "http://", "file:///etc/passwd", "http://%zz"} {
-		if s, err := Open(Options{Data: t.TempDir(), Webhook: url}); err == nil {
+		if s, err := Open(Options{Data: t.TempDir(), Channels: webhook(url)}); err == nil {
 			t.Errorf("webhook %q is taken", url)
 			s.Close()
 		}

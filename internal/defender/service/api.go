@@ -23,7 +23,7 @@ func (s *Service) api() *awsrest.API {
 			"securityProfileName": checkName, "metricName": checkName, "name": checkName, "thingName": checkName, "thingGroupName": checkName,
 			"accessKeyName": checkName,
 			"certificateId": checkCertificateID,
-			"actionName":    checkID, "taskId": checkID, "violationId": checkViolationID,
+			"actionName":    checkID, "taskId": checkID, "channelName": checkID, "violationId": checkViolationID,
 		},
 		TLS:      s.options.TLS,
 		Host:     s.options.Host,

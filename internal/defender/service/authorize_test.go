@@ -142,7 +142,7 @@ func TestRolesAndOperations(t *testing.T) {
 		case op.Name == "DescribeEndpoint" || sts:
 		case op.Name == "report" || op.Name == "Publish":
 			may = []string{"admin", "ingest"}
-		case acts || strings.Contains(op.Name, "AccessKey") || op.Name == "ListAuditEvents" || op.Name == "Backup":
+		case acts || strings.Contains(op.Name, "AccessKey") || slices.Contains(administrators, op.Name):
 			may = []string{"admin"}
 		case op.Method == "GET" || op.Name == "ValidateSecurityProfileBehaviors":
 			may = []string{"viewer", "operator", "admin"}

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/device-defender/device-defender/internal/defender/alert"
 	"github.com/device-defender/device-defender/internal/defender/awsrest"
 	"github.com/device-defender/device-defender/internal/defender/store"
 )
@@ -353,16 +354,16 @@ func (c *converter) outbox() error {
 	last := c.buckets["outbox"].sequence
 	err := c.eachBucket("outbox", func(target string, b *boltBucket) error {
 		return c.records("outbox", b, func(key string, value []byte) error {
-			var alert storedAlert
-			if err := json.Unmarshal(value, &alert); err != nil {
+			var stored storedAlert
+			if err := json.Unmarshal(value, &stored); err != nil {
 				return damagedRecord("outbox", target, err)
 			}
-			if len(key) != 8 || len(target) > maxTopic {
+			if len(key) != 8 || len(target) > alert.MaxTopic {
 				return damagedRecord("outbox", target, fmt.Errorf("key of %d bytes", len(key)))
 			}
 			number := binary.BigEndian.Uint64([]byte(key))
 			last = max(last, number)
-			return c.write(len(value), func(tx *store.Tx) error { return tableOutbox.Put(tx, outboxKey(target, number), alert) })
+			return c.write(len(value), func(tx *store.Tx) error { return tableOutbox.Put(tx, outboxKey(target, number), stored) })
 		})
 	})
 	if err != nil {

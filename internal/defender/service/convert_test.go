@@ -17,7 +17,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
-	"github.com/device-defender/device-defender/internal/defender/outbox"
 	"github.com/device-defender/device-defender/internal/defender/report"
 	"github.com/device-defender/device-defender/internal/defender/store"
 	"github.com/device-defender/device-defender/internal/memdir"
@@ -70,7 +69,7 @@ func (v *version01) folder(t *testing.T) string {
 
 func (v *version01) open(t *testing.T, folder string) *Service {
 	t.Helper()
-	return openService(t, Options{Data: folder, MinReportInterval: time.Second, Webhook: "http://127.0.0.1:1/hook", Now: func() time.Time { return v.Time }})
+	return openService(t, Options{Data: folder, MinReportInterval: time.Second, Channels: webhook("http://127.0.0.1:1/hook"), Now: func() time.Time { return v.Time }})
 }
 
 // check compares the answers of the service with those of version 0.1.
@@ -86,7 +85,7 @@ func (v *version01) check(t *testing.T, s *Service) {
 	b := &bench{Service: s, t: t, client: newClient(t, serve(t, s))}
 	alerts := b.outboxed()
 	want := []string{"pump-1 in-alarm", "pump-2 in-alarm", "stranger in-alarm", "pump-2 alarm-cleared"}
-	if diff := cmp.Diff(map[string][]string{outbox.Webhook: want, "arn:aws:sns:us-east-1:123456789012:alarms": want}, alerts); diff != "" {
+	if diff := cmp.Diff(map[string][]string{hook: want, "arn:aws:sns:us-east-1:123456789012:alarms": want}, alerts); diff != "" {
 		t.Errorf("alerts (-want +got):\n%s", diff)
 	}
 	violations := 0

@@ -167,6 +167,7 @@
 //	metrics, ours       Metrics: GET /metrics, for Prometheus
 //	backup, ours        Backup: GET /backup, without access keys unless callers
 //	                    are authenticated
+//	alerts, ours        TestAlertChannel: POST /alert-channels/NAME/test
 //
 // GET /healthz and /readyz answer anybody whether the service is there, and
 // whether its database can be read.
@@ -246,7 +247,10 @@
 //     already is a success; an action that Detect has no use for is SKIPPED.
 //   - Models are never built: ML behaviors are PENDING_BUILD, with the percentage
 //     of 25,000 datapoints that came in the last 14 calendar days.
-//   - Alerts go to SNS topics with the credentials of this process; the role of
+//   - TestAlertChannel answers with what the receiver of a channel said, also when it
+//     did not take the test.
+//   - Alerts go to SNS topics with the credentials of this process, if the topic is
+//     one of [Options].Topics; any other is InvalidRequestException. The role of
 //     an alert target is kept and not assumed. Delivery is tried for three
 //     days, with pauses of up to five minutes; only alerts of one violation wait
 //     for each other. One that a webhook answers with 400, 410, 413, 415 or

@@ -14,7 +14,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/device-defender/device-defender/internal/defender/outbox"
 	"github.com/device-defender/device-defender/internal/defender/profile"
 	"github.com/device-defender/device-defender/internal/defender/report"
 	"github.com/device-defender/device-defender/internal/defender/store"
@@ -31,7 +30,7 @@ func normalID(id int64) bool { return id%5 < 3 }
 // reportUntilKilled is a process in which things report, as fast as they are
 // answered and each from its last id on, and which prints what was accepted.
 func reportUntilKilled(args []string) {
-	s, err := Open(Options{Data: args[0], MinReportInterval: -1, Webhook: "http://127.0.0.1:1/"})
+	s, err := Open(Options{Data: args[0], MinReportInterval: -1, Channels: webhook("http://127.0.0.1:1/")})
 	if err != nil {
 		panic(err)
 	}
@@ -225,7 +224,7 @@ func storedEvents(t *testing.T, view *store.Reader, thing string) (all []string)
 // storedAlerts returns the types of the events in the outbox, in its order.
 func storedAlerts(t *testing.T, view *store.Reader, thing string) (all []string) {
 	t.Helper()
-	for alert, err := range tableOutbox.rowsAfter(view, outbox.Webhook+"\x00", "") {
+	for alert, err := range tableOutbox.rowsAfter(view, hook+"\x00", "") {
 		if err != nil {
 			t.Fatal(err)
 		}

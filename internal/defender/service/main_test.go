@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iot/types"
 	"go.uber.org/goleak"
 
+	"github.com/device-defender/device-defender/internal/defender/alert"
 	"github.com/device-defender/device-defender/internal/memdir"
 )
 
@@ -48,6 +49,12 @@ func openService(t testing.TB, o Options) *Service {
 	t.Cleanup(func() { s.Close() })
 	return s
 }
+
+// hook is the target of the outbox that a webhook is.
+const hook = "webhook"
+
+// webhook is the channel of a service that has one only.
+func webhook(url string) []alert.Channel { return []alert.Channel{alert.PlainWebhook(url)} }
 
 // advance does what Run does when time has passed.
 func (s *Service) advance(ctx context.Context) error {

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/device-defender/device-defender/internal/defender/alert"
 	"github.com/device-defender/device-defender/internal/defender/detect"
 	"github.com/device-defender/device-defender/internal/defender/outbox"
 	"github.com/device-defender/device-defender/internal/defender/report"
@@ -23,7 +24,7 @@ import (
 // Run counts what is kept when somebody measures.
 func TestCensus(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := openService(t, Options{Webhook: "http://user:secret@192.0.2.1/hook"})
+		s := openService(t, Options{Channels: []alert.Channel{alert.PlainWebhook("http://user:secret@192.0.2.1/hook")}})
 		handler := s.Handler()
 		for _, call := range [][3]string{
 			{"POST", "/security-profiles/Ports", `{"behaviors":[{"name":"Few","metric":"aws:num-listening-tcp-ports","criteria":{"comparisonOperator":"less-than","value":{"count":1}}}]}`},
@@ -124,7 +125,7 @@ func TestTallies(t *testing.T) {
 func TestCountsAreBounded(t *testing.T) {
 	var c tallies
 	for i := range 3 * mostCounted {
-		c.events.add(EventName{fmt.Sprint(i), "b", "in-alarm"}, EventName{Other, Other, "in-alarm"})
+		c.events.add(EventName{fmt.Sprint(i), "b", "in-alarm"}, EventName{Other, Other, "in-alarm"}, 1)
 	}
 	all := c.events.all()
 	if n := all[EventName{Other, Other, "in-alarm"}]; len(all) != mostCounted+1 || n != 2*mostCounted {

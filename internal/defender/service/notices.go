@@ -97,7 +97,7 @@ func (s *Service) Notices(ctx context.Context) (notices []string, err error) {
 			if err != nil {
 				return err
 			}
-			for _, note := range effect.Notes(&stored.Value.Document, s.Without()) {
+			for _, note := range s.notesOn(&stored.Value.Document, s.Without()) {
 				notices = append(notices, "profile "+stored.Key+": "+note)
 			}
 		}

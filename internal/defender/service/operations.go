@@ -94,6 +94,9 @@ func (s *Service) operations() []awsrest.Operation {
 		// Ours: who changed what.
 		{Name: "ListAuditEvents", Method: "GET", Path: "/audit", Access: awsrest.Admin, Handle: s.listAuditEvents, MaxResults: 250, Query: []string{"startTime", "endTime", "userName", "operationName"}},
 
+		// Where alerts are sent besides is configured; whether they arrive can be tried.
+		{Name: "TestAlertChannel", Method: "POST", Path: "/alert-channels/{channelName}/test", Access: awsrest.Admin, Handle: s.testAlertChannel, NoBody: true},
+
 		{Name: "DescribeEndpoint", Method: "GET", Path: "/endpoint", Access: awsrest.Public, Handle: s.describeEndpoint, Query: []string{"endpointType"}},
 		// AWS STS, so that clients which ask for the account's number find it here.
 		{Name: "GetCallerIdentity", Method: "POST", Path: "/{$}", Access: awsrest.Public, Handle: s.getCallerIdentity,

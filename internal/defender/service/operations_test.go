@@ -75,7 +75,7 @@ func normal(t *testing.T, text string) string {
 // and compares the answers' bytes with what the API reference says of them.
 func TestEveryOperation(t *testing.T) {
 	clock := time.UnixMilli(1795381430690) // 2026-11-22T21:03:50.690Z
-	s := openService(t, Options{Now: func() time.Time { return clock }})
+	s := openService(t, Options{Topics: allTopics, Now: func() time.Time { return clock }})
 	wire := newTap(t, s)
 	c, ctx := newClient(t, wire.url), t.Context()
 	called := map[string]bool{}
@@ -224,7 +224,7 @@ func TestEveryOperation(t *testing.T) {
 	}
 	called[wire.pattern] = true
 
-	other := regexp.MustCompile(`Violation|MitigationAction|MetricValues|ModelTraining|AccessKey|AuditEvents|^Backup$|^Metrics$|ThingCertificate|ThingState|^report$|^Publish$`) // tested where they are
+	other := regexp.MustCompile(`Violation|MitigationAction|MetricValues|ModelTraining|AccessKey|AuditEvents|AlertChannel|^Backup$|^Metrics$|ThingCertificate|ThingState|^report$|^Publish$`) // tested where they are
 	for _, op := range s.operations() {
 		if !called[op.Method+" "+op.Path] && !other.MatchString(op.Name) {
 			t.Errorf("%s was not called", op.Name)
@@ -256,6 +256,10 @@ func TestDocListsOperations(t *testing.T) {
 	}
 }
 
+// administrators are the operations of ours, apart from those of access keys, that only they may
+// call.
+var administrators = []string{"ListAuditEvents", "Backup", "TestAlertChannel"}
+
 // Access levels are those of AWS's Service Authorization Reference, where List
 // counts as Read and Tagging as Write: what changes something isn't Read.
 func TestAccessLevels(t *testing.T) {
@@ -266,7 +270,7 @@ func TestAccessLevels(t *testing.T) {
 		switch {
 		case public[op.Name]:
 			want = []awsrest.Access{awsrest.Public}
-		case strings.Contains(op.Name, "AccessKey"), op.Name == "ListAuditEvents" || op.Name == "Backup":
+		case strings.Contains(op.Name, "AccessKey") || slices.Contains(administrators, op.Name):
 			want = []awsrest.Access{awsrest.Admin}
 		case op.Method == "GET" || readByPost[op.Name]:
 			want = []awsrest.Access{awsrest.Read}
@@ -279,8 +283,8 @@ func TestAccessLevels(t *testing.T) {
 			t.Errorf("%s (%s) has access level %d, want one of %d", op.Name, op.Method, op.Access, want)
 		}
 		acts := strings.Contains(op.Name, "MitigationAction") && op.Method != "GET"
-		if people := strings.Contains(op.Name, "AccessKey") || op.Name == "ListAuditEvents" || op.Name == "Backup"; (op.Access == awsrest.Admin) != (acts || people) {
-			t.Errorf("%s (%s) has access level %d, want Admin for what acts on devices, tells access keys or what people did", op.Name, op.Method, op.Access)
+		if people := strings.Contains(op.Name, "AccessKey") || slices.Contains(administrators, op.Name); (op.Access == awsrest.Admin) != (acts || people) {
+			t.Errorf("%s (%s) has access level %d, want Admin for what acts on devices, tells access keys or what people did, and tests channels", op.Name, op.Method, op.Access)
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/device-defender/device-defender/internal/defender/alert"
 	"github.com/device-defender/device-defender/internal/defender/outbox"
 	"github.com/device-defender/device-defender/internal/defender/store"
 )
@@ -50,13 +51,13 @@ func (s *Service) deliver(ctx context.Context) {
 }
 
 func (s *Service) newCourier(transport http.RoundTripper) *outbox.Courier {
-	post := outbox.NewPost(s.options.Webhook, transport)
-	send := func(ctx context.Context, target string, a outbox.Alert) error {
-		err := post.Send(ctx, target, a)
-		s.tallies.delivered(post.Name(target), err)
+	sender := alert.NewSender(s.options.Channels, transport)
+	send := func(ctx context.Context, target string, alerts []outbox.Alert) error {
+		err := sender.Send(ctx, target, alerts)
+		s.tallies.delivered(sender.Name(target), len(alerts), err)
 		return err
 	}
-	return &outbox.Courier{Store: newAlerts(s), Send: send, Name: post.Name, Log: s.log, Age: func(a outbox.Alert) time.Duration {
+	return &outbox.Courier{Store: newAlerts(s), Send: send, Group: sender.Group, Name: sender.Name, Log: s.log, Age: func(a outbox.Alert) time.Duration {
 		if s.clock.leapt() > 0 {
 			return 0 // as far as is known
 		}
@@ -64,14 +65,13 @@ func (s *Service) newCourier(transport http.RoundTripper) *outbox.Courier {
 	}}
 }
 
-// alerts are the outbox in the database, for one courier.
 // targetName returns how targets may be shown.
 func (s *Service) targetName() func(target string) string {
-	return outbox.NewPost(s.options.Webhook, nil).Name
+	return alert.NewSender(s.options.Channels, nil).Name
 }
 
-// delivered counts an attempt to deliver an alert.
-func (t *tallies) delivered(target string, err error) {
+// delivered counts an attempt to deliver n alerts.
+func (t *tallies) delivered(target string, n int, err error) {
 	outcome := "delivered"
 	switch {
 	case errors.Is(err, outbox.ErrRefused):
@@ -79,9 +79,10 @@ func (t *tallies) delivered(target string, err error) {
 	case err != nil:
 		outcome = "failed"
 	}
-	t.deliveries.add(DeliveryName{target, outcome}, DeliveryName{Other, outcome})
+	t.deliveries.add(DeliveryName{target, outcome}, DeliveryName{Other, outcome}, n)
 }
 
+// alerts are the outbox in the database, for one courier.
 type alerts struct {
 	s *Service
 	// first has the number of a target's first alert when it was last looked for.
@@ -92,6 +93,8 @@ type alerts struct {
 
 func newAlerts(s *Service) *alerts { return &alerts{s, map[string]uint64{}} }
 
+// Targets lists those that alerts are delivered to. What waits for others is in
+// sweepOutbox.
 func (a *alerts) Targets() (targets []string, err error) {
 	err = a.s.read(context.Background(), func(view *store.Reader) error {
 		targets = nil
@@ -128,7 +131,7 @@ func (a *alerts) Targets() (targets []string, err error) {
 		}
 		return until("")
 	})
-	return targets, err
+	return slices.DeleteFunc(targets, func(target string) bool { return !a.s.serves(target) }), err
 }
 
 func (a *alerts) Next(target string, after uint64, most int) (list []outbox.Alert, err error) {

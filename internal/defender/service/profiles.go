@@ -149,6 +149,9 @@ func (s *Service) createSecurityProfile(r *awsrest.Request) (any, error) {
 		if err := checkProfile(&tx.Reader, &stored.Document); err != nil {
 			return err
 		}
+		if err := s.checkAlertTargets(in.AlertTargets); err != nil {
+			return err
+		}
 		if err := tableProfiles.Put(tx, name, stored); err != nil {
 			return err
 		}
@@ -201,6 +204,9 @@ func (s *Service) updateSecurityProfile(r *awsrest.Request) (any, error) {
 		}
 		in.apply(&stored.Document)
 		if err := checkProfile(&tx.Reader, &stored.Document); err != nil {
+			return err
+		}
+		if err := s.checkAlertTargets(in.AlertTargets); err != nil {
 			return err
 		}
 		stored.Version++

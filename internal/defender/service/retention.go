@@ -116,34 +116,53 @@ func (s *Service) dropViolations(ctx context.Context, day store.Day) error {
 	return nil
 }
 
-// sweepOutbox forgets the alerts for a webhook, when there is none any more.
+// sweepOutbox forgets old alerts for channels that are not there any more, and for
+// topics that are not allowed any more. The courier sees to all others.
 func (s *Service) sweepOutbox(ctx context.Context) error {
-	if s.options.Webhook != "" {
-		return nil
-	}
-	return s.deleteSteps(ctx, tableOutbox.keys, store.Prefix(outbox.Webhook+"\x00"))
-}
-
-// deleteSteps deletes the rows of a range, in transactions of some each.
-func (s *Service) deleteSteps(ctx context.Context, rows store.Table[struct{}], span store.Range) error {
-	span.Limit = pruneStep
-	for n := pruneStep; n == pruneStep; {
-		err := s.write(ctx, func(tx *store.Tx) error {
-			n = 0
-			for entry, err := range rows.Scan(&tx.Reader, span) {
+	span, given := store.Range{Limit: pruneStep}, 0
+	for more := true; more; {
+		var old []string
+		next := span
+		err := s.read(ctx, func(view *store.Reader) error {
+			old, more = nil, false
+			for stored, err := range tableOutbox.Scan(view, span) {
 				if err != nil {
 					return err
 				}
-				if err := rows.Delete(tx, entry.Key); err != nil {
-					return err
+				more = true
+				target, _ := splitOutboxKey(stored.Key)
+				if s.serves(target) {
+					next.From = target + "\x01" // behind all of its alerts
+					break
 				}
-				n++
+				next = span.Resume(stored.Key)
+				if s.now().Sub(stored.Value.Time) >= outbox.Life {
+					old = append(old, stored.Key)
+				}
 			}
 			return nil
 		})
 		if err != nil {
 			return err
 		}
+		if span = next; len(old) == 0 {
+			continue
+		}
+		err = s.write(ctx, func(tx *store.Tx) error {
+			for _, key := range old {
+				if err := tableOutbox.Delete(tx, key); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		given += len(old)
+	}
+	if given > 0 {
+		s.log.Error("alerts given up, what they waited for is not configured any more", "alerts", given)
 	}
 	return nil
 }

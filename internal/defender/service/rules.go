@@ -171,8 +171,8 @@ func (s *Service) newCoverage(a detect.Attached) *coverage {
 	c := &coverage{
 		profile: p.Name, targets: a.Targets,
 		metrics: map[profile.MetricRef]profile.Kind{}, models: map[profile.MetricRef][]string{},
-		topic: p.AlertTargets["SNS"].AlertTargetARN,
-		notes: effect.Notes(p, slices.DeleteFunc(s.Without(), func(what string) bool { return what == effect.ML })),
+		topic: topicOf(p.AlertTargets),
+		notes: s.notesOn(p, slices.DeleteFunc(s.Without(), func(what string) bool { return what == effect.ML })),
 	}
 	for _, u := range p.Uses() {
 		if m, ok := profile.MetricOf(u.Name, a.Registry); ok {

@@ -16,7 +16,7 @@ import (
 
 // TestUpdateLeavesWhatIsAbsent holds UpdateSecurityProfile to being a patch.
 func TestUpdateLeavesWhatIsAbsent(t *testing.T) {
-	c, ctx := newClient(t, serve(t, openService(t, Options{}))), t.Context()
+	c, ctx := newClient(t, serve(t, openService(t, Options{Topics: allTopics}))), t.Context()
 	role := aws.String("arn:aws:iam::123456789012:role/r")
 	_, err := c.CreateSecurityProfile(ctx, &iot.CreateSecurityProfileInput{
 		SecurityProfileName: aws.String("P"), SecurityProfileDescription: aws.String("text"), Behaviors: []types.Behavior{packetsOut("A", 1), packetsOut("B", 2)},

@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/device-defender/device-defender/internal/defender/outbox"
+	"github.com/device-defender/device-defender/internal/defender/alert"
 	"github.com/device-defender/device-defender/internal/defender/profile"
 	"github.com/device-defender/device-defender/internal/defender/store"
 )
@@ -73,8 +73,12 @@ type Options struct {
 	// with a bearer token that authenticates callers for it.
 	Metrics      func(*Service) Scrape
 	MetricsToken string
-	// Webhook is a URL that every alert is posted to, as JSON; default none.
-	Webhook string
+	// Channels are what alerts are sent to besides the SNS topics of profiles.
+	Channels []alert.Channel
+	// Topics are the SNS topics that profiles may name. Whoever may change profiles
+	// has this process sign messages to them, with the credentials that it finds;
+	// default none.
+	Topics alert.Topics
 }
 
 // Service is a Detect-compatible service. It is safe for concurrent use.
@@ -117,10 +121,13 @@ func Open(o Options) (*Service, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	if o.Webhook != "" {
-		if err := outbox.CheckWebhook(o.Webhook); err != nil {
+	for i := range o.Channels {
+		if err := o.Channels[i].Check(); err != nil {
 			return nil, err
 		}
+	}
+	if err := o.Topics.Check(); err != nil {
+		return nil, err
 	}
 	backend, err := openStore(&o)
 	if err != nil {

@@ -87,7 +87,7 @@ type counts[K comparable] struct {
 	by map[K]uint64
 }
 
-func (c *counts[K]) add(key, other K) {
+func (c *counts[K]) add(key, other K, n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.by == nil {
@@ -96,7 +96,7 @@ func (c *counts[K]) add(key, other K) {
 	if _, known := c.by[key]; !known && len(c.by) >= mostCounted {
 		key = other
 	}
-	c.by[key]++
+	c.by[key] += uint64(n)
 }
 
 func (c *counts[K]) all() map[K]uint64 {

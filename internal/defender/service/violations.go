@@ -23,6 +23,9 @@ type storedViolation struct {
 	// Topic is the profile's alert target when the last event happened: the
 	// profile may be gone when the alarm ends.
 	Topic string `json:"topic,omitempty"`
+	// Groups are those of the thing when the alarm began, if channels ask for them:
+	// whoever was told of that is told of the end, wherever the thing is by then.
+	Groups []string `json:"groups,omitempty"`
 
 	Verification string `json:"verification,omitempty"` // empty is UNKNOWN
 	Description  string `json:"description,omitempty"`
@@ -97,6 +100,7 @@ func (b *batch) event(ev *detect.Event) error {
 		v.Topic = topic
 	}
 	if ev.Type == detect.InAlarm {
+		v.Groups = b.groupsForChannels(ev.Thing)
 		err = activate(b.tx, ev.ViolationID, v, storedActive{Value: ev.Value, Time: ev.Time})
 	} else {
 		v.End = ev.Time
@@ -112,10 +116,10 @@ func (b *batch) event(ev *detect.Event) error {
 		return err
 	}
 	b.tx.OnCommit(func() {
-		b.s.tallies.events.add(EventName{ev.Profile, ev.Behavior.Name, string(ev.Type)}, EventName{Other, Other, string(ev.Type)})
+		b.s.tallies.events.add(EventName{ev.Profile, ev.Behavior.Name, string(ev.Type)}, EventName{Other, Other, string(ev.Type)}, 1)
 		b.s.log.Info("violation", "event", ev.Type, "thing", ev.Thing, "profile", ev.Profile, "behavior", ev.Behavior.Name, "id", ev.ViolationID)
 	})
-	return b.alert(ev, v.Topic)
+	return b.alert(ev, v)
 }
 
 // activate puts a violation among those that are active.

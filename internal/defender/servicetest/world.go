@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iot"
 	"github.com/aws/aws-sdk-go-v2/service/iot/types"
 
+	"github.com/device-defender/device-defender/internal/defender/alert"
 	"github.com/device-defender/device-defender/internal/defender/report"
 	"github.com/device-defender/device-defender/internal/defender/service"
 	"github.com/device-defender/device-defender/internal/memdir"
@@ -41,7 +42,7 @@ type World struct {
 func NewWorld(t testing.TB, begin time.Time, set ...func(*service.Options)) *World {
 	t.Helper()
 	w := &World{t: t, begin: begin, clock: begin}
-	options := service.Options{Data: memdir.New(t), Now: w.Now}
+	options := service.Options{Data: memdir.New(t), Now: w.Now, Topics: alert.Topics{"arn:aws:sns:us-east-1:123456789012:*"}}
 	for _, set := range set {
 		set(&options)
 	}

@@ -1,4 +1,4 @@
-package outbox
+package alert
 
 import (
 	"errors"
@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+
+	"github.com/device-defender/device-defender/internal/defender/outbox"
 )
 
 const topic = "arn:aws:sns:eu-west-1:123456789012:alarms"
@@ -36,9 +38,9 @@ func TestFIFOTopic(t *testing.T) {
 	}))
 	defer server.Close()
 	t.Setenv("AWS_ENDPOINT_URL_SNS", server.URL)
-	p := NewPost("", nil)
+	p := NewSender(nil, nil)
 	for _, violation := range []string{"1", "2", "1"} {
-		if err := p.Send(t.Context(), topic+".fifo", Alert{Violation: violation, Message: []byte(violation)}); err != nil {
+		if err := p.Send(t.Context(), topic+".fifo", []outbox.Alert{{Violation: violation, Message: []byte(violation)}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -46,7 +48,7 @@ func TestFIFOTopic(t *testing.T) {
 		t.Errorf("%d deduplication ids for two alerts: %v", len(ids), ids)
 	}
 	refuse = true
-	if err := p.Send(t.Context(), topic+".fifo", Alert{Message: []byte(`{}`)}); !errors.Is(err, ErrRefused) {
+	if err := p.Send(t.Context(), topic+".fifo", []outbox.Alert{{Message: []byte(`{}`)}}); !errors.Is(err, outbox.ErrRefused) {
 		t.Errorf("a message that is too long: %v", err)
 	}
 }
