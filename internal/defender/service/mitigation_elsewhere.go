@@ -110,7 +110,7 @@ func (s *Service) mitigateStepElsewhere(ctx context.Context, id string, job stor
 			moved[key] = groupsJoined{execution.Thing, joined}
 		}
 	}
-	return over, s.write(ctx, func(tx *store.Tx) error {
+	err = s.write(ctx, func(tx *store.Tx) error {
 		over = true
 		if _, err := tableJobs.Done(tx, job); err != nil {
 			return err
@@ -141,6 +141,7 @@ func (s *Service) mitigateStepElsewhere(ctx context.Context, id string, job stor
 		}
 		return tableTasks.Put(tx, id, *task)
 	})
+	return over && err == nil, err
 }
 
 type groupsJoined struct {

@@ -98,7 +98,9 @@ func TestRestartedElsewhere(t *testing.T) {
 		return nil
 	}
 	ok(b, 0, b.startTask("task", types.DetectMitigationActionsTaskTarget{SecurityProfileName: aws.String("Ports")}, "Quarantine"))
-	ok(b, 0, b.runJobs(ctx, nil))
+	if err := b.runJobs(ctx, nil); err != nil && ctx.Err() == nil {
+		t.Fatal(err)
+	}
 	b.finished()
 	registry.add = nil
 	b.restart()
