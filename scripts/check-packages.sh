@@ -25,8 +25,8 @@ systemd-analyze verify --man=no "$work/defenderctl.service"
 systemd-analyze security --offline=yes --threshold=20 "$work/defenderctl.service" >"$work/security" || { cat "$work/security"; fail "the unit is exposed"; }
 tail -n 1 "$work/security"
 
-# Goreleaser wants a tag that a version can be made of.
 goreleaser release --snapshot --clean --skip=publish
+cp dist/beside/*/defenderctl-image-*.tar.gz $out
 (cd $out && sha256sum --check --quiet SHA256SUMS)
 for file in defenderctl-linux-{amd64,arm64,armv7}.{tar.gz,deb,rpm} defenderctl-darwin-{amd64,arm64}.tar.gz defenderctl-windows-{amd64,arm64}.zip \
   defenderctl-image-linux-{amd64,arm64,armv7}.tar.gz; do
