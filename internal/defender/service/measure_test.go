@@ -132,7 +132,7 @@ func TestCountsAreBounded(t *testing.T) {
 		t.Error(len(all), n)
 	}
 	for _, err := range []error{nil, fmt.Errorf("x: %w", outbox.ErrRefused), errors.New("x")} {
-		c.delivered("t", err)
+		c.delivered("t", 1, err)
 	}
 	if diff := cmp.Diff(map[DeliveryName]uint64{{"t", "delivered"}: 1, {"t", "refused"}: 1, {"t", "failed"}: 1}, c.deliveries.all()); diff != "" {
 		t.Error(diff)
