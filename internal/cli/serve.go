@@ -30,6 +30,7 @@ type serveOptions struct {
 
 	unregistered unregisteredLimits
 	mqtt         mqttOptions
+	queues       queueOptions
 	access       accessOptions
 }
 
@@ -102,6 +103,7 @@ AWS_SHARED_CREDENTIALS_FILE; 'defenderctl access' makes others.`,
 	flags.BoolVar(&o.clock, "accept-clock", false, "take this machine's time for true, though it is days ahead of what the service knew")
 	o.unregistered.flags(flags)
 	o.mqtt.flags(flags)
+	o.queues.flags(flags)
 	o.access.flags(flags)
 	return cmd
 }
@@ -111,6 +113,9 @@ func (o *serveOptions) run(ctx context.Context, console *console) error {
 		return usageError{fmt.Errorf("--interval %v, want a positive duration", o.interval)}
 	}
 	if err := o.unregistered.check(); err != nil {
+		return err
+	}
+	if err := o.queues.check(); err != nil {
 		return err
 	}
 	listeners := []string{o.listen}
@@ -135,8 +140,8 @@ func (o *serveOptions) run(ctx context.Context, console *console) error {
 		return err
 	}
 	s, err := openServer(ctx, o.listen, service.Options{
-		CloudEvents: o.mqtt.address != "",
-		Data:        o.data, Webhook: o.webhook, MinReportInterval: o.interval, Throttle: o.throttle, AcceptClock: o.clock,
+		CloudEvents: o.mqtt.address != "", CloudConnections: len(o.queues.urls) > 0,
+		Data: o.data, Webhook: o.webhook, MinReportInterval: o.interval, Throttle: o.throttle, AcceptClock: o.clock,
 		MaxUnregistered: o.unregistered.things, MaxUnregisteredBytes: o.unregistered.megabytes << 20,
 		Authentication: authentication, Log: log,
 	}, parts...)
@@ -144,6 +149,9 @@ func (o *serveOptions) run(ctx context.Context, console *console) error {
 		return err
 	}
 	if err := o.mqtt.listen(ctx, s, console); err != nil {
+		return errors.Join(err, s.Close())
+	}
+	if err := o.queues.receive(ctx, s, console); err != nil {
 		return errors.Join(err, s.Close())
 	}
 	console.line("serve", "listening on "+s.URL()+", state in "+o.data+"; Ctrl-C ends it")

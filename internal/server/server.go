@@ -28,12 +28,14 @@ import (
 // Server is a service that is open. It is run once, or closed.
 type Server struct {
 	*service.Service
-	intake      *ingest.Intake
-	log         *slog.Logger
-	sources     []source
-	listener    net.Listener // nil: it is reached by its Handler only
-	certificate *Certificate // nil: no TLS
-	beyond      bool         // other machines may be served
+	intake  *ingest.Intake
+	log     *slog.Logger
+	sources []source
+	// ruleMessages is made when a source wants it.
+	ruleMessages *ingest.Rules
+	listener     net.Listener // nil: it is reached by its Handler only
+	certificate  *Certificate // nil: no TLS
+	beyond       bool         // other machines may be served
 }
 
 // Option is a part that not every server has.

@@ -49,6 +49,8 @@ type Options struct {
 	// CloudEvents says that Cloud is told of connections and messages: profiles
 	// on cloud-side metrics are of use then.
 	CloudEvents bool
+	// CloudConnections says that Cloud is told of connections, and not of messages.
+	CloudConnections bool
 	// CacheBytes is about how much memory is used for things that reported
 	// lately; 0 is 128 MB.
 	CacheBytes int
