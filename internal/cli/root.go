@@ -50,7 +50,7 @@ func newRoot() *cobra.Command {
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetVersionTemplate("defenderctl {{.Version}}\n")
-	root.AddCommand(newDemo(), newProfile(), newViolation(), newMetric(), newAlert(), newMitigation(), newRecord(), newBacktest(), newServe(), newAccess(), newThing(), newLocal(), newReport())
+	root.AddCommand(newDemo(), newProfile(), newViolation(), newMetric(), newAlert(), newMitigation(), newRecord(), newBacktest(), newServe(), newIngest(), newAccess(), newThing(), newLocal(), newReport())
 	wrapUsage(root)
 	return root
 }

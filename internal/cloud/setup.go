@@ -14,6 +14,7 @@ type SetupStep struct {
 	What string // as "create topic device-defender-alerts"
 	Done bool   // it is so already
 	Note string // may be empty
+	Lost string // what goes wrong until it is done; may be empty
 
 	run func(context.Context) error
 }
