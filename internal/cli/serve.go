@@ -31,6 +31,7 @@ type serveOptions struct {
 	unregistered unregisteredLimits
 	mqtt         mqttOptions
 	queues       queueOptions
+	rules        ruleOptions
 	access       accessOptions
 }
 
@@ -104,6 +105,7 @@ AWS_SHARED_CREDENTIALS_FILE; 'defenderctl access' makes others.`,
 	o.unregistered.flags(flags)
 	o.mqtt.flags(flags)
 	o.queues.flags(flags)
+	o.rules.flags(flags)
 	o.access.flags(flags)
 	return cmd
 }
@@ -139,6 +141,11 @@ func (o *serveOptions) run(ctx context.Context, console *console) error {
 	if err != nil {
 		return err
 	}
+	fromRules, err := o.rules.parts(console)
+	if err != nil {
+		return err
+	}
+	parts = append(parts, fromRules...)
 	s, err := openServer(ctx, o.listen, service.Options{
 		CloudEvents: o.mqtt.address != "", CloudConnections: len(o.queues.urls) > 0,
 		Data: o.data, Webhook: o.webhook, MinReportInterval: o.interval, Throttle: o.throttle, AcceptClock: o.clock,

@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 
-	"github.com/device-defender/device-defender/internal/ingest"
 	"github.com/device-defender/device-defender/internal/ingest/sqs"
 )
 
@@ -15,12 +14,4 @@ func (s *Server) ReceiveFrom(ctx context.Context, queue string) error {
 	}
 	s.sources = append(s.sources, source)
 	return nil
-}
-
-// rules is the way in for messages of rules, one for all ways that these come by.
-func (s *Server) rules() *ingest.Rules {
-	if s.ruleMessages == nil {
-		s.ruleMessages = ingest.NewRules(s.intake, s.Service)
-	}
-	return s.ruleMessages
 }

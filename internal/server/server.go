@@ -31,11 +31,12 @@ type Server struct {
 	intake  *ingest.Intake
 	log     *slog.Logger
 	sources []source
-	// ruleMessages is made when a source wants it.
+	// ruleMessages takes what rules of AWS IoT hand over, by all ways.
 	ruleMessages *ingest.Rules
 	listener     net.Listener // nil: it is reached by its Handler only
 	certificate  *Certificate // nil: no TLS
 	beyond       bool         // other machines may be served
+	problem      error        // with an option
 }
 
 // Option is a part that not every server has.
@@ -59,11 +60,15 @@ func Open(o service.Options, with ...Option) (*Server, error) {
 	for _, option := range with {
 		option(s, &o)
 	}
+	if s.problem != nil {
+		return nil, s.problem
+	}
 	var err error
 	if s.Service, err = service.Open(o); err != nil {
 		return nil, err
 	}
 	s.intake, s.log = ingest.New(s.Service, o.Log), o.Log
+	s.ruleMessages = ingest.NewRules(s.intake, s.Service)
 	return s, nil
 }
 

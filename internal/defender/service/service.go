@@ -37,6 +37,10 @@ type Options struct {
 	// its own write deadline (http.ResponseController). Nil: no pages.
 	Pages func(*Service) http.Handler
 
+	// Open are patterns of http.ServeMux and what authenticates its callers by itself,
+	// beside the API.
+	Open map[string]http.Handler
+
 	// MinReportInterval is the minimum time between two reports of one thing;
 	// 0 is AWS's 300 s, negative is none. A tenth of it is forgiven.
 	MinReportInterval time.Duration
