@@ -32,6 +32,7 @@ type serveOptions struct {
 	mqtt         mqttOptions
 	queues       queueOptions
 	rules        ruleOptions
+	broker       subscribeOptions
 	access       accessOptions
 }
 
@@ -73,7 +74,9 @@ Publish of AWS IoT's data plane, from 'defenderctl local', which has the service
 in it, or by MQTT: --mqtt takes agents of AWS IoT as they are. With
 --tls-certificate a client is the thing whose certificate it has, see
 'defenderctl thing register'. Without, it is the thing that its client id names,
-and comes from this machine.
+and comes from this machine. --queue takes those that a rule of AWS IoT puts into
+a queue of SQS, see 'defenderctl ingest'; --rule-secret-file lets such a rule post
+to ` + server.RulesPath + `; --subscribe takes those of a broker.
 
 What it knows is shown live at /, in a browser: things, their metrics, profiles
 and violations.
@@ -87,6 +90,7 @@ AWS_SHARED_CREDENTIALS_FILE; 'defenderctl access' makes others.`,
   defenderctl serve --listen 127.0.0.1:9000 --data ./defender
   defenderctl serve --webhook http://127.0.0.1:9001/alerts
   defenderctl serve --mqtt 127.0.0.1:1883
+  defenderctl serve --queue https://sqs.eu-central-1.amazonaws.com/123456789012/device-defender-reports
   defenderctl serve --auth on`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -106,6 +110,7 @@ AWS_SHARED_CREDENTIALS_FILE; 'defenderctl access' makes others.`,
 	o.mqtt.flags(flags)
 	o.queues.flags(flags)
 	o.rules.flags(flags)
+	o.broker.flags(flags)
 	o.access.flags(flags)
 	return cmd
 }
@@ -117,7 +122,7 @@ func (o *serveOptions) run(ctx context.Context, console *console) error {
 	if err := o.unregistered.check(); err != nil {
 		return err
 	}
-	if err := o.queues.check(); err != nil {
+	if err := errors.Join(o.queues.check(), o.broker.check()); err != nil {
 		return err
 	}
 	listeners := []string{o.listen}
@@ -158,7 +163,7 @@ func (o *serveOptions) run(ctx context.Context, console *console) error {
 	if err := o.mqtt.listen(ctx, s, console); err != nil {
 		return errors.Join(err, s.Close())
 	}
-	if err := o.queues.receive(ctx, s, console); err != nil {
+	if err := errors.Join(o.queues.receive(ctx, s, console), o.broker.subscribe(s, o.data, console)); err != nil {
 		return errors.Join(err, s.Close())
 	}
 	console.line("serve", "listening on "+s.URL()+", state in "+o.data+"; Ctrl-C ends it")
