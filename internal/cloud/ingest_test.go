@@ -38,6 +38,7 @@ func (a *account) CreateQueue(_ context.Context, in *sqs.CreateQueueInput, _ ...
 	return &sqs.CreateQueueOutput{QueueUrl: aws.String(queueBase + *in.QueueName)}, nil
 }
 
+//nolint:revive // the name is the SDK's
 func (a *account) GetQueueUrl(_ context.Context, in *sqs.GetQueueUrlInput, _ ...func(*sqs.Options)) (*sqs.GetQueueUrlOutput, error) {
 	if a.queues[*in.QueueName] == nil {
 		return nil, &sqstypes.QueueDoesNotExist{}
