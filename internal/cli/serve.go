@@ -90,7 +90,6 @@ AWS_SHARED_CREDENTIALS_FILE; 'defenderctl access' makes others.`,
   defenderctl serve --listen 127.0.0.1:9000 --data ./defender
   defenderctl serve --webhook http://127.0.0.1:9001/alerts
   defenderctl serve --mqtt 127.0.0.1:1883
-  defenderctl serve --queue https://sqs.eu-central-1.amazonaws.com/123456789012/device-defender-reports
   defenderctl serve --auth on`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
