@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/device-defender/device-defender/internal/defender/report"
+	"github.com/device-defender/device-defender/internal/ingest/iotrule"
 )
 
 // policy is a policy document of IAM or AWS IoT.
@@ -64,8 +65,8 @@ var withoutResource = []string{
 }
 
 var (
-	action   = regexp.MustCompile(`^(greengrass|iam|iot|s3|sns|sts):[A-Z][A-Za-z]+$`)
-	resource = regexp.MustCompile(`^arn:aws:((iot|greengrass|sns):REGION:ACCOUNT:|iam::ACCOUNT:role/device-defender-|s3:::BUCKET)`)
+	action   = regexp.MustCompile(`^(greengrass|iam|iot|s3|sns|sqs|sts):[A-Z][A-Za-z]+$`)
+	resource = regexp.MustCompile(`^arn:aws:((iot|greengrass|sns|sqs):REGION:ACCOUNT:|iam::ACCOUNT:role/device-defender-|s3:::BUCKET)`)
 	sid      = regexp.MustCompile(`^[A-Za-z0-9]*$`)
 )
 
@@ -181,7 +182,7 @@ func (p policy) allows(action, resource string) bool {
 }
 
 // corePolicies are those of a core's certificate.
-var corePolicies = []string{"policies/iot-core-device.json", "policies/iot-device-defender.json"}
+var corePolicies = []string{"policies/iot-core-device.json", "policies/iot-device-defender.json", "policies/iot-device-defender-rule.json"}
 
 // certificate is what the policies that are attached to one core's certificate
 // grant together.
@@ -223,6 +224,7 @@ func requests(core string) []request {
 		{"iot:Subscribe", "topicfilter/" + things + "/shadow/name/AWSManagedGreengrassV2Deployment/get/accepted"},
 		{"iot:Publish", "topic/" + things + "/shadow/name/AWSManagedGreengrassV2Deployment/update"},
 	}
+	list = append(list, request{"iot:Publish", "topic/" + iotrule.ReportTopic("device_defender_reports", core)})
 	for _, format := range []report.Format{report.JSON, report.CBOR} {
 		list = append(list, request{"iot:Publish", "topic/" + report.Topic(core, format)})
 		for _, reply := range []string{report.AcceptedTopic(core, format), report.RejectedTopic(core, format)} {
@@ -271,6 +273,9 @@ func TestDefenderTopicsAreExact(t *testing.T) {
 		// Topics that only end like ours.
 		{"iot:Publish", "topic/x/$aws/things/gw-1/defender/metrics/json"},
 		{"iot:Publish", "topic/$aws/rules/x/$aws/things/gw-1/defender/metrics/json"},
+		{"iot:Publish", "topic/$aws/rules/device_defender_presence/gw-1"},
+		{"iot:Publish", "topic/$aws/rules/device_defender_reports/gw-1/x"},
+		{"iot:Publish", "topic/$aws/rules/device_defender_reports/"},
 		{"iot:Publish", "topic/my/topic"},
 		{"iot:Connect", "client/gw-1x#2"},
 	} {

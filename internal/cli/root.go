@@ -53,7 +53,7 @@ func newRoot() *cobra.Command {
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetVersionTemplate("defenderctl {{.Version}}\n")
-	root.AddCommand(newDemo(), newProfile(), newViolation(), newMetric(), newAlert(), newMitigation(), newRecord(), newBacktest(), newServe(), newAccess(), newAudit(), newThing(), newGroup(), newBackup(), newRestore(), newHealth(), newLocal(), newReport())
+	root.AddCommand(newDemo(), newProfile(), newViolation(), newMetric(), newAlert(), newMitigation(), newRecord(), newBacktest(), newServe(), newIngest(), newAccess(), newAudit(), newThing(), newGroup(), newBackup(), newRestore(), newHealth(), newLocal(), newReport())
 	wrapUsage(root)
 	return root
 }

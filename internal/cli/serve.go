@@ -28,6 +28,9 @@ type serveOptions struct {
 
 	unregistered unregisteredLimits
 	mqtt         mqttOptions
+	queues       queueOptions
+	rules        ruleOptions
+	broker       subscribeOptions
 	access       accessOptions
 	registry     registryOptions
 	oidc         oidcOptions
@@ -74,7 +77,9 @@ Publish of AWS IoT's data plane, from 'defenderctl local', which has the service
 in it, or by MQTT: --mqtt takes agents of AWS IoT as they are. With
 --tls-certificate a client is the thing whose certificate it has, see
 'defenderctl thing register'. Without, it is the thing that its client id names,
-and comes from this machine.
+and comes from this machine. --queue takes those that a rule of AWS IoT puts into
+a queue of SQS, see 'defenderctl ingest'; --rule-secret-file lets such a rule post
+to ` + server.RulesPath + `; --subscribe takes those of a broker.
 
 What it knows is shown live at /, in a browser: things, their metrics, profiles
 and violations.
@@ -115,6 +120,9 @@ sent, for example.`,
 	flags.BoolVar(&o.verbose, "verbose", false, "log every report as well")
 	o.unregistered.flags(flags)
 	o.mqtt.flags(flags)
+	o.queues.flags(flags)
+	o.rules.flags(flags)
+	o.broker.flags(flags)
 	o.access.flags(flags)
 	o.registry.flags(flags)
 	o.oidc.flags(flags)
@@ -132,6 +140,9 @@ func (o *serveOptions) run(ctx context.Context, cmd *cobra.Command, console *con
 		return err
 	}
 	if err := o.mqtt.check(o.access.certificate != ""); err != nil {
+		return err
+	}
+	if err := errors.Join(o.queues.check(), o.broker.check()); err != nil {
 		return err
 	}
 	if err := o.alerts.check(o.config.given("webhook")); err != nil {
@@ -162,6 +173,11 @@ func (o *serveOptions) run(ctx context.Context, cmd *cobra.Command, console *con
 	if err != nil {
 		return err
 	}
+	fromRules, err := o.rules.parts(console)
+	if err != nil {
+		return err
+	}
+	parts = append(parts, fromRules...)
 	elsewhere, err := o.registry.parts(ctx, o.listen, authentication, log)
 	if err != nil {
 		return err
@@ -181,8 +197,8 @@ func (o *serveOptions) run(ctx context.Context, cmd *cobra.Command, console *con
 	}
 	o.config.warn(log)
 	options := service.Options{
-		CloudEvents: o.mqtt.address != "",
-		Data:        o.data, MinReportInterval: o.interval, Throttle: o.throttle, AcceptClock: o.clock,
+		CloudEvents: o.mqtt.address != "", CloudConnections: len(o.queues.urls) > 0,
+		Data: o.data, MinReportInterval: o.interval, Throttle: o.throttle, AcceptClock: o.clock,
 		MaxUnregistered: o.unregistered.things, MaxUnregisteredBytes: o.unregistered.megabytes << 20,
 		Authentication: authentication, Log: log,
 	}
@@ -192,6 +208,9 @@ func (o *serveOptions) run(ctx context.Context, cmd *cobra.Command, console *con
 		return err
 	}
 	if err := o.mqtt.listen(ctx, s, console); err != nil {
+		return errors.Join(err, s.Close())
+	}
+	if err := errors.Join(o.queues.receive(ctx, s, console), o.broker.subscribe(s, o.data, console)); err != nil {
 		return errors.Join(err, s.Close())
 	}
 	console.line("serve", "listening on "+s.URL()+", state in "+o.data+"; Ctrl-C ends it")

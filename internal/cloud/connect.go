@@ -119,8 +119,13 @@ func connectLocal(ctx context.Context, o Options) (*Client, error) {
 			return nil, err
 		}
 	}
+	var base *string
+	if env.BaseEndpoint != "" { // of all services
+		base = aws.String(env.BaseEndpoint)
+	}
 	return newClient(aws.Config{
-		Region: cmp.Or(o.Region, localRegion), Credentials: credentials.StaticCredentialsProvider{Value: localCredentials(ctx, env)},
+		BaseEndpoint: base,
+		Region:       cmp.Or(o.Region, localRegion), Credentials: credentials.StaticCredentialsProvider{Value: localCredentials(ctx, env)},
 		ConfigSources: []any{env}, HTTPClient: client,
 	}, o, o.EndpointURL), nil
 }

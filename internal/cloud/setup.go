@@ -16,6 +16,7 @@ type SetupStep struct {
 	Note string // may be empty
 	// Deletes says that something is gone afterwards.
 	Deletes bool
+	Lost    string // what goes wrong until it is done; may be empty
 
 	run func(context.Context) error
 }

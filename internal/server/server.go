@@ -30,14 +30,18 @@ import (
 // Server is a service that is open. It is run once, or closed.
 type Server struct {
 	*service.Service
-	intake      *ingest.Intake
-	log         *slog.Logger
-	sources     []source
-	listener    net.Listener  // nil: it is reached by its Handler only
-	certificate *Certificate  // nil: no TLS
-	beyond      bool          // other machines may be served
-	registry    *registry.AWS // nil: the service's own
-	openid      *openid.Provider
+	intake  *ingest.Intake
+	log     *slog.Logger
+	sources []source
+	// ruleMessages takes what rules of AWS IoT hand over, by all ways.
+	ruleMessages *ingest.Rules
+	queues       int           // of SQS that are sources
+	listener     net.Listener  // nil: it is reached by its Handler only
+	certificate  *Certificate  // nil: no TLS
+	beyond       bool          // other machines may be served
+	problem      error         // with an option
+	registry     *registry.AWS // nil: the service's own
+	openid       *openid.Provider
 }
 
 // Option is a part that not every server has.
@@ -71,6 +75,9 @@ func Open(o service.Options, with ...Option) (*Server, error) {
 	for _, option := range with {
 		option(s, &o)
 	}
+	if s.problem != nil {
+		return nil, s.problem
+	}
 	o.Pages = web.Pages(o.Log, s.openid)
 	var err error
 	if s.Service, err = service.Open(o); err != nil {
@@ -80,6 +87,7 @@ func Open(o service.Options, with ...Option) (*Server, error) {
 	if s.registry == nil {
 		s.intake.EnrollBy(s.Enroll)
 	}
+	s.ruleMessages = ingest.NewRules(s.intake, s.Service)
 	return s, nil
 }
 

@@ -4,6 +4,7 @@ package effect
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/device-defender/device-defender/internal/defender/profile"
 )
@@ -15,6 +16,7 @@ const Header = "X-Defender-Without"
 // What a service may be without.
 const (
 	CloudSide = "cloud-side-metrics" // nobody tells it of connections and messages
+	Messages  = "message-metrics"    // nobody tells it of messages
 	Export    = "metric-export"
 	ML        = "ml-detect"
 )
@@ -34,14 +36,14 @@ func Notes(p *profile.Profile, without []string) []string {
 		if c := b.Criteria; lacks[ML] && c != nil && c.MLDetectionConfig != nil {
 			note("behavior %s is not evaluated: ML Detect needs AWS's models", b.Name)
 		}
-		if lacks[CloudSide] && cloudSide(b.Metric) {
-			note("behavior %s is not evaluated: %s is measured in the cloud, and this service hears of no connections and messages", b.Name, b.Metric)
+		if why := unheard(b.Metric, lacks); why != "" {
+			note("behavior %s is not evaluated: %s is measured in the cloud, and this service %s", b.Name, b.Metric, why)
 		}
 		exported = exported || b.ExportMetric != nil && *b.ExportMetric
 	}
 	for _, r := range profile.RetainedMetrics(p) {
-		if lacks[CloudSide] && cloudSide(r.Metric) {
-			note("no values of %s are kept: it is measured in the cloud, and this service hears of no connections and messages", r.Metric)
+		if why := unheard(r.Metric, lacks); why != "" {
+			note("no values of %s are kept: it is measured in the cloud, and this service %s", r.Metric, why)
 		}
 		exported = exported || r.ExportMetric != nil && *r.ExportMetric
 	}
@@ -51,7 +53,18 @@ func Notes(p *profile.Profile, without []string) []string {
 	return notes
 }
 
-func cloudSide(metric string) bool {
+// unheard says why a metric is not measured; "" if it is.
+func unheard(metric string, lacks map[string]bool) string {
 	m, ok := profile.FindMetric(metric)
-	return ok && m.Side == profile.CloudSide
+	switch {
+	case !ok || m.Side != profile.CloudSide:
+		return ""
+	case lacks[CloudSide]:
+		return "hears of no connections and messages"
+	case lacks[Messages] && slices.Contains(ofMessages, metric):
+		return "hears of connections, and of no messages"
+	}
+	return ""
 }
+
+var ofMessages = []string{"aws:message-byte-size", "aws:num-messages-sent", "aws:num-messages-received"}

@@ -30,10 +30,11 @@ func TestNotes(t *testing.T) {
 		"metrics are not exported: exportMetric and metricsExportConfig are kept, and this service publishes nothing",
 	}
 	for name, test := range map[string]struct{ without, want []string }{
-		"nothing": {nil, nil},
-		"all":     {[]string{CloudSide, Export, ML}, all},
-		"a model": {[]string{ML, "something-new"}, all[1:2]},
-		"export":  {[]string{Export}, all[3:]},
+		"nothing":  {nil, nil},
+		"all":      {[]string{CloudSide, Export, ML}, all},
+		"a model":  {[]string{ML, "something-new"}, all[1:2]},
+		"export":   {[]string{Export}, all[3:]},
+		"messages": {[]string{Messages}, []string{"no values of aws:num-messages-sent are kept: it is measured in the cloud, and this service hears of connections, and of no messages"}},
 	} {
 		if diff := cmp.Diff(test.want, Notes(p, test.without)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)

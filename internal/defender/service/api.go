@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"regexp"
@@ -27,7 +28,7 @@ func (s *Service) api() *awsrest.API {
 		},
 		TLS:      s.options.TLS,
 		Host:     s.options.Host,
-		Open:     s.health(),
+		Open:     s.open(),
 		Throttle: s.options.Throttle,
 		Unknown:  "which has those of AWS IoT Device Defender Detect and the things, thing groups and tags that they need",
 		Header:   func(h http.Header) { h.Set(effect.Header, s.without()) },
@@ -48,6 +49,13 @@ func (s *Service) api() *awsrest.API {
 		}
 	}
 	return a
+}
+
+// open is what anybody may ask, or asks whom by itself.
+func (s *Service) open() map[string]http.Handler {
+	open := s.health()
+	maps.Copy(open, s.options.Open)
+	return open
 }
 
 // Handler returns the API of the service without its server: see the table of

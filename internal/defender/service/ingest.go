@@ -13,7 +13,7 @@ import (
 // Codes of rejections. AWS documents only InvalidPayload, and its message;
 // the others are ours.
 const (
-	codeInvalid     = "InvalidPayload"
+	codeInvalid     = CodeInvalid
 	codeThrottled   = "Throttled"
 	codeUnavailable = CodeUnavailable
 )
@@ -21,6 +21,9 @@ const (
 // CodeUnavailable is the code of a rejection of a report that could not be
 // stored: the same report is welcome later. Any other verdict is final.
 const CodeUnavailable = "ServiceUnavailable"
+
+// CodeInvalid is the code of a rejection of what is no report.
+const CodeInvalid = "InvalidPayload"
 
 func rejected(code, message string) report.Reply {
 	return report.Reply{Status: report.Rejected, ErrorCode: code, ErrorMessage: message}

@@ -66,7 +66,11 @@ func (s *Service) turnText(why turnAway) string {
 // package effect.
 func (s *Service) Without() []string {
 	without := []string{effect.Export, effect.ML}
-	if !s.options.CloudEvents {
+	switch {
+	case s.options.CloudEvents:
+	case s.options.CloudConnections:
+		without = append(without, effect.Messages)
+	default:
 		without = append(without, effect.CloudSide)
 	}
 	return without

@@ -40,6 +40,10 @@ type Options struct {
 	// /logout, which are for anybody. Nil: no pages.
 	Pages func(*Service) http.Handler
 
+	// Open are patterns of http.ServeMux and what authenticates its callers by itself,
+	// beside the API.
+	Open map[string]http.Handler
+
 	// MinReportInterval is the minimum time between two reports of one thing;
 	// 0 is AWS's 300 s, negative is none. A tenth of it is forgiven.
 	MinReportInterval time.Duration
@@ -52,6 +56,8 @@ type Options struct {
 	// CloudEvents says that Cloud is told of connections and messages: profiles
 	// on cloud-side metrics are of use then.
 	CloudEvents bool
+	// CloudConnections says that Cloud is told of connections, and not of messages.
+	CloudConnections bool
 	// CacheBytes is about how much memory is used for things that reported
 	// lately; 0 is 128 MB.
 	CacheBytes int
