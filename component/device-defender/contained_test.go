@@ -138,7 +138,8 @@ func unpackImage(t *testing.T) image {
 	}
 	var archive bytes.Buffer
 	err = ociimage.Write(&archive, ociimage.Image{
-		Binary: content, Architecture: runtime.GOARCH, Name: "device-defender", Tag: "test",
+		Program: ociimage.DeviceDefender,
+		Binary:  content, Architecture: runtime.GOARCH, Name: "device-defender", Tag: "test",
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -95,7 +95,8 @@ func writeImage(t *testing.T, path string) {
 	var packed bytes.Buffer
 	z := gzip.NewWriter(&packed)
 	err = ociimage.Write(z, ociimage.Image{
-		Binary: content, Architecture: runtime.GOARCH, Name: "device-defender", Tag: version, Version: version,
+		Program: ociimage.DeviceDefender,
+		Binary:  content, Architecture: runtime.GOARCH, Name: "device-defender", Tag: version, Version: version,
 	})
 	if err == nil {
 		err = z.Close()

@@ -76,7 +76,7 @@ func TestGroupIsTriedAgain(t *testing.T) {
 		m.add("team", "v3", " cleared")
 		time.Sleep(time.Hour)
 		down.Store(false)
-		time.Sleep(longestRetry)
+		time.Sleep(2 * longestRetry)
 		synctest.Wait()
 		_, _, sizes := g.seen()
 		if diff := cmp.Diff([]int{1, 1, 5}, slices.Sorted(slices.Values(sizes))); diff != "" || m.left("team") != 0 {

@@ -51,7 +51,7 @@ func TestCensus(t *testing.T) {
 		want := Census{
 			Time: s.now(), Reporting: 1, Silent: 2, Never: 2,
 			Active:  []ActiveCount{{"Ports", "Few", 3}},
-			Waiting: []WaitingCount{{"webhook at 192.0.2.1", 3, c.Time.Add(-40 * time.Minute)}},
+			Waiting: []WaitingCount{{"webhook (webhook at http://192.0.2.1/...)", 3, c.Time.Add(-40 * time.Minute)}},
 		}
 		if diff := cmp.Diff(want, c); diff != "" {
 			t.Error(diff)
