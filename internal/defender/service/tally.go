@@ -1,6 +1,7 @@
 package service
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -102,11 +103,10 @@ func (c *counts[K]) add(key, other K, n int) {
 func (c *counts[K]) all() map[K]uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	copied := make(map[K]uint64, len(c.by))
-	for key, n := range c.by {
-		copied[key] = n
+	if c.by == nil {
+		return map[K]uint64{}
 	}
-	return copied
+	return maps.Clone(c.by)
 }
 
 // tallies are the counters since the service was opened.

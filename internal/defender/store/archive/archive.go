@@ -83,7 +83,8 @@ func NewWriter(w io.Writer, header Header) (*Writer, error) {
 
 // Put adds a row.
 func (a *Writer) Put(row store.Row) error {
-	b := append(a.buffer[:0], rowMark)
+	b := a.buffer[:0]
+	b = append(b, rowMark)
 	b = append(binary.AppendUvarint(b, uint64(len(row.Table))), row.Table...)
 	b = binary.AppendVarint(b, int64(row.Day))
 	b = append(binary.AppendUvarint(b, uint64(len(row.Key))), row.Key...)
