@@ -40,10 +40,46 @@ same() { [ "$2" = "$3" ] || fail "$1: got '$2', want '$3'"; }
 # has WHAT TEXT WANT
 has() { [[ $2 == *"$3"* ]] || fail "$1: got '$2', want '$3' in it"; }
 
+# moto answers each call in a thread of its own and keeps its queues without locks, so a message
+# that is deleted beside another comes again. This is moto with queues of which one call is
+# answered at a time.
+cat >"$folder/serve_moto.py" <<'PY'
+import threading, time
+from moto.server import main
+from moto.sqs.models import SQSBackend
+
+lock = threading.RLock()
+
+def alone(name):
+    call = getattr(SQSBackend, name)
+    def locked(*args, **named):
+        with lock:
+            return call(*args, **named)
+    setattr(SQSBackend, name, locked)
+
+for name in ("send_message", "send_message_batch", "delete_message", "delete_message_batch", "change_message_visibility",
+             "change_message_visibility_batch", "get_queue_attributes"):
+    alone(name)
+
+receive = SQSBackend.receive_message
+
+def polled(self, queue_name, count, wait_seconds_timeout, *more, **named):
+    end = time.monotonic() + wait_seconds_timeout
+    while True:
+        with lock:
+            got = receive(self, queue_name, count, 0, *more, **named)
+        if got or time.monotonic() >= end:
+            return got
+        time.sleep(0.05)
+
+SQSBackend.receive_message = polled
+main()
+PY
+
 # start_moto NAME: starts moto with an empty account; its URL is in moto.
 start_moto() {
   local log=$folder/$1.log
-  moto_server -H 127.0.0.1 -p 0 >"$log" 2>&1 &
+  "$venv/bin/python" "$folder/serve_moto.py" -H 127.0.0.1 -p 0 >"$log" 2>&1 &
   others+=($!)
   until_true 60 "moto" grep -q 'http://127.0.0.1:[0-9]' "$log"
   moto=$(grep -o 'http://127.0.0.1:[0-9]*' "$log" | head -1)
