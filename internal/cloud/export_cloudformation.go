@@ -9,8 +9,8 @@ import (
 )
 
 // CloudFormation returns the set as a template in JSON. Its resources are not
-// deleted with the stack: they can be imported into one, as they are there
-// already.
+// deleted with the stack, nor when an update replaces them: they can be imported
+// into a stack, as they are there already.
 func CloudFormation(set *profilefile.Set) []byte {
 	ids := identifiers{}
 	var all object
@@ -19,7 +19,7 @@ func CloudFormation(set *profilefile.Set) []byte {
 		if r.needs != nil {
 			body = append(body, member{"DependsOn", r.needs})
 		}
-		all = append(all, member{r.id, append(body, member{"DeletionPolicy", "Retain"}, member{"Properties", r.properties})})
+		all = append(all, member{r.id, append(body, member{"DeletionPolicy", "Retain"}, member{"UpdateReplacePolicy", "Retain"}, member{"Properties", r.properties})})
 	}
 	return profilefile.EncodeJSON(object{
 		{"AWSTemplateFormatVersion", "2010-09-09"},

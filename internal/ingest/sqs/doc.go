@@ -19,4 +19,7 @@
 // evaluated in the order of their times, each thing's one after the other; see
 // [service.Service.ReportObserved] for the rest. Reports have the time at which AWS IoT had
 // them, so a backlog of hours is evaluated as it happened.
+//
+// A service that is killed holds messages that nobody receives for a minute, and that are older
+// than what waits. So a source waits at its begin until none is held, a minute at most.
 package sqs

@@ -151,7 +151,13 @@ func (q *queue) GetQueueAttributes(context.Context, *sqs.GetQueueAttributesInput
 	if q.down {
 		return nil, errors.New("connection refused")
 	}
-	out := &sqs.GetQueueAttributesOutput{Attributes: map[string]string{}}
+	held := 0
+	for _, m := range q.messages {
+		if time.Now().Before(m.hidden) {
+			held++
+		}
+	}
+	out := &sqs.GetQueueAttributesOutput{Attributes: map[string]string{"ApproximateNumberOfMessagesNotVisible": strconv.Itoa(held)}}
 	if q.redrive > 0 {
 		out.Attributes["RedrivePolicy"] = fmt.Sprintf(`{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:123456789012:dead","maxReceiveCount":"%d"}`, q.redrive)
 	}

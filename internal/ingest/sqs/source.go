@@ -27,6 +27,8 @@ const (
 	extend = hidden / 3
 	// lastCalls is how long the end of the source may take for what it has to tell SQS.
 	lastCalls = 10 * time.Second
+	// settleEvery is how often a source that begins looks whether messages are hidden.
+	settleEvery = 2 * time.Second
 	// lookAgain is how often the queue's redrive policy is looked at.
 	lookAgain = 10 * time.Minute
 	// After an error the next try waits this long at first, and twice as long each time.
@@ -91,6 +93,7 @@ func (*Source) Close() error { return nil }
 // Serve takes messages until ctx ends. What SQS refuses, or the network, is said in the log
 // and tried again.
 func (s *Source) Serve(ctx context.Context) error {
+	s.settle(ctx)
 	for ctx.Err() == nil {
 		if s.looked.IsZero() || time.Since(s.looked) > lookAgain {
 			s.look(ctx)
@@ -107,6 +110,32 @@ func (s *Source) Serve(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// settle waits until no message of the queue is hidden, but not longer than one is that nobody
+// works on: a service that was killed held messages which are older than those that wait, and
+// would be late after them.
+func (s *Source) settle(ctx context.Context) {
+	said := false
+	for begin := time.Now(); time.Since(begin) < hidden; {
+		out, err := s.options.API.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
+			QueueUrl: &s.options.URL, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameApproximateNumberOfMessagesNotVisible},
+		})
+		if err != nil {
+			return // the first call to receive says what is wrong
+		}
+		held := out.Attributes[string(types.QueueAttributeNameApproximateNumberOfMessagesNotVisible)]
+		if held == "" || held == "0" {
+			return
+		}
+		if !said {
+			s.log.Info("waiting for messages of the queue that another service holds, or held when it was killed", "messages", held, "at_most", hidden)
+			said = true
+		}
+		if !wait(ctx, settleEvery) {
+			return
+		}
+	}
 }
 
 // look finds out where messages go that nobody takes.

@@ -247,6 +247,34 @@ func TestCleanEnd(t *testing.T) {
 	}
 }
 
+// What a service held when it was killed comes before what waits in the queue.
+func TestAfterAServiceThatWasKilled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q, s := newQueue(9), &taker{}
+		first := time.Now()
+		q.send(message("core-1", "1", first), message("core-1", "2", first.Add(time.Minute)))
+		if _, err := q.take(1); err != nil { // which has it for 30 seconds
+			t.Fatal(err)
+		}
+		source, err := New(t.Context(), Options{URL: queueURL, Rules: ingest.NewRules(ingest.New(s, slog.New(slog.DiscardHandler)), certificates{}), API: q})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- source.Serve(ctx) }()
+		time.Sleep(time.Hour)
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		want := []string{"core-1 1 " + first.UTC().Format("15:04:05"), "core-1 2 " + first.Add(time.Minute).UTC().Format("15:04:05")}
+		if got := s.taken(); !slices.Equal(got, want) {
+			t.Errorf("taken: %q, want %q", got, want)
+		}
+	})
+}
+
 // An outage of SQS is said once, and when it is over.
 func TestQueueThatIsGone(t *testing.T) {
 	q, s := newQueue(3), &taker{}
