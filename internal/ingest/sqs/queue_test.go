@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -48,6 +49,17 @@ func (q *queue) left() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return len(q.messages)
+}
+
+// seen returns what is in the queue, what went to the dead-letter queue, and how many
+// messages were hidden at one time.
+func (q *queue) seen() (messages []queued, dead []string, longest int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, m := range q.messages {
+		messages = append(messages, *m)
+	}
+	return messages, slices.Clone(q.dead), q.longest
 }
 
 func (q *queue) setDown(down bool) {

@@ -25,6 +25,8 @@ const (
 	// it is extended.
 	hidden = 60 * time.Second
 	extend = hidden / 3
+	// finish is how long a source goes on at its end with what it has received.
+	finish = 5 * time.Second
 	// lastCalls is how long the end of the source may take for what it has to tell SQS.
 	lastCalls = 10 * time.Second
 	// settleEvery is how often a source that begins looks whether messages are hidden.

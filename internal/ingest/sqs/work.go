@@ -33,7 +33,18 @@ type item struct {
 	verdict verdict
 }
 
-// work takes messages and tells SQS what became of them.
+// within is a context that ends some time after another.
+func within(ctx context.Context, after time.Duration) (context.Context, context.CancelFunc) {
+	later, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		wait(later, after)
+		cancel()
+	})
+	return later, func() { stop(); cancel() }
+}
+
+// work takes messages and tells SQS what became of them. When ctx ends it goes on for a while:
+// what is given back comes after messages that are newer, and is late then.
 func (s *Source) work(ctx context.Context, messages []types.Message) {
 	items := make([]*item, len(messages))
 	things := map[string][]*item{}
@@ -43,6 +54,8 @@ func (s *Source) work(ctx context.Context, messages []types.Message) {
 			things[p.Thing] = append(things[p.Thing], items[i])
 		}
 	}
+	ctx, end := within(ctx, finish)
+	defer end()
 	working, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var extending sync.WaitGroup
 	extending.Go(func() { s.keep(working, items) })
