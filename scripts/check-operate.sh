@@ -77,6 +77,7 @@ posted() { grep -q "$1" "$folder/posted"; }
 
 cd "$folder"
 for i in 1 2 3; do section $i; done
+has "the service's policy" "$(jq -c '.Statement[0].Action' service.json)" sqs:ReceiveMessage
 queue=$(sed -n 's/^ *defenderctl serve --queue //p' setup.txt)
 # The last command of section 4 stays in its terminal.
 sed -n '$s/^/exec /p' "$folder/section-4" >"$folder/serve"
@@ -94,6 +95,8 @@ shows 5 reports
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=whatever -keyout thing.key -out thingCert.crt 2>/dev/null
 section 6
 shows 6 core-1
+has "the core's policy" "$(jq -r '.Statement[0].Resource' gw-1.json)" "/device_defender_reports/gw-1"
+has "the deployment" "$(jq -r '.components[].configurationUpdate.merge | fromjson.ReportTopic' deployment.json)" "/device_defender_reports/{thing}"
 cat >"$folder/publish.py" <<'PY'
 import paho.mqtt.client as mqtt, sys
 

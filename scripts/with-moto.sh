@@ -42,10 +42,11 @@ has() { [[ $2 == *"$3"* ]] || fail "$1: got '$2', want '$3' in it"; }
 
 # moto answers each call in a thread of its own and keeps its queues without locks, so a message
 # that is deleted beside another comes again. This is moto with queues of which one call is
-# answered at a time.
+# answered at a time, and with a clock and a retention period that do not take it 30 ms a message.
 cat >"$folder/serve_moto.py" <<'PY'
 import threading, time
 from moto.server import main
+from moto.sqs import models
 from moto.sqs.models import SQSBackend
 
 lock = threading.RLock()
@@ -73,6 +74,8 @@ def polled(self, queue_name, count, wait_seconds_timeout, *more, **named):
         time.sleep(0.05)
 
 SQSBackend.receive_message = polled
+SQSBackend.is_message_valid_based_on_retention_period = lambda *_: True
+models.unix_time_millis = lambda: time.time() * 1000
 main()
 PY
 

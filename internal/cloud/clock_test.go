@@ -1,6 +1,12 @@
 package cloud_test
 
 import (
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,5 +30,25 @@ func TestNowIsTheServicesTime(t *testing.T) {
 		if after := time.Now(); now.Before(before) || now.After(after) {
 			t.Errorf("%s: now is %v, want this machine's time, %v to %v", name, now, before, after)
 		}
+	}
+}
+
+// A service with TLS has this machine's time. It is not asked, as that would take the authority of
+// its certificate, and fail in its log without it.
+func TestNowOfAServiceWithTLS(t *testing.T) {
+	var connections atomic.Int32
+	s := httptest.NewUnstartedServer(http.NotFoundHandler())
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			connections.Add(1)
+		}
+	}
+	s.StartTLS()
+	defer s.Close()
+	cloud.Options{EndpointURL: s.URL}.Now(t.Context())
+	s.Close()
+	if n := connections.Load(); n != 0 {
+		t.Errorf("%d connections, want none", n)
 	}
 }

@@ -6,7 +6,8 @@
 // A message is deleted when its report is on disk with all that follows, or was there
 // already. While the service works on it nobody else receives it, however long that takes. If
 // a report cannot be stored it is tried again, and nothing else is received meanwhile. When
-// the source ends, what is being stored is stored, and the rest is given back at once.
+// the source ends it goes on for five seconds with what it has received, and gives back the
+// rest.
 //
 // A message that no service will ever take is not deleted: the log says why, and it is given
 // back, so that the queue's redrive policy puts it into the dead-letter queue. That keeps
