@@ -241,26 +241,35 @@ found() {
   defender violation list --since 3h --output json | jq -r '.[] | "\(.thing) \(.behavior) \(.state) \(.time)"' | sort >"$folder/$1.violations"
   defender record --from-api --all-things --metric aws:all-packets-out --since 3h --output-file - 2>/dev/null >"$folder/$1.values"
 }
-for name in plain killed; do
-  send "${queue%/*}/$name" <"$folder/backlog"
-  serve $name
+# begun NAME: a service of that name has the profile, and drains a queue of that name.
+begun() {
+  send "${queue%/*}/$1" <"$folder/backlog"
+  serve "$1"
   defender profile apply --yes "$folder/profile.yaml" >"$folder/applied.txt"
   ended
-  serve $name --queue "${queue%/*}/$name"
-  if [ $name = killed ]; then
-    # It may have told the queue just before it was killed: then once more.
-    for fewer in 900 600 300; do
-      in_queue $name $fewer "$running" >"$folder/left"
-      wait "$running" 2>/dev/null || true
-      echo "killed; messages that wait, and that it held: $(cat "$folder/left")"
-      serve $name --queue "${queue%/*}/$name"
-      if [[ $(cat "$folder/left") != *" 0" ]]; then break; fi
-    done
-  fi
-  until_true 120 "the end of the queue" empty $name
-  found $name
-  ended
+  serve "$1" --queue "${queue%/*}/$1"
+}
+begun killed
+# It may have told the queue just before it was killed: then once more.
+for fewer in 900 600 300; do
+  in_queue killed $fewer "$running" >"$folder/left"
+  wait "$running" 2>/dev/null || true
+  echo "killed; messages that wait, and that it held: $(cat "$folder/left")"
+  serve killed --queue "${queue%/*}/killed"
+  if [[ $(cat "$folder/left") != *" 0" ]]; then break; fi
 done
+again=("$service" "$running")
+
+# The other one runs while the messages come back that were held.
+begun plain
+until_true 60 "the end of the queue" empty plain
+found plain
+ended
+
+service=${again[0]} running=${again[1]}
+until_true 120 "the end of the queue" empty killed
+found killed
+ended
 cmp "$folder/plain.violations" "$folder/killed.violations"
 cmp "$folder/plain.values" "$folder/killed.values"
 has "a violation event" "$(cat "$folder/killed.violations")" "thing-07 PacketExfiltration in-alarm 20"

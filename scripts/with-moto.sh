@@ -51,7 +51,7 @@ from moto.sqs.models import SQSBackend
 
 lock = threading.RLock()
 
-def alone(name):
+def one_at_a_time(name):
     call = getattr(SQSBackend, name)
     def locked(*args, **named):
         with lock:
@@ -60,7 +60,7 @@ def alone(name):
 
 for name in ("send_message", "send_message_batch", "delete_message", "delete_message_batch", "change_message_visibility",
              "change_message_visibility_batch", "get_queue_attributes"):
-    alone(name)
+    one_at_a_time(name)
 
 receive = SQSBackend.receive_message
 
