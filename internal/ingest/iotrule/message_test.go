@@ -148,7 +148,7 @@ func TestRecent(t *testing.T) {
 		{detect.Disconnect, "a", 0, 2 * time.Second, false}, // its client is connected
 		{detect.Disconnect, "b", 1, time.Minute, true},
 		{detect.Disconnect, "b", 1, time.Minute, false},
-		{detect.Disconnect, "c", 0, 3 * time.Hour, true}, // counted anew after an hour, and before its beginning
+		{detect.Disconnect, "c", 0, 3 * time.Hour, true}, // counted again after an hour, and before its beginning
 		{detect.Connect, "c", 0, 2 * time.Hour, true},
 		{detect.AuthorizationFailure, "d", 0, 2 * time.Hour, true},
 	} {

@@ -184,7 +184,7 @@ func (a *reader) uvarint() (uint64, error) {
 	return n, err
 }
 
-// bytes reads n bytes, of which there may be so many.
+// bytes reads n bytes, and no more than this many are taken.
 func (a *reader) bytes(n, most uint64) ([]byte, error) {
 	return a.into(nil, n, most)
 }
